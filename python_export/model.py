@@ -1,0 +1,79 @@
+"""The two modules that are exported: the served model and, with the optimiser, the trained one."""
+
+import tensorflow as tf
+
+from .encoder import Encoder, Inputs, Pass
+from .fused import Dropout
+from .heads import Head
+from .optimizer import AdamW, Update
+
+
+class Model(tf.Module):
+    """An encoder and a head. The object paths `encoder` and `head` are the checkpoint's keys."""
+
+    def __init__(self, encoder: Encoder, head: Head):
+        super().__init__()
+        self.encoder = encoder
+        self.head = head
+
+    def logits(self, inputs: Inputs, p: Pass):
+        """The head's logits, float32."""
+        return self.head.logits(self.encoder, p, inputs)
+
+    def predict(self, inputs: Inputs, dtype):
+        """`predict_<p>`."""
+        return {"logits": self.logits(inputs, Pass(dtype))}
+
+    def serve(self, inputs: Inputs):
+        """`serving_default`: float32, in plain operations."""
+        logits = self.logits(inputs, Pass(compiled=False))
+        return {"logits": logits, **self.head.serve(logits)}
+
+
+class TrainingModel(Model):
+    """A model with its optimiser."""
+
+    def __init__(self, encoder: Encoder, head: Head):
+        super().__init__(encoder, head)
+        top = encoder.config.num_hidden_layers + 1
+        self._parameters = encoder.parameters() + head.parameters(top)
+        self.optimizer = AdamW(self._parameters)
+
+    def initialise(self, num_labels, seed):
+        """`init`."""
+        self.head.initialise(num_labels, seed, self.encoder.config.initializer_range)
+        self.optimizer.reset()
+        return {"num_labels": tf.shape(self.head.bias.read_value())[0]}
+
+    def evaluate(self, inputs: Inputs, labels, sample_weight, dtype):
+        """`eval_<p>`."""
+        logits = self.logits(inputs, Pass(dtype))
+        loss = self.head.element_loss(logits, labels, inputs) * sample_weight
+        return {"logits": logits, "loss": loss}
+
+    def train(self, inputs: Inputs, batch: dict, update: Update, dtype):
+        """`train_<p>`."""
+        loss, gradients = self._gradients(inputs, batch, dtype)
+        return {"loss": loss, **self._updated(self.optimizer.apply(gradients, update))}
+
+    def accumulate(self, inputs: Inputs, batch: dict, first, dtype):
+        """`accumulate_<p>`."""
+        loss, gradients = self._gradients(inputs, batch, dtype)
+        self.optimizer.accumulate(gradients, first)
+        return {"loss": loss}
+
+    def apply(self, update: Update):
+        """`apply`."""
+        return self._updated(self.optimizer.apply_accumulated(update))
+
+    def _updated(self, norm):
+        return {"grad_norm": norm, "step": self.optimizer.step.read_value()}
+
+    def _gradients(self, inputs, batch, dtype):
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            p = Pass(dtype, dropout=Dropout(batch["dropout"], batch["seed"]), tape=tape)
+            logits = self.logits(inputs, p)
+            smoothing = batch.get("label_smoothing")
+            elements = self.head.element_loss(logits, batch["labels"], inputs, smoothing)
+            loss = tf.reduce_sum(elements * batch["sample_weight"]) / batch["weight_sum"]
+        return loss, p.gradients(loss, self._parameters)

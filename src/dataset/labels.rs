@@ -1,0 +1,98 @@
+//! The labels of a task, and their indices.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+
+use super::{conll, find, has_labels, table};
+use crate::error::{Error, Result};
+use crate::task::{Format, Task};
+
+/// Labels in the order of the logits.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Labels {
+    names: Vec<String>,
+    indices: HashMap<String, usize>,
+}
+
+impl Labels {
+    /// Labels in this order.
+    pub fn new(names: Vec<String>) -> Self {
+        let indices = names.iter().cloned().enumerate().map(|(i, name)| (name, i)).collect();
+        Self { names, indices }
+    }
+
+    /// A task's labels: those its row lists, or those found in its training file, sorted.
+    /// Empty for heads without labels.
+    ///
+    /// # Errors
+    ///
+    /// The training file cannot be read, or has fewer than two labels.
+    pub fn of(task: &Task, data_dir: &Path) -> Result<Self> {
+        if !has_labels(task.head) {
+            return Ok(Self::default());
+        }
+        if let Some(names) = &task.labels {
+            return Ok(Self::new(names.clone()));
+        }
+        let Some(train) = &task.train else {
+            return Err(Error::new(format!(
+                "task `{}` lists no labels and has no training file to find them in",
+                task.name
+            )));
+        };
+        let path = find(task, train, data_dir)?;
+        let found: BTreeSet<String> = match task.format {
+            Format::Conll => conll::labels(task, train, &path)?,
+            _ => table::labels(task, train, &path)?,
+        };
+        if found.len() < 2 {
+            return Err(Error::new(format!(
+                "found {} in the label column; a classifier needs at least two labels",
+                match found.first() {
+                    Some(only) => format!("only the label `{only}`"),
+                    None => "no label".to_owned(),
+                }
+            ))
+            .at(&path));
+        }
+        Ok(Self::new(found.into_iter().collect()))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// The labels in order.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The index of a label.
+    pub fn index(&self, name: &str) -> Option<usize> {
+        self.indices.get(name).copied()
+    }
+
+    /// The index of a label that stands in a file.
+    ///
+    /// # Errors
+    ///
+    /// It is not one of these labels; the error names the line and lists them.
+    pub fn parse(&self, name: &str, path: &Path, line: usize) -> Result<usize> {
+        self.index(name).ok_or_else(|| {
+            const SHOWN: usize = 12;
+            let mut known: Vec<_> =
+                self.names.iter().take(SHOWN).map(|label| format!("`{label}`")).collect();
+            if self.names.len() > SHOWN {
+                known.push("…".into());
+            }
+            Error::new(format!("unknown label `{name}`; expected one of {}", known.join(", ")))
+                .at_line(path, line)
+        })
+    }
+}

@@ -1,0 +1,159 @@
+//! Files to examples.
+//!
+//! Every reader fails on the first bad row with `file:line`, and never drops a row.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Place, Result};
+use crate::task::{Format, Head, Split, Task};
+
+mod conll;
+mod labels;
+mod rows;
+mod squad;
+mod table;
+
+pub use labels::Labels;
+
+/// One thing to predict, as its file has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Example {
+    /// The file's own identifier (SQuAD's `id`, GLUE's `index`), or the row's number counted from 0.
+    pub id: String,
+    /// The line on which it begins, counted from 1.
+    pub line: usize,
+    /// What the model reads.
+    pub input: Input,
+    /// What it should say; `None` where the file does not tell.
+    pub target: Option<Target>,
+}
+
+/// What the model reads of an example.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// A text, or a pair of texts.
+    Text {
+        /// The first or only text.
+        text: String,
+        /// The second text of a pair.
+        text_pair: Option<String>,
+    },
+    /// A question about a passage.
+    Question {
+        /// The question.
+        question: String,
+        /// The passage, shared by its questions.
+        context: std::sync::Arc<str>,
+    },
+    /// A sentence cut into words.
+    Words(Vec<String>),
+    /// A context, the words that each ending begins with, and the endings.
+    Choices {
+        /// The context (SWAG's `sent1`).
+        context: String,
+        /// The beginning of every ending (SWAG's `sent2`); may be empty.
+        start: String,
+        /// The endings to choose from.
+        endings: Vec<String>,
+    },
+}
+
+/// What the model should say of an example.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Target {
+    /// The index of a label, or of an ending.
+    Class(usize),
+    /// A number.
+    Score(f32),
+    /// Every accepted answer; none of them means that the passage does not tell.
+    Answers(Vec<Answer>),
+    /// The index of a label for each word.
+    Tags(Vec<usize>),
+}
+
+/// An accepted answer of a question.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// The text, cut from the passage.
+    pub text: String,
+    /// Where it begins in the passage, in Unicode characters (as SQuAD's `answer_start`).
+    pub start: usize,
+}
+
+/// The examples of one file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dataset {
+    /// The file they come from.
+    pub path: PathBuf,
+    /// The examples in the order of the file.
+    pub examples: Vec<Example>,
+    /// The split's name (`train`, `dev`, …).
+    pub split: String,
+}
+
+impl Dataset {
+    /// Where an example stands.
+    pub fn place(&self, example: usize) -> Place {
+        Place { path: self.path.clone(), line: Some(self.examples[example].line) }
+    }
+}
+
+impl fmt::Display for Dataset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} examples", self.path.display(), self.examples.len())
+    }
+}
+
+/// Reads one split of a task.
+///
+/// `data_dir` is the folder of all data sets. `labels` are the task's, from [`Labels::of`]; heads
+/// without labels are given an empty list. With `limit`, reading stops after so many examples.
+///
+/// # Errors
+///
+/// A file that is missing, empty or has a bad row; the error names the line.
+pub fn read(
+    task: &Task,
+    split: &Split,
+    data_dir: &Path,
+    labels: &Labels,
+    limit: Option<usize>,
+) -> Result<Dataset> {
+    let path = find(task, split, data_dir)?;
+    let limit = limit.unwrap_or(usize::MAX);
+    let examples = match task.format {
+        Format::Tsv | Format::Csv | Format::Jsonl => table::read(task, split, &path, labels, limit),
+        Format::Squad => squad::read(task, &path, limit),
+        Format::Conll => conll::read(task, split, &path, labels, limit),
+    }?;
+    if examples.is_empty() {
+        return Err(Error::new(format!("no examples in it; expected {}", task.format.row_name()))
+            .at(&path)
+            .hint("see the file's expected form with `tfbert tasks --show NAME`"));
+    }
+    Ok(Dataset { path, examples, split: split.name.clone() })
+}
+
+/// The path of a split's file, checked to exist.
+///
+/// # Errors
+///
+/// The file or its folder is missing; the hint names what to set.
+pub fn find(task: &Task, split: &Split, data_dir: &Path) -> Result<PathBuf> {
+    let path = task.path(split, data_dir);
+    if path.is_file() {
+        return Ok(path);
+    }
+    Err(Error::new(format!(
+        "the {} file of task `{}` is not there",
+        split.name, task.name
+    ))
+    .at(&path)
+    .hint("name the folder that holds the data sets with `--data-dir DIR` or the variable `TFBERT_DATA`"))
+}
+
+/// Whether labels come from the files (true) or are positions and numbers.
+pub(crate) fn has_labels(head: Head) -> bool {
+    matches!(head, Head::Classify | Head::Tag)
+}

@@ -1,0 +1,26 @@
+//! Fine-tune, evaluate and use BERT from one binary, on TensorFlow's C API.
+//!
+//! The flow, and the modules that show it:
+//!
+//! ```text
+//! files → examples → features → batches → model → predictions → metrics → report
+//! dataset   task     feature    batch     model   prediction    metric    report
+//! ```
+//!
+//! Imports point down only; only the binary names [`tensorflow`], everything else sees the traits
+//! of [`model`].
+
+pub mod error;
+pub mod task;
+
+pub mod dataset;
+pub mod feature;
+pub mod batch;
+pub mod schedule;
+pub mod model;
+pub mod prediction;
+pub mod metric;
+pub mod scores;
+pub mod report;
+
+pub mod tensorflow;

@@ -1,0 +1,91 @@
+//! Logits to predictions, one for each example.
+
+use crate::dataset::Dataset;
+use crate::error::Result;
+use crate::feature::Features;
+use crate::task::Head;
+
+mod class;
+mod score;
+mod span;
+mod tag;
+
+pub use span::{Candidate, SpanPrediction};
+
+/// What a model says of an example.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Prediction {
+    /// A label, or an ending.
+    Class {
+        /// The index of the most probable.
+        label: usize,
+        /// The probability of each.
+        probabilities: Vec<f32>,
+    },
+    /// A number.
+    Score(f32),
+    /// A stretch of the passage, or none.
+    Span(SpanPrediction),
+    /// The index of a label for each word.
+    Tags(Vec<usize>),
+}
+
+/// How logits become predictions.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PredictionSettings {
+    /// Longest answer in word pieces.
+    pub max_answer_length: usize,
+    /// Spans kept of each question.
+    pub n_best_size: usize,
+    /// Whether a question may have no answer.
+    pub version_2_with_negative: bool,
+    /// A question's answer is empty where its null odds exceed this (SQuAD 2.0).
+    pub null_threshold: f64,
+}
+
+/// The logits of every feature, without padding: row-major `[positions, width]` for heads that
+/// look at every position, else `[width]`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct FeatureLogits {
+    values: Vec<f32>,
+    starts: Vec<(usize, usize)>,
+}
+
+impl FeatureLogits {
+    /// Room for the logits of `features` features, which come in any order.
+    pub fn new(features: usize) -> Self {
+        Self { values: Vec::new(), starts: vec![(0, 0); features] }
+    }
+
+    /// Keeps the logits of a feature.
+    pub fn set(&mut self, feature: usize, values: &[f32]) {
+        self.starts[feature] = (self.values.len(), values.len());
+        self.values.extend_from_slice(values);
+    }
+
+    /// The logits of a feature; empty before they are set.
+    pub fn get(&self, feature: usize) -> &[f32] {
+        let (start, length) = self.starts[feature];
+        &self.values[start..start + length]
+    }
+}
+
+/// Exactly one prediction for each example, in the order of the examples.
+///
+/// # Errors
+///
+/// Never for features of the dataset itself; the result is for readers to come.
+pub fn predictions(
+    head: Head,
+    dataset: &Dataset,
+    features: &Features,
+    logits: &FeatureLogits,
+    settings: &PredictionSettings,
+) -> Result<Vec<Prediction>> {
+    match head {
+        Head::Classify | Head::Choice => Ok(class::predictions(features, logits)),
+        Head::Regress => Ok(score::predictions(features, logits)),
+        Head::Span => span::predictions(dataset, features, logits, settings),
+        Head::Tag => tag::predictions(dataset, features, logits),
+    }
+}

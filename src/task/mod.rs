@@ -1,0 +1,269 @@
+//! Tasks: one row each, and everything else is derived from the row.
+//!
+//! A built-in task is a row of [`tasks`]; a user's own task is the same row as a JSON file.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::metric::MetricName;
+
+mod file;
+mod table;
+
+pub use file::{find, load};
+pub use table::tasks;
+
+/// The kind of prediction, and so the head on the encoder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Head {
+    /// One of several labels for a text or a pair of texts.
+    Classify,
+    /// A number for a text or a pair of texts.
+    Regress,
+    /// A stretch of a passage that answers a question.
+    Span,
+    /// A label for every word.
+    Tag,
+    /// One of several endings.
+    Choice,
+}
+
+impl Head {
+    /// All heads.
+    pub const ALL: [Self; 5] = [Self::Classify, Self::Regress, Self::Span, Self::Tag, Self::Choice];
+
+    /// The name in files, folders and flags.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Classify => "classify",
+            Self::Regress => "regress",
+            Self::Span => "span",
+            Self::Tag => "tag",
+            Self::Choice => "choice",
+        }
+    }
+}
+
+impl fmt::Display for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The form of a task's files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// Columns separated by tabs; quotes are ordinary characters, as in GLUE.
+    Tsv,
+    /// Comma-separated values with quotes (RFC 4180).
+    Csv,
+    /// One JSON object a line.
+    Jsonl,
+    /// SQuAD's JSON, versions 1.1 and 2.0.
+    Squad,
+    /// One word a line, a blank line between sentences.
+    Conll,
+}
+
+impl Format {
+    /// What one example of it is called.
+    pub fn row_name(self) -> &'static str {
+        match self {
+            Self::Tsv | Self::Csv => "a row for each example",
+            Self::Jsonl => "a JSON object on each line",
+            Self::Squad => "`data`, `paragraphs` and `qas` as in SQuAD",
+            Self::Conll => "a word on each line",
+        }
+    }
+}
+
+/// A column of a table: its name in the header, or its position counted from 0 in a file without one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Column {
+    /// By position.
+    Index(usize),
+    /// By the header's name.
+    Name(String),
+}
+
+impl fmt::Display for Column {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Index(index) => write!(f, "{index}"),
+            Self::Name(name) => write!(f, "{name}"),
+        }
+    }
+}
+
+/// Where an example's parts stand in a row. A task names those its head reads.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Columns {
+    /// The row's identifier; by default the row's number counted from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<Column>,
+    /// The first or only text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<Column>,
+    /// The second text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text_pair: Option<Column>,
+    /// Choice: the context.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<Column>,
+    /// Choice: the words that begin every ending.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Column>,
+    /// Choice: the endings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub endings: Vec<Column>,
+    /// Tag: the word; by default the first column.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub word: Option<Column>,
+    /// The label, score, tag or position of the right ending; a file without it has no targets.
+    /// For tags by default the last column.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<Column>,
+}
+
+/// One file of a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Split {
+    /// The name on screen and in files (`train`, `dev`, `dev_matched`, `test`, …).
+    pub name: String,
+    /// The file, below the task's folder.
+    pub file: String,
+    /// The columns, where they are not the task's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<Columns>,
+    /// The file's name for a leaderboard (`SST-2.tsv`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub submission: Option<String>,
+}
+
+/// A task: which files, what is in them, how it is scored, what to train it with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Task {
+    /// The name after `--task`.
+    pub name: String,
+    /// A line on what it asks.
+    #[serde(default)]
+    pub description: String,
+    /// The head that it needs.
+    pub head: Head,
+    /// The form of its files.
+    pub format: Format,
+    /// The folder below `--data-dir`; for a task from a file, relative to that file.
+    #[serde(default)]
+    pub folder: String,
+    /// The training file; a task without one is scored by another task's model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train: Option<Split>,
+    /// Development files; the first selects the best checkpoint.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dev: Vec<Split>,
+    /// Test files, without targets as a rule.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub test: Vec<Split>,
+    /// The columns of its files.
+    #[serde(default)]
+    pub columns: Columns,
+    /// The labels in the order of the logits; where absent, a classifier's or tagger's labels are
+    /// those of the training file, sorted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Vec<String>>,
+    /// The metrics; the first selects the best checkpoint.
+    pub metrics: Vec<MetricName>,
+    /// Whether a question may have no answer in its passage (SQuAD 2.0).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub version_2_with_negative: bool,
+    /// The task whose model scores this one's files, for a task without training file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_of: Option<String>,
+    /// Hyper-parameters that flags override.
+    #[serde(default)]
+    pub defaults: Defaults,
+    /// The folder that holds the task's file, for a user's own task.
+    #[serde(skip)]
+    pub base: Option<PathBuf>,
+}
+
+/// Default hyper-parameters of a task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Defaults {
+    /// Passes over the training file.
+    pub epochs: usize,
+    /// Examples (windows, for passages) an update.
+    pub batch_size: usize,
+    /// AdamW's peak learning rate.
+    pub learning_rate: f32,
+    /// Longest sequence in word pieces, special tokens included.
+    pub max_length: usize,
+    /// Word pieces that two neighbouring windows of a long passage share.
+    pub doc_stride: usize,
+    /// Longest question in word pieces.
+    pub max_query_length: usize,
+    /// Longest answer in word pieces.
+    pub max_answer_length: usize,
+    /// Spans kept of each question.
+    pub n_best_size: usize,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self {
+            epochs: 3,
+            batch_size: 32,
+            learning_rate: 5e-5,
+            max_length: 128,
+            doc_stride: 128,
+            max_query_length: 64,
+            max_answer_length: 30,
+            n_best_size: 20,
+        }
+    }
+}
+
+impl Task {
+    /// The path of one of its files.
+    pub fn path(&self, split: &Split, data_dir: &Path) -> PathBuf {
+        self.base.as_deref().unwrap_or(data_dir).join(&self.folder).join(&split.file)
+    }
+
+    /// The columns of one of its files.
+    pub fn columns_of<'a>(&'a self, split: &'a Split) -> &'a Columns {
+        split.columns.as_ref().unwrap_or(&self.columns)
+    }
+
+    /// The split of that name.
+    ///
+    /// # Errors
+    ///
+    /// There is none; the hint lists them.
+    pub fn split(&self, name: &str) -> Result<&Split> {
+        self.splits().find(|split| split.name == name).ok_or_else(|| {
+            let names: Vec<_> = self.splits().map(|split| format!("`{}`", split.name)).collect();
+            Error::usage(format!("task `{}` has no split `{name}`", self.name))
+                .hint(format!("choose one of {}", names.join(", ")))
+        })
+    }
+
+    /// All its files: training, development, test.
+    pub fn splits(&self) -> impl Iterator<Item = &Split> {
+        self.train.iter().chain(&self.dev).chain(&self.test)
+    }
+
+    /// The metric that selects the best checkpoint.
+    pub fn selecting_metric(&self) -> MetricName {
+        self.metrics[0]
+    }
+}

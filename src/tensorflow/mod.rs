@@ -1,0 +1,1 @@
+//! TensorFlow's C API: the only place that names the crates `tensorflow` and `prost`.
