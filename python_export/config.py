@@ -66,7 +66,9 @@ class EncoderConfig:
         missing = [key for key in _REQUIRED if key not in values]
         if missing:
             raise ConfigError(f"{path}: `{missing[0]}` is missing")
-        known = {name: values[name] for name in cls.__dataclass_fields__ if values.get(name) is not None}
+        known = {
+            name: values[name] for name in cls.__dataclass_fields__ if values.get(name) is not None
+        }
         try:
             return cls(**known)
         except ConfigError as error:

@@ -203,12 +203,8 @@ class Layer(tf.Module):
         else:
             query, key, value = self._query_key_value(p, x)
         context = self._attend(p, query, key, value, offset)
-        x, skip = self._add_norm(
-            p, self.attention_output, self.attention_norm, context, skip
-        )
-        hidden = p.fused.gelu(
-            self.intermediate.product(p, x), p.vector(self.intermediate.bias)
-        )
+        x, skip = self._add_norm(p, self.attention_output, self.attention_norm, context, skip)
+        hidden = p.fused.gelu(self.intermediate.product(p, x), p.vector(self.intermediate.bias))
         return self._add_norm(p, self.output, self.output_norm, hidden, skip)
 
     def _query_key_value(self, p, x):
