@@ -1,6 +1,33 @@
-//! placeholder
-use serde::{Deserialize, Serialize};
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, PartialOrd, Ord)]
-#[serde(rename_all = "snake_case")]
-#[allow(missing_docs)]
-pub enum MetricName { Accuracy, F1, MacroF1, MatthewsCorrelation, Pearson, Spearman, ExactMatch, Precision, Recall }
+//! Metrics: pure functions from the complete list of predictions to a number.
+//!
+//! Every function takes all predictions of a data set at once, because none of these metrics but
+//! accuracy is the mean of its values on batches. Values are fractions (0.885, not 88.5 %), as
+//! scikit-learn and SciPy give them; the official scripts of SQuAD and CoNLL print the same numbers
+//! times 100. A value is an `Option<f64>`: `None` says that the metric is undefined for this input
+//! (no examples, no positives, no variance). It is never replaced by 0 or NaN.
+//!
+//! This module imports no other module of the crate.
+
+mod classification;
+mod counts;
+mod entity;
+mod name;
+mod normalize;
+mod regression;
+mod span;
+mod threshold;
+mod word;
+
+pub use classification::{
+    accuracy, binary_counts, f1_binary, macro_f1, matthews_correlation, precision_binary,
+    recall_binary,
+};
+pub use counts::Counts;
+pub use entity::{Entity, EntityScores, entities, entity_scores};
+pub use name::{MetricName, UnknownMetric};
+pub use normalize::normalize_answer;
+pub use regression::{pearson, spearman};
+pub use span::{QuestionScore, SpanScores, SquadVersion, score_question, span_scores};
+pub use threshold::{
+    BestThreshold, BestThresholds, apply_null_threshold, attainable_thresholds, official_thresholds,
+};
