@@ -51,7 +51,12 @@ impl fmt::Display for Place {
 impl Error {
     /// A failure described by `what`: one sentence without a full stop.
     pub fn new(what: impl Into<String>) -> Self {
-        Self(Box::new(Parts { what: what.into(), place: None, hint: None, exit_code: EXIT_FAILURE }))
+        Self(Box::new(Parts {
+            what: what.into(),
+            place: None,
+            hint: None,
+            exit_code: EXIT_FAILURE,
+        }))
     }
 
     /// A failure of the user's arguments; the process ends with [`EXIT_USAGE`].

@@ -13,14 +13,14 @@
 pub mod error;
 pub mod task;
 
+pub mod batch;
 pub mod dataset;
 pub mod feature;
-pub mod batch;
-pub mod schedule;
+pub mod metric;
 pub mod model;
 pub mod prediction;
-pub mod metric;
-pub mod scores;
 pub mod report;
+pub mod schedule;
+pub mod scores;
 
 pub mod tensorflow;

@@ -1,7 +1,11 @@
-use std::collections::BTreeSet;
-use std::path::Path;
 use super::{Example, Labels};
 use crate::error::Result;
 use crate::task::{Split, Task};
-pub(super) fn read(_: &Task, _: &Split, _: &Path, _: &Labels, _: usize) -> Result<Vec<Example>> { unimplemented!() }
-pub(super) fn labels(_: &Task, _: &Split, _: &Path) -> Result<BTreeSet<String>> { unimplemented!() }
+use std::collections::BTreeSet;
+use std::path::Path;
+pub(super) fn read(_: &Task, _: &Split, _: &Path, _: &Labels, _: usize) -> Result<Vec<Example>> {
+    unimplemented!()
+}
+pub(super) fn labels(_: &Task, _: &Split, _: &Path) -> Result<BTreeSet<String>> {
+    unimplemented!()
+}

@@ -83,8 +83,9 @@ impl Rows {
     pub(super) fn position(&mut self, column: &Column) -> Result<usize> {
         let known = match (&mut self.source, column) {
             (Source::Jsonl { .. }, Column::Index(_)) => {
-                return Err(Error::new("the columns of JSON lines are named, not numbered")
-                    .at(&self.path));
+                return Err(
+                    Error::new("the columns of JSON lines are named, not numbered").at(&self.path)
+                );
             }
             (Source::Tsv { header, .. } | Source::Csv { header, .. }, Column::Index(index)) => {
                 header.needed = header.needed.max(index + 1);
@@ -124,8 +125,9 @@ impl Rows {
             let blank = self.line;
             while next_line(reader, text, &self.path)? {
                 if !text.is_empty() {
-                    return Err(Error::new("the line is blank; expected a row")
-                        .at_line(&self.path, blank));
+                    return Err(
+                        Error::new("the line is blank; expected a row").at_line(&self.path, blank)
+                    );
                 }
             }
             return Ok(None);
@@ -166,8 +168,8 @@ impl Rows {
         }
         self.line += 1;
         let line = self.line;
-        let object: serde_json::Map<String, Value> =
-            serde_json::from_slice(strip_mark(text, line)).map_err(|error| {
+        let object: serde_json::Map<String, Value> = serde_json::from_slice(strip_mark(text, line))
+            .map_err(|error| {
                 Error::new(format!("expected a JSON object: {error}")).at_line(&self.path, line)
             })?;
         self.fields.clear();

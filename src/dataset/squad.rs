@@ -1,5 +1,7 @@
-use std::path::Path;
 use super::Example;
 use crate::error::Result;
 use crate::task::Task;
-pub(super) fn read(_: &Task, _: &Path, _: usize) -> Result<Vec<Example>> { unimplemented!() }
+use std::path::Path;
+pub(super) fn read(_: &Task, _: &Path, _: usize) -> Result<Vec<Example>> {
+    unimplemented!()
+}

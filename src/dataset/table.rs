@@ -48,7 +48,9 @@ pub(super) fn read(
 pub(super) fn labels(task: &Task, split: &Split, path: &Path) -> Result<BTreeSet<String>> {
     let (mut rows, places) = open(task, split, path)?;
     let Some(label) = places.label else {
-        return Err(Error::new("`columns` names no `label`, so labels cannot be found in it").at(path));
+        return Err(
+            Error::new("`columns` names no `label`, so labels cannot be found in it").at(path)
+        );
     };
     let mut found = BTreeSet::new();
     while rows.advance()?.is_some() {
@@ -68,11 +70,13 @@ fn target(
     line: usize,
 ) -> Result<Target> {
     match head {
-        Head::Regress => match text.trim().parse::<f32>() {
-            Ok(score) if score.is_finite() => Ok(Target::Score(score)),
-            _ => Err(Error::new(format!("the score is `{text}`; expected a number"))
-                .at_line(path, line)),
-        },
+        Head::Regress => {
+            match text.trim().parse::<f32>() {
+                Ok(score) if score.is_finite() => Ok(Target::Score(score)),
+                _ => Err(Error::new(format!("the score is `{text}`; expected a number"))
+                    .at_line(path, line)),
+            }
+        }
         Head::Choice => {
             let endings = places.endings.len();
             match text.trim().parse::<usize>() {
@@ -235,10 +239,7 @@ mod tests {
             file("dev.jsonl", "{\"label\": 1, \"sentence\": \"so \\\"good\\\"\", \"x\": [1]}\n");
         let labels = Labels::new(task.labels.clone().unwrap());
         let examples = read(&task, &task.dev[0], &path, &labels, 9).unwrap();
-        assert_eq!(
-            examples[0].input,
-            Input::Text { text: "so \"good\"".into(), text_pair: None }
-        );
+        assert_eq!(examples[0].input, Input::Text { text: "so \"good\"".into(), text_pair: None });
         assert_eq!(examples[0].target, Some(Target::Class(1)));
     }
 

@@ -92,11 +92,7 @@ impl Tokenizer {
     /// # Errors
     ///
     /// The tokenizer's own.
-    pub fn encode<'s>(
-        &self,
-        input: impl Into<EncodeInput<'s>>,
-        special: bool,
-    ) -> Result<Encoding> {
+    pub fn encode<'s>(&self, input: impl Into<EncodeInput<'s>>, special: bool) -> Result<Encoding> {
         self.inner.encode(input, special).map_err(|error| Error::new(error.to_string()))
     }
 

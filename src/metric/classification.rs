@@ -144,10 +144,7 @@ mod tests {
     fn f1_counts_the_positive_class_only() {
         let (pred, gold) = ([1, 1, 1, 0, 0], [1, 0, 1, 1, 0]);
         // 2 true positives, 1 false positive, 1 false negative
-        assert_eq!(
-            f1_binary(&pred, &gold, 1),
-            Some(2.0 * 2.0 / (2.0 * 2.0 + 1.0 + 1.0))
-        );
+        assert_eq!(f1_binary(&pred, &gold, 1), Some(2.0 * 2.0 / (2.0 * 2.0 + 1.0 + 1.0)));
         assert_eq!(precision_binary(&pred, &gold, 1), Some(2.0 / 3.0));
         assert_eq!(recall_binary(&pred, &gold, 1), Some(2.0 / 3.0));
         // and for class 0: 1 right of 2 predicted, 2 gold
@@ -159,10 +156,7 @@ mod tests {
         // class 0: 1 right, 2 predicted, 1 gold; class 1: 0 right, 0 predicted, 1 gold;
         // class 7: 1 right, 1 predicted, 1 gold
         let f1 = [2.0 * 1.0 / (2.0 + 1.0), 0.0, 2.0 * 1.0 / (1.0 + 1.0)];
-        assert_eq!(
-            macro_f1(&[0, 0, 7], &[0, 1, 7]),
-            Some((f1[0] + f1[1] + f1[2]) / 3.0)
-        );
+        assert_eq!(macro_f1(&[0, 0, 7], &[0, 1, 7]), Some((f1[0] + f1[1] + f1[2]) / 3.0));
     }
 
     #[test]

@@ -56,11 +56,7 @@ mod tests {
     use super::*;
 
     fn counts(correct: usize, predicted: usize, gold: usize) -> Counts {
-        Counts {
-            correct,
-            predicted,
-            gold,
-        }
+        Counts { correct, predicted, gold }
     }
 
     #[test]

@@ -35,11 +35,7 @@ pub fn entities<T: AsRef<str>>(tags: &[T]) -> Vec<Entity<'_>> {
     for (i, tag) in tags.iter().enumerate() {
         let current = split(tag.as_ref());
         if starts_entity(previous, current) {
-            found.push(Entity {
-                entity_type: current.1,
-                start: i,
-                end: i + 1,
-            });
+            found.push(Entity { entity_type: current.1, start: i, end: i + 1 });
         } else if current.0 != Prefix::Outside
             && let Some(open) = found.last_mut()
         {
@@ -163,9 +159,7 @@ impl EntityScores {
             let new = Counts::default();
             self.by_type.insert(entity.entity_type.to_owned(), new);
         }
-        self.by_type
-            .get_mut(entity.entity_type)
-            .expect("inserted above")
+        self.by_type.get_mut(entity.entity_type).expect("inserted above")
     }
 }
 
@@ -188,11 +182,7 @@ mod tests {
     }
 
     fn counts(correct: usize, predicted: usize, gold: usize) -> Counts {
-        Counts {
-            correct,
-            predicted,
-            gold,
-        }
+        Counts { correct, predicted, gold }
     }
 
     #[test]
@@ -206,10 +196,7 @@ mod tests {
     #[test]
     fn another_type_starts_another_entity_even_without_a_b() {
         assert_eq!(found("B-PER I-LOC I-LOC"), ["PER 0..1", "LOC 1..3"]);
-        assert_eq!(
-            found("I-PER I-LOC I-PER"),
-            ["PER 0..1", "LOC 1..2", "PER 2..3"]
-        );
+        assert_eq!(found("I-PER I-LOC I-PER"), ["PER 0..1", "LOC 1..2", "PER 2..3"]);
     }
 
     #[test]

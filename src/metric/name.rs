@@ -103,12 +103,7 @@ pub struct UnknownMetric(pub String);
 impl fmt::Display for UnknownMetric {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let known = MetricName::ALL.map(|metric| format!("`{metric}`"));
-        write!(
-            f,
-            "unknown metric `{}`: expected one of {}",
-            self.0,
-            known.join(", ")
-        )
+        write!(f, "unknown metric `{}`: expected one of {}", self.0, known.join(", "))
     }
 }
 
@@ -123,10 +118,7 @@ mod tests {
         for metric in MetricName::ALL {
             let in_a_file = serde_json::to_string(&metric).unwrap();
             assert_eq!(in_a_file, format!("\"{}\"", metric.name()));
-            assert_eq!(
-                serde_json::from_str::<MetricName>(&in_a_file).unwrap(),
-                metric
-            );
+            assert_eq!(serde_json::from_str::<MetricName>(&in_a_file).unwrap(), metric);
             assert_eq!(metric.name().parse::<MetricName>().unwrap(), metric);
             assert_eq!(metric.to_string(), metric.name());
         }

@@ -20,10 +20,7 @@ pub fn normalize_answer(text: &str) -> String {
     let mut text = text.to_lowercase();
     text.retain(|c| !c.is_ascii_punctuation());
     let text = without_articles(&text);
-    let words: Vec<&str> = text
-        .split(is_python_space)
-        .filter(|word| !word.is_empty())
-        .collect();
+    let words: Vec<&str> = text.split(is_python_space).filter(|word| !word.is_empty()).collect();
     words.join(" ")
 }
 
@@ -34,11 +31,7 @@ fn without_articles(text: &str) -> String {
     while !rest.is_empty() {
         let (word, tail) = split_where(rest, |c| !is_python_word(c));
         let (between, next) = split_where(tail, is_python_word);
-        kept.push_str(if matches!(word, "a" | "an" | "the") {
-            " "
-        } else {
-            word
-        });
+        kept.push_str(if matches!(word, "a" | "an" | "the") { " " } else { word });
         kept.push_str(between);
         rest = next;
     }
@@ -58,10 +51,7 @@ mod tests {
 
     #[test]
     fn case_punctuation_articles_and_white_space_do_not_count() {
-        assert_eq!(
-            normalize_answer("  The  Apollo\tprogramme! "),
-            "apollo programme"
-        );
+        assert_eq!(normalize_answer("  The  Apollo\tprogramme! "), "apollo programme");
         assert_eq!(normalize_answer("$1,000.50"), "100050");
         assert_eq!(normalize_answer("a b an c the d"), "b c d");
         assert_eq!(normalize_answer(""), "");
@@ -70,10 +60,7 @@ mod tests {
 
     #[test]
     fn articles_go_as_whole_words_only_and_after_punctuation() {
-        assert_eq!(
-            normalize_answer("another theme, Anna"),
-            "another theme anna"
-        );
+        assert_eq!(normalize_answer("another theme, Anna"), "another theme anna");
         assert_eq!(normalize_answer("the-end"), "theend");
         assert_eq!(normalize_answer("the_end"), "theend");
         assert_eq!(normalize_answer("The End"), "end");
@@ -107,10 +94,7 @@ mod tests {
 
     #[test]
     fn white_space_is_pythons() {
-        assert_eq!(
-            normalize_answer("x\u{1c}y\u{a0}z\u{3000}w\u{85}v"),
-            "x y z w v"
-        );
+        assert_eq!(normalize_answer("x\u{1c}y\u{a0}z\u{3000}w\u{85}v"), "x y z w v");
         // the zero-width space is none
         assert_eq!(normalize_answer("x\u{200b}y"), "x\u{200b}y");
     }

@@ -54,10 +54,7 @@ fn unit_deviations(values: &[f64]) -> Option<Vec<f64>> {
     deviations.iter_mut().for_each(|d| *d /= largest);
     let norm = deviations.iter().map(|d| d * d).sum::<f64>().sqrt();
     deviations.iter_mut().for_each(|d| *d /= norm);
-    deviations
-        .iter()
-        .all(|d| d.is_finite())
-        .then_some(deviations)
+    deviations.iter().all(|d| d.is_finite()).then_some(deviations)
 }
 
 /// The rank of each value, from 1, ties sharing their mean rank; `None` when a value is not a number.
@@ -112,10 +109,7 @@ mod tests {
         );
         assert_eq!(average_ranks(&[0.0, -0.0]), Some(vec![1.5, 1.5]));
         let (pred, gold) = ([10.0, -1.0, 10.0, 3.0], [4.0, 1.0, 2.0, 3.0]);
-        assert_eq!(
-            spearman(&pred, &gold),
-            pearson(&[3.5, 1.0, 3.5, 2.0], &[4.0, 1.0, 2.0, 3.0])
-        );
+        assert_eq!(spearman(&pred, &gold), pearson(&[3.5, 1.0, 3.5, 2.0], &[4.0, 1.0, 2.0, 3.0]));
     }
 
     #[test]

@@ -134,11 +134,7 @@ fn means<'a>(scores: impl Iterator<Item = &'a QuestionScore>) -> SpanMeans {
         total += 1;
     }
     let mean = |sum: f64| (total > 0).then(|| sum / total as f64);
-    SpanMeans {
-        exact_match: mean(exact_match),
-        f1: mean(f1),
-        total,
-    }
+    SpanMeans { exact_match: mean(exact_match), f1: mean(f1), total }
 }
 
 #[cfg(test)]

@@ -42,13 +42,7 @@ pub fn apply_null_threshold(
     scores
         .iter()
         .zip(null_odds)
-        .map(|(score, odds)| {
-            if *odds > threshold {
-                withdrawn(score)
-            } else {
-                *score
-            }
-        })
+        .map(|(score, odds)| if *odds > threshold { withdrawn(score) } else { *score })
         .collect()
 }
 
@@ -108,22 +102,13 @@ pub fn attainable_thresholds(
         sweep.offer(null_odds[tied[0]]);
     }
     let lowest = null_odds[order[0]];
-    Some(sweep.best(if lowest > 0.0 {
-        0.0
-    } else {
-        lowest.next_down()
-    }))
+    Some(sweep.best(if lowest > 0.0 { 0.0 } else { lowest.next_down() }))
 }
 
 /// The score of a question whose answer is withdrawn.
 fn withdrawn(score: &QuestionScore) -> QuestionScore {
     let value = if score.has_answer { 0.0 } else { 1.0 };
-    QuestionScore {
-        exact_match: value,
-        f1: value,
-        answered: false,
-        ..*score
-    }
+    QuestionScore { exact_match: value, f1: value, answered: false, ..*score }
 }
 
 /// The questions by rising odds; `None` for no questions and when odds are not finite.
@@ -161,16 +146,8 @@ impl Sweep {
     /// No question is answered: right are those without an answer.
     fn new(scores: &[QuestionScore]) -> Sweep {
         let unanswerable = scores.iter().filter(|score| !score.has_answer).count() as f64;
-        let start = Peak {
-            sum: unanswerable,
-            best: unanswerable,
-            threshold: None,
-        };
-        Sweep {
-            questions: scores.len(),
-            exact_match: start,
-            f1: start,
-        }
+        let start = Peak { sum: unanswerable, best: unanswerable, threshold: None };
+        Sweep { questions: scores.len(), exact_match: start, f1: start }
     }
 
     /// Takes `odds` as the threshold of what is now higher than ever.
@@ -189,10 +166,7 @@ impl Sweep {
             value: peak.best / self.questions as f64,
             threshold: peak.threshold.unwrap_or(answer_nothing),
         };
-        BestThresholds {
-            exact_match: best(self.exact_match),
-            f1: best(self.f1),
-        }
+        BestThresholds { exact_match: best(self.exact_match), f1: best(self.f1) }
     }
 }
 
@@ -218,12 +192,7 @@ mod tests {
 
     /// A question without an answer that was given one.
     fn fooled() -> QuestionScore {
-        QuestionScore {
-            exact_match: 0.0,
-            f1: 0.0,
-            has_answer: false,
-            answered: true,
-        }
+        QuestionScore { exact_match: 0.0, f1: 0.0, has_answer: false, answered: true }
     }
 
     #[test]
@@ -280,10 +249,7 @@ mod tests {
                 match (has_answer, answered) {
                     (true, true) => answerable(f64::from(quarters) / 4.0),
                     (false, true) => fooled(),
-                    (_, false) => withdrawn(&QuestionScore {
-                        has_answer,
-                        ..fooled()
-                    }),
+                    (_, false) => withdrawn(&QuestionScore { has_answer, ..fooled() }),
                 }
             });
         prop::collection::vec((score, (-3i8..4).prop_map(f64::from)), 1..25)

@@ -23,4 +23,11 @@ pub struct Candidate {
     /// Logit of the end.
     pub end_logit: f32,
 }
-pub(super) fn predictions(_: &Dataset, _: &Features, _: &FeatureLogits, _: &PredictionSettings) -> Result<Vec<Prediction>> { unimplemented!() }
+pub(super) fn predictions(
+    _: &Dataset,
+    _: &Features,
+    _: &FeatureLogits,
+    _: &PredictionSettings,
+) -> Result<Vec<Prediction>> {
+    unimplemented!()
+}

@@ -1,2 +1,4 @@
 use super::*;
-pub(super) fn predictions(_: &Dataset, _: &Features, _: &FeatureLogits) -> Result<Vec<Prediction>> { unimplemented!() }
+pub(super) fn predictions(_: &Dataset, _: &Features, _: &FeatureLogits) -> Result<Vec<Prediction>> {
+    unimplemented!()
+}

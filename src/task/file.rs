@@ -28,8 +28,8 @@ pub fn find(name: &str) -> Result<Task> {
 ///
 /// The file cannot be read, is no task, or contradicts itself; the error names the line.
 pub fn load(path: &Path) -> Result<Task> {
-    let text =
-        std::fs::read_to_string(path).map_err(|error| Error::io("read", path, &error).hint(HINT))?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Error::io("read", path, &error).hint(HINT))?;
     let mut task: Task = serde_json::from_str(&text).map_err(|error| {
         Error::new(format!("it is not a task: {error}")).at_line(path, error.line()).hint(HINT)
     })?;

@@ -220,7 +220,9 @@ fn swag_columns() -> Columns {
     Columns {
         context: named("sent1"),
         start: named("sent2"),
-        endings: ["ending0", "ending1", "ending2", "ending3"].map(|n| Column::Name(n.into())).into(),
+        endings: ["ending0", "ending1", "ending2", "ending3"]
+            .map(|n| Column::Name(n.into()))
+            .into(),
         label: named("label"),
         ..Columns::default()
     }

@@ -3,6 +3,14 @@
 use crate::feature::{FeatureTarget, Features, NO_TAG};
 use crate::task::Head;
 
+mod buckets;
+mod plan;
+mod prefetch;
+
+pub use buckets::Buckets;
+pub use plan::{PlannedBatch, evaluation_plan, padding_share, training_plan};
+pub use prefetch::{Prefetched, prefetch};
+
 /// The labels of a batch, row-major, one form a head.
 #[derive(Debug, Clone, PartialEq)]
 pub enum BatchLabels {

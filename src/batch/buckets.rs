@@ -1,0 +1,104 @@
+//! Lengths to pad to: few, since each is a shape to compile, and close to the data's.
+
+/// Lengths are rounded up to this before they are chosen from; narrower steps gain little.
+const STEP: usize = 8;
+
+/// The padded lengths of a dataset, ascending.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Buckets(Vec<usize>);
+
+impl Buckets {
+    /// Chooses lengths that make `padding + shape_cost · shapes` least, by dynamic programming
+    /// over multiples of 8.
+    ///
+    /// `lengths` are the sequences', `passes` how often each is padded, `shape_cost` the time to
+    /// compile a shape, counted in padding tokens. No length exceeds `max_length`.
+    pub fn choose(
+        lengths: impl Iterator<Item = usize>,
+        passes: usize,
+        shape_cost: usize,
+        max_length: usize,
+    ) -> Self {
+        let slots = max_length.div_ceil(STEP);
+        let mut counts = vec![0usize; slots + 1];
+        for length in lengths {
+            counts[length.div_ceil(STEP).clamp(1, slots)] += passes;
+        }
+        let Some(last) = counts.iter().rposition(|&count| count > 0) else {
+            return Self(vec![max_length.min(STEP)]);
+        };
+        // best[end]: the least cost of all sequences of up to `end` slots, the last of the
+        // chosen lengths being `end`; from[end] is the chosen length before it.
+        let mut best = vec![usize::MAX; last + 1];
+        let mut from = vec![0; last + 1];
+        best[0] = 0;
+        for end in 1..=last {
+            let mut waste = 0;
+            for start in (0..end).rev() {
+                let cost = best[start].saturating_add(waste).saturating_add(shape_cost);
+                // Among equals the wider span wins: it is the fewer shapes.
+                if cost <= best[end] {
+                    best[end] = cost;
+                    from[end] = start;
+                }
+                waste += counts[start] * (end - start) * STEP;
+            }
+        }
+        let mut chosen = Vec::new();
+        let mut end = last;
+        while end > 0 {
+            chosen.push((end * STEP).min(max_length));
+            end = from[end];
+        }
+        chosen.reverse();
+        Self(chosen)
+    }
+
+    /// The smallest of the lengths that holds `length`.
+    pub fn fit(&self, length: usize) -> usize {
+        let at = self.0.partition_point(|&bucket| bucket < length);
+        self.0.get(at).copied().unwrap_or_else(|| self.0[self.0.len() - 1])
+    }
+
+    /// The lengths, ascending.
+    pub fn lengths(&self) -> &[usize] {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_dear_shape_gives_one_bucket_and_a_free_one_gives_many() {
+        let lengths = [5, 12, 20, 28, 60];
+        let one = Buckets::choose(lengths.into_iter(), 1, 1_000_000, 128);
+        assert_eq!(one.lengths(), [64]);
+        let many = Buckets::choose(lengths.into_iter(), 1, 0, 128);
+        assert_eq!(many.lengths(), [8, 16, 24, 32, 64]);
+    }
+
+    #[test]
+    fn two_clusters_of_lengths_get_a_bucket_each() {
+        let lengths = [vec![10; 1000], vec![100; 1000]].concat();
+        let buckets = Buckets::choose(lengths.into_iter(), 1, 500, 128);
+        assert_eq!(buckets.lengths(), [16, 104]);
+    }
+
+    proptest! {
+        #[test]
+        fn every_length_fits_its_bucket(
+            lengths in proptest::collection::vec(1usize..=128, 1..200),
+            shape_cost in 0usize..100_000,
+        ) {
+            let buckets = Buckets::choose(lengths.iter().copied(), 1, shape_cost, 128);
+            for length in lengths {
+                prop_assert!(buckets.fit(length) >= length);
+                prop_assert!(buckets.fit(length) <= 128);
+            }
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Which features make which batch, in which order.
+
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use super::Buckets;
+use crate::feature::Features;
+
+/// Batches are sorted by length among this many, so that a batch's rows are of like length while
+/// the order stays random (Hugging Face's `group_by_length`).
+const BATCHES_SORTED_TOGETHER: usize = 50;
+
+/// A batch to be: its features and the length to pad to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedBatch {
+    /// Features, at most as many as the batch has rows.
+    pub features: Vec<usize>,
+    /// The padded length.
+    pub length: usize,
+}
+
+/// An epoch's batches of `rows` rows. The same seed and epoch give the same plan.
+///
+/// Every feature is in exactly one batch; only the last batch that is cut may have fewer rows.
+pub fn training_plan(
+    features: &Features,
+    buckets: &Buckets,
+    rows: usize,
+    seed: u64,
+    epoch: usize,
+) -> Vec<PlannedBatch> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(epoch as u64);
+    let mut order: Vec<usize> = (0..features.len()).collect();
+    order.shuffle(&mut rng);
+    let mut batches = Vec::new();
+    for group in order.chunks_mut(rows * BATCHES_SORTED_TOGETHER) {
+        group.sort_by_key(|&feature| std::cmp::Reverse(features.length(feature)));
+        batches.extend(group.chunks(rows).map(|chunk| planned(features, buckets, chunk)));
+    }
+    batches.shuffle(&mut rng);
+    batches
+}
+
+/// Batches of `rows` rows in the order of length, longest first, so that memory runs out at once
+/// or never.
+pub fn evaluation_plan(features: &Features, buckets: &Buckets, rows: usize) -> Vec<PlannedBatch> {
+    let mut order: Vec<usize> = (0..features.len()).collect();
+    order.sort_by_key(|&feature| std::cmp::Reverse(features.length(feature)));
+    order.chunks(rows).map(|chunk| planned(features, buckets, chunk)).collect()
+}
+
+fn planned(features: &Features, buckets: &Buckets, chunk: &[usize]) -> PlannedBatch {
+    let longest = chunk.iter().map(|&feature| features.length(feature)).max().unwrap_or(1);
+    PlannedBatch { features: chunk.to_vec(), length: buckets.fit(longest) }
+}
+
+/// The share of padding among the tokens of a plan, rows of padding included.
+pub fn padding_share(features: &Features, plan: &[PlannedBatch], rows: usize) -> f64 {
+    let (mut padded, mut real) = (0usize, 0usize);
+    for batch in plan {
+        for &feature in &batch.features {
+            let sequences = features.sequences(feature);
+            real += (0..sequences)
+                .map(|i| features.sequence(feature, i).input_ids.len())
+                .sum::<usize>();
+        }
+        let sequences = batch.features.first().map_or(1, |&feature| features.sequences(feature));
+        padded += rows * sequences * batch.length;
+    }
+    if padded == 0 { 0.0 } else { 1.0 - real as f64 / padded as f64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::feature::{FeatureTarget, Sequence};
+
+    fn features(lengths: &[usize]) -> Features {
+        let mut features = Features::default();
+        for (example, &length) in lengths.iter().enumerate() {
+            let ids = vec![7; length];
+            let sequence = Sequence { input_ids: &ids, second_segment: length };
+            features.push(example, &[sequence], FeatureTarget::None);
+        }
+        features
+    }
+
+    proptest! {
+        #[test]
+        fn every_feature_is_in_exactly_one_batch(
+            lengths in proptest::collection::vec(1usize..=64, 1..300),
+            rows in 1usize..40,
+            seed in any::<u64>(),
+            epoch in 0usize..4,
+        ) {
+            let features = features(&lengths);
+            let buckets = Buckets::choose(lengths.iter().copied(), 1, 10, 64);
+            for plan in [
+                training_plan(&features, &buckets, rows, seed, epoch),
+                evaluation_plan(&features, &buckets, rows),
+            ] {
+                let mut seen: Vec<usize> =
+                    plan.iter().flat_map(|batch| batch.features.clone()).collect();
+                seen.sort_unstable();
+                prop_assert_eq!(seen, (0..lengths.len()).collect::<Vec<_>>());
+                for batch in &plan {
+                    prop_assert!(batch.features.len() <= rows);
+                    prop_assert!(batch.features.iter().all(|&f| lengths[f] <= batch.length));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_seed_repeats_a_plan_and_another_epoch_does_not() {
+        let lengths: Vec<usize> = (0..500).map(|i| 1 + i * 7 % 60).collect();
+        let features = features(&lengths);
+        let buckets = Buckets::choose(lengths.iter().copied(), 1, 10, 64);
+        let plan = |seed, epoch| training_plan(&features, &buckets, 32, seed, epoch);
+        assert_eq!(plan(1, 0), plan(1, 0));
+        assert_ne!(plan(1, 0), plan(1, 1));
+        assert_ne!(plan(1, 0), plan(2, 0));
+    }
+}

@@ -1,0 +1,78 @@
+//! Reading a SavedModel's `tfbert.json`.
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+use crate::model::{CONTRACT_VERSION, Contract};
+
+/// Where TensorFlow's own place for files that the graph does not read lies.
+pub(super) const ASSETS: &str = "assets.extra";
+
+/// Reads and checks the contract of the SavedModel in `dir`.
+///
+/// # Errors
+///
+/// There is no SavedModel, it was not exported by tfbert, or by one with another contract.
+pub fn read(dir: &Path) -> Result<Contract> {
+    let export = "export one with `python -m python_export --encoder minilm-l6 --head classify \
+                  --output saved_models`";
+    if !dir.join("saved_model.pb").is_file() {
+        return Err(Error::new("there is no SavedModel there").at(dir).hint(export));
+    }
+    let path = dir.join(ASSETS).join("tfbert.json");
+    let text = std::fs::read_to_string(&path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            Error::new("this SavedModel was not made by tfbert: it has no contract")
+                .at(&path)
+                .hint(export)
+        }
+        _ => Error::io("read", &path, &error),
+    })?;
+    let damaged = |error: serde_json::Error| {
+        Error::new(format!("the contract is damaged: {error}"))
+            .at_line(&path, error.line())
+            .hint("export it anew with `python -m python_export --force …`")
+    };
+    // The version comes first: another version may have other fields.
+    let Version { contract_version } = serde_json::from_str(&text).map_err(damaged)?;
+    if contract_version != CONTRACT_VERSION {
+        return Err(Error::new(format!(
+            "the contract's version is {contract_version}, this tfbert speaks {CONTRACT_VERSION}"
+        ))
+        .at(&path)
+        .hint("export it anew with `python -m python_export --force …`, or use the tfbert of its time"));
+    }
+    serde_json::from_str(&text).map_err(damaged)
+}
+
+#[derive(Deserialize)]
+struct Version {
+    contract_version: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn an_export_of_another_contract_version_names_both() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("saved_model.pb"), "").unwrap();
+        fs::create_dir(dir.path().join(ASSETS)).unwrap();
+        fs::write(dir.path().join(ASSETS).join("tfbert.json"), "{\"contract_version\": 99}")
+            .unwrap();
+        let error = read(dir.path()).unwrap_err();
+        assert!(error.what().contains("version is 99, this tfbert speaks 1"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_without_a_saved_model_is_answered_with_the_export_command() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = read(dir.path()).unwrap_err();
+        assert!(error.hint_text().unwrap().contains("python -m python_export"), "{error}");
+    }
+}

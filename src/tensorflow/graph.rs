@@ -1,0 +1,338 @@
+//! A SavedModel in a session: its signatures resolved once, its saver, its runs.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use prost::Message;
+use tensorflow::{
+    Code, DataType, Graph, Operation, SavedModelBundle, SessionOptions, SessionRunArgs, Shape,
+    Status, Tensor,
+};
+
+use super::proto::{ConfigProto, GpuOptions, MetaGraphDef, SaverDef};
+use crate::error::{Error, Result};
+use crate::model::{Signature, TensorSpec};
+
+/// How sessions run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SessionConfig {
+    /// Threads of an operation; 0 is one for each core.
+    pub threads: usize,
+}
+
+impl SessionConfig {
+    fn options(self) -> Result<SessionOptions> {
+        let config = ConfigProto {
+            intra_op_parallelism_threads: i32::try_from(self.threads).unwrap_or(0),
+            // The graph is a chain: what runs beside an operation only takes its cores.
+            inter_op_parallelism_threads: 1,
+            gpu_options: Some(GpuOptions { allow_growth: true }),
+            use_per_session_threads: false,
+        };
+        let mut options = SessionOptions::new();
+        options.set_config(&config.encode_to_vec()).map_err(|status| explain(&status))?;
+        Ok(options)
+    }
+}
+
+/// A value that is fed.
+pub(super) enum Feed {
+    Ints(Tensor<i32>),
+    Floats(Tensor<f32>),
+    Bool(Tensor<bool>),
+}
+
+impl Feed {
+    /// Integers of a shape.
+    pub(super) fn ints(shape: &[usize], values: &[i32]) -> Self {
+        Self::Ints(tensor(shape, values))
+    }
+
+    /// Floats of a shape.
+    pub(super) fn floats(shape: &[usize], values: &[f32]) -> Self {
+        Self::Floats(tensor(shape, values))
+    }
+
+    /// One number.
+    pub(super) fn float(value: f32) -> Self {
+        Self::Floats(tensor(&[], &[value]))
+    }
+
+    /// One truth value.
+    pub(super) fn bool(value: bool) -> Self {
+        Self::Bool(tensor(&[], &[value]))
+    }
+}
+
+fn tensor<T: tensorflow::TensorType + Copy>(shape: &[usize], values: &[T]) -> Tensor<T> {
+    let dims: Vec<u64> = shape.iter().map(|&dim| dim as u64).collect();
+    let mut tensor = Tensor::new(&dims);
+    tensor.copy_from_slice(values);
+    tensor
+}
+
+/// One signature's tensors in the graph: an operation, and which of its outputs.
+#[derive(Debug, Clone)]
+struct Call {
+    inputs: BTreeMap<String, (Operation, i32)>,
+    outputs: BTreeMap<String, (Operation, i32)>,
+}
+
+/// A loaded SavedModel.
+pub(super) struct LoadedGraph {
+    path: PathBuf,
+    bundle: SavedModelBundle,
+    graph: Graph,
+    calls: BTreeMap<String, Call>,
+    saver: Option<SaverDef>,
+}
+
+impl LoadedGraph {
+    /// Loads the SavedModel in `path` and checks its signatures against `expected`.
+    pub(super) fn load(
+        path: &Path,
+        config: SessionConfig,
+        expected: &BTreeMap<String, Signature>,
+    ) -> Result<Self> {
+        let mut graph = Graph::new();
+        let bundle = SavedModelBundle::load(&config.options()?, ["serve"], &mut graph, path)
+            .map_err(|status| {
+                Error::new(format!("TensorFlow could not load it: {}", status_text(&status)))
+                    .at(path)
+                    .hint("export it anew with `python -m python_export --force …`")
+            })?;
+        #[allow(deprecated)] // The safe form shows signatures only, not the saver.
+        let saver = MetaGraphDef::decode(bundle.meta_graph_def.as_slice())
+            .map_err(|error| Error::new(format!("its description is damaged: {error}")).at(path))?
+            .saver_def;
+        let mut calls = BTreeMap::new();
+        for (name, signature) in expected {
+            let call = resolve(&graph, &bundle, name, signature).map_err(|what| {
+                Error::new(what).at(path).hint(
+                    "the file is not what its `tfbert.json` says; export it anew with \
+                     `python -m python_export --force …`",
+                )
+            })?;
+            calls.insert(name.clone(), call);
+        }
+        Ok(Self { path: path.to_owned(), bundle, graph, calls, saver })
+    }
+
+    /// Runs a signature and returns the named outputs, which are float32.
+    pub(super) fn run(
+        &self,
+        signature: &str,
+        feeds: &[(&str, Feed)],
+        fetches: &[&str],
+    ) -> Result<Vec<Tensor<f32>>> {
+        let call = self.calls.get(signature).ok_or_else(|| {
+            Error::new(format!("the model has no signature `{signature}`")).at(&self.path)
+        })?;
+        let mut args = SessionRunArgs::new();
+        for (name, feed) in feeds {
+            let (operation, index) = call.inputs.get(*name).ok_or_else(|| {
+                Error::new(format!("signature `{signature}` has no input `{name}`")).at(&self.path)
+            })?;
+            match feed {
+                Feed::Ints(tensor) => args.add_feed(operation, *index, tensor),
+                Feed::Floats(tensor) => args.add_feed(operation, *index, tensor),
+                Feed::Bool(tensor) => args.add_feed(operation, *index, tensor),
+            }
+        }
+        let mut tokens = Vec::new();
+        for name in fetches {
+            let (operation, index) = call.outputs.get(*name).ok_or_else(|| {
+                Error::new(format!("signature `{signature}` has no output `{name}`")).at(&self.path)
+            })?;
+            tokens.push(args.request_fetch(operation, *index));
+        }
+        self.bundle.session.run(&mut args).map_err(|status| explain(&status))?;
+        tokens
+            .into_iter()
+            .map(|token| args.fetch(token).map_err(|status| explain(&status)))
+            .collect()
+    }
+
+    /// Runs a signature for its effect: fetches an output of any type and drops it.
+    pub(super) fn run_for_effect(&self, signature: &str, feeds: &[(&str, Feed)]) -> Result<()> {
+        let call = self.calls.get(signature).ok_or_else(|| {
+            Error::new(format!("the model has no signature `{signature}`")).at(&self.path)
+        })?;
+        let mut args = SessionRunArgs::new();
+        for (name, feed) in feeds {
+            let Some((operation, index)) = call.inputs.get(*name) else { continue };
+            match feed {
+                Feed::Ints(tensor) => args.add_feed(operation, *index, tensor),
+                Feed::Floats(tensor) => args.add_feed(operation, *index, tensor),
+                Feed::Bool(tensor) => args.add_feed(operation, *index, tensor),
+            }
+        }
+        for (operation, index) in call.outputs.values() {
+            args.request_fetch(operation, *index);
+        }
+        self.bundle.session.run(&mut args).map_err(|status| explain(&status))
+    }
+
+    /// Whether a signature takes this input.
+    pub(super) fn takes(&self, signature: &str, input: &str) -> bool {
+        self.calls.get(signature).is_some_and(|call| call.inputs.contains_key(input))
+    }
+
+    /// Writes all variables as a checkpoint with this prefix; makes its folder.
+    pub(super) fn save(&self, prefix: &Path) -> Result<()> {
+        if let Some(folder) = prefix.parent() {
+            std::fs::create_dir_all(folder).map_err(|error| Error::io("make", folder, &error))?;
+        }
+        let saver = self.saver()?;
+        let (filename, filename_index) = self.tensor(&saver.filename_tensor_name)?;
+        let (save, save_index) = self.tensor(&saver.save_tensor_name)?;
+        let name = path_tensor(prefix)?;
+        let mut args = SessionRunArgs::new();
+        args.add_feed(&filename, filename_index, &name);
+        args.request_fetch(&save, save_index);
+        self.bundle.session.run(&mut args).map_err(|status| {
+            Error::new(format!("the weights could not be written: {}", status_text(&status)))
+                .at(prefix)
+                .hint("see that the disk has room and the folder can be written")
+        })
+    }
+
+    /// Reads all variables from the checkpoint with this prefix.
+    pub(super) fn restore(&self, prefix: &Path) -> Result<()> {
+        let saver = self.saver()?;
+        let (filename, filename_index) = self.tensor(&saver.filename_tensor_name)?;
+        let restore = self.operation(&saver.restore_op_name)?;
+        let name = path_tensor(prefix)?;
+        let mut args = SessionRunArgs::new();
+        args.add_feed(&filename, filename_index, &name);
+        args.add_target(&restore);
+        self.bundle.session.run(&mut args).map_err(|status| {
+            Error::new(format!("the weights could not be read: {}", status_text(&status)))
+                .at(prefix)
+        })
+    }
+
+    /// The devices of the session: name and type.
+    pub(super) fn devices(&self) -> Vec<(String, String)> {
+        self.bundle.session.device_list().map_or_else(
+            |_| Vec::new(),
+            |devices| devices.into_iter().map(|d| (d.name, d.device_type)).collect(),
+        )
+    }
+
+    fn saver(&self) -> Result<&SaverDef> {
+        self.saver
+            .as_ref()
+            .ok_or_else(|| Error::new("it does not say how its variables are saved").at(&self.path))
+    }
+
+    fn operation(&self, name: &str) -> Result<Operation> {
+        self.graph.operation_by_name(name).ok().flatten().ok_or_else(|| {
+            Error::new(format!("its saver names `{name}`, which the graph does not have"))
+                .at(&self.path)
+        })
+    }
+
+    /// The tensor of a name such as `save/filename:0`.
+    fn tensor(&self, name: &str) -> Result<(Operation, i32)> {
+        let (operation, index) = match name.rsplit_once(':') {
+            Some((operation, index)) => (operation, index.parse().unwrap_or(0)),
+            None => (name, 0),
+        };
+        Ok((self.operation(operation)?, index))
+    }
+}
+
+/// Finds a signature's tensors, and compares types and shapes with the contract.
+fn resolve(
+    graph: &Graph,
+    bundle: &SavedModelBundle,
+    name: &str,
+    expected: &Signature,
+) -> std::result::Result<Call, String> {
+    let known = bundle
+        .meta_graph_def()
+        .get_signature(name)
+        .map_err(|_| format!("the graph has no signature `{name}`"))?;
+    let find =
+        |kind: &str, info: Option<&tensorflow::TensorInfo>, argument: &str, spec: &TensorSpec| {
+            let info =
+                info.ok_or_else(|| format!("signature `{name}` has no {kind} `{argument}`"))?;
+            let found = spec_of(info.dtype(), info.shape());
+            if found != *spec {
+                return Err(format!(
+                    "{kind} `{argument}` of signature `{name}` is {}, the contract says {}",
+                    shown(&found),
+                    shown(spec)
+                ));
+            }
+            let tensor = info.name();
+            let operation = graph
+                .operation_by_name(&tensor.name)
+                .ok()
+                .flatten()
+                .ok_or_else(|| format!("the graph lacks the operation `{}`", tensor.name))?;
+            Ok((operation, tensor.index))
+        };
+    let mut call = Call { inputs: BTreeMap::new(), outputs: BTreeMap::new() };
+    for (argument, spec) in &expected.inputs {
+        let found = find("input", known.inputs().get(argument), argument, spec)?;
+        call.inputs.insert(argument.clone(), found);
+    }
+    for (argument, spec) in &expected.outputs {
+        let found = find("output", known.outputs().get(argument), argument, spec)?;
+        call.outputs.insert(argument.clone(), found);
+    }
+    if let Some(more) = known.inputs().keys().find(|key| !expected.inputs.contains_key(*key)) {
+        return Err(format!("signature `{name}` wants `{more}`, which the contract does not name"));
+    }
+    Ok(call)
+}
+
+fn spec_of(dtype: DataType, shape: &Shape) -> TensorSpec {
+    let shape: Option<Vec<Option<i64>>> = shape.clone().into();
+    TensorSpec { dtype: dtype_name(dtype), shape: shape.unwrap_or_default() }
+}
+
+fn dtype_name(dtype: DataType) -> String {
+    match dtype {
+        DataType::Float => "float32".into(),
+        DataType::Int32 => "int32".into(),
+        DataType::Int64 => "int64".into(),
+        DataType::Bool => "bool".into(),
+        DataType::BFloat16 => "bfloat16".into(),
+        DataType::String => "string".into(),
+        other => other.to_string(),
+    }
+}
+
+fn shown(spec: &TensorSpec) -> String {
+    let dims: Vec<_> =
+        spec.shape.iter().map(|dim| dim.map_or("?".to_owned(), |dim| dim.to_string())).collect();
+    format!("{} [{}]", spec.dtype, dims.join(", "))
+}
+
+fn path_tensor(path: &Path) -> Result<Tensor<String>> {
+    let text = path
+        .to_str()
+        .ok_or_else(|| Error::new("TensorFlow takes only paths that are UTF-8").at(path))?;
+    Ok(Tensor::from(text.to_owned()))
+}
+
+/// TensorFlow's message without its trace of the graph.
+fn status_text(status: &Status) -> String {
+    let text = status.to_string();
+    let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("no reason given");
+    first.trim().to_owned()
+}
+
+/// A failed run as an error for people.
+fn explain(status: &Status) -> Error {
+    let error = Error::new(format!("TensorFlow failed: {}", status_text(status)));
+    match status.code() {
+        Code::ResourceExhausted => error.hint(
+            "memory ran out: try a smaller `--batch-size`, `--accumulate N` or `--max-length`",
+        ),
+        _ => error.hint("run again with `-v` to see TensorFlow's own log"),
+    }
+}
