@@ -27,7 +27,7 @@ pub use entity::{Entity, EntityScores, entities, entity_scores};
 pub use name::{MetricName, UnknownMetric};
 pub use normalize::normalize_answer;
 pub use regression::{pearson, spearman};
-pub use span::{QuestionScore, SpanScores, SquadVersion, score_question, span_scores};
+pub use span::{QuestionScore, SpanMeans, SpanScores, SquadVersion, score_question, span_scores};
 pub use threshold::{
     BestThreshold, BestThresholds, apply_null_threshold, attainable_thresholds, official_thresholds,
 };
