@@ -1,10 +1,10 @@
 //! Metrics: pure functions from the complete list of predictions to a number.
 //!
 //! Every function takes all predictions of a data set at once, because F1, the correlations and the
-//! null threshold are not means of their values on batches. Values are fractions (0.885, not 88.5 %), as
-//! scikit-learn and SciPy give them; the official scripts of SQuAD and CoNLL print the same numbers
-//! times 100. A value is an `Option<f64>`: `None` says that the metric is undefined for this input
-//! (no examples, no positives, no variance). It is never replaced by 0 or NaN.
+//! null threshold are not means of their values on batches. Values are fractions (0.885, not
+//! 88.5 %), as scikit-learn and SciPy give them; the official scripts of SQuAD and CoNLL print the
+//! same numbers times 100. A value is an `Option<f64>`: `None` says that the metric is undefined
+//! for this input (no examples, no positives, no variance). It is never replaced by 0 or NaN.
 //!
 //! This module imports no other module of the crate.
 
