@@ -203,7 +203,7 @@ def training_signatures(model: TrainingModel) -> dict:
 
     signatures = {
         "init": _concrete(
-            model.initialise,
+            lambda **a: model.initialise(**a),
             {"num_labels": _spec("num_labels", tf.int32), "seed": _spec("seed", tf.int32, [2])},
         ),
         "apply": _concrete(lambda **a: model.apply(_take(a, Update)), update),
