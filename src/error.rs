@@ -10,6 +10,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub const EXIT_FAILURE: u8 = 1;
 /// Exit code of a command whose arguments do not fit, as clap's own.
 pub const EXIT_USAGE: u8 = 2;
+/// Exit code of a command that Ctrl-C ended.
+pub const EXIT_INTERRUPTED: u8 = 130;
 
 /// A failure: what happened, the place in a file if there is one, and the next step.
 ///

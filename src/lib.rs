@@ -20,7 +20,14 @@ pub mod metric;
 pub mod model;
 pub mod prediction;
 pub mod report;
+
+pub mod cli;
+pub mod evaluate;
+pub mod predict;
+pub mod run;
 pub mod schedule;
 pub mod scores;
+pub mod settings;
+pub mod train;
 
 pub mod tensorflow;

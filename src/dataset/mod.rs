@@ -157,3 +157,12 @@ pub fn find(task: &Task, split: &Split, data_dir: &Path) -> Result<PathBuf> {
 pub(crate) fn has_labels(head: Head) -> bool {
     matches!(head, Head::Classify | Head::Tag)
 }
+
+/// How many logits a head gives for each row, position or ending.
+pub fn logits_width(head: Head, labels: &Labels) -> usize {
+    match head {
+        Head::Classify | Head::Tag => labels.len(),
+        Head::Regress | Head::Choice => 1,
+        Head::Span => 2,
+    }
+}

@@ -1,1 +1,5 @@
-//! What a run leaves behind: progress, logs, metrics, prediction files.
+//! What a person sees while it runs, and what a run leaves behind.
+
+mod progress;
+
+pub use progress::{Progress, duration};

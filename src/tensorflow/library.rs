@@ -75,7 +75,9 @@ pub fn find(option: Option<&Path>) -> Result<Found> {
 /// # Errors
 ///
 /// The file cannot be opened, or is not TensorFlow.
-pub fn load(found: &Found) -> Result<String> {
+pub fn load(found: &Found, verbose: bool) -> Result<String> {
+    // The library logs while it is opened, before it has read its log level.
+    let _quiet = (!verbose).then(quiet::stderr).flatten();
     check(found)?;
     let dir = linked(&found.library)?;
     set_variable(TENSORFLOW_DIR, dir.into_os_string());
@@ -94,6 +96,47 @@ pub fn set_log_level(verbose: bool) {
     let level = if verbose { "0" } else { "3" };
     set_variable("TF_CPP_MIN_LOG_LEVEL", level.into());
     set_variable("TF_CPP_MAX_VLOG_LEVEL", "0".into());
+}
+
+/// Keeps C++ code from writing to stderr.
+mod quiet {
+    use std::fs::OpenOptions;
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
+
+    /// Leads stderr to nowhere while this lives.
+    pub(super) struct Quiet {
+        kept: libc::c_int,
+    }
+
+    /// Leads stderr to nowhere; `None` where that cannot be done, which costs only quiet.
+    pub(super) fn stderr() -> Option<Quiet> {
+        let nowhere = OpenOptions::new().write(true).open("/dev/null").ok()?;
+        let _ = std::io::stderr().flush();
+        // SAFETY: both descriptors are open; a failure is told by a negative number.
+        #[allow(unsafe_code)]
+        let kept = unsafe { libc::dup(libc::STDERR_FILENO) };
+        if kept < 0 {
+            return None;
+        }
+        // SAFETY: as above.
+        #[allow(unsafe_code)]
+        unsafe {
+            libc::dup2(nowhere.as_raw_fd(), libc::STDERR_FILENO);
+        }
+        Some(Quiet { kept })
+    }
+
+    impl Drop for Quiet {
+        fn drop(&mut self) {
+            // SAFETY: `kept` is the descriptor that `dup` gave and nobody else closes.
+            #[allow(unsafe_code)]
+            unsafe {
+                libc::dup2(self.kept, libc::STDERR_FILENO);
+                libc::close(self.kept);
+            }
+        }
+    }
 }
 
 /// Sets a variable of this process's environment.
@@ -269,7 +312,7 @@ mod tests {
         let library = dir.path().join("libtensorflow.so");
         fs::write(&library, "not a library").unwrap();
         let found = find(Some(dir.path())).unwrap();
-        let error = load(&found).unwrap_err();
+        let error = load(&found, false).unwrap_err();
         assert_eq!(error.place().unwrap().path, library);
     }
 }

@@ -24,6 +24,6 @@ pub use training::TrainingModel;
 pub fn start(option: Option<&Path>, verbose: bool) -> Result<(library::Found, String)> {
     library::set_log_level(verbose);
     let found = library::find(option)?;
-    let version = library::load(&found)?;
+    let version = library::load(&found, verbose)?;
     Ok((found, version))
 }

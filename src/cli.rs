@@ -1,0 +1,328 @@
+//! What can be typed: definitions only.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::settings::OnNan;
+
+/// Fine-tune, evaluate and use BERT from one binary, on TensorFlow's C API.
+#[derive(Debug, Parser)]
+#[command(name = "tfbert", version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// Say more: tfbert's own details, and TensorFlow's log.
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+
+    /// Folder of libtensorflow, or of a virtual environment with TensorFlow.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub tensorflow: Option<PathBuf>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Fine-tune an exported encoder on a task.
+    Train(TrainArgs),
+    /// Score a trained model on a task's development file.
+    Eval(EvalArgs),
+    /// Predict texts, from arguments, a file or stdin.
+    Predict(PredictArgs),
+    /// List the tasks.
+    Tasks(TasksArgs),
+    /// Check library, machine, exports and data.
+    Doctor(DoctorArgs),
+}
+
+/// A number format, or the machine's best.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PrecisionArg {
+    /// bf16 where the processor computes it, else f32.
+    Auto,
+    /// 32-bit floats.
+    F32,
+    /// bfloat16 matrix products.
+    Bf16,
+}
+
+/// What reads data.
+#[derive(Debug, Args)]
+pub struct DataArgs {
+    /// The task's name (see `tfbert tasks`), or a task file that ends in `.json`.
+    #[arg(long, value_name = "TASK")]
+    pub task: String,
+
+    /// Folder of the data sets.
+    #[arg(long, env = "TFBERT_DATA", default_value = "data", value_name = "DIR")]
+    pub data_dir: PathBuf,
+}
+
+/// Arguments of `tfbert train`.
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub data: DataArgs,
+
+    /// The export to start from [default: saved_models/minilm-l6/<the task's head>].
+    #[arg(long, value_name = "DIR")]
+    pub model: Option<PathBuf>,
+
+    /// The run's folder [default: runs/<task>].
+    #[arg(long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+
+    /// Replace the run that the output folder holds.
+    #[arg(long, conflicts_with = "resume")]
+    pub overwrite: bool,
+
+    /// Continue the run that the output folder holds from its newest checkpoint.
+    #[arg(long)]
+    pub resume: bool,
+
+    /// Passes over the training file.
+    #[arg(long, value_parser = positive)]
+    pub epochs: Option<usize>,
+
+    /// Stop after so many updates.
+    #[arg(long, value_parser = positive)]
+    pub max_steps: Option<usize>,
+
+    /// Examples an update.
+    #[arg(long, value_parser = positive)]
+    pub batch_size: Option<usize>,
+
+    /// Compute each update's batch in so many parts, which take less memory.
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub accumulate: Option<usize>,
+
+    /// Examples an evaluation batch.
+    #[arg(long, value_parser = positive)]
+    pub eval_batch_size: Option<usize>,
+
+    /// Peak learning rate.
+    #[arg(long, value_parser = rate)]
+    pub learning_rate: Option<f32>,
+
+    /// Share of the steps in which the learning rate rises [default: 0.1].
+    #[arg(long, value_parser = share)]
+    pub warmup: Option<f32>,
+
+    /// Decoupled weight decay [default: 0.01].
+    #[arg(long, value_parser = rate)]
+    pub weight_decay: Option<f32>,
+
+    /// Leave out Adam's bias correction, as Google's BERT does.
+    #[arg(long)]
+    pub no_bias_correction: bool,
+
+    /// Dropout rate [default: 0.1].
+    #[arg(long, value_parser = share_below_one)]
+    pub dropout: Option<f32>,
+
+    /// Scale gradients down to this global norm; 0 is off [default: 1].
+    #[arg(long, value_parser = rate)]
+    pub max_grad_norm: Option<f32>,
+
+    /// Mix labels with the uniform distribution by this share [default: 0].
+    #[arg(long, value_parser = share_below_one)]
+    pub label_smoothing: Option<f32>,
+
+    /// Weights of the labels in the loss, in the order of the labels, or `balanced`.
+    #[arg(long, value_name = "W,W,…", value_delimiter = ',')]
+    pub class_weights: Vec<String>,
+
+    /// Factor on the learning rate from each layer to the one below [default: 1].
+    #[arg(long, value_parser = rate)]
+    pub layer_decay: Option<f32>,
+
+    /// Keep the weights of the lowest parts: 1 is the embeddings, 2 also the first layer [default: 0].
+    #[arg(long, value_name = "N")]
+    pub freeze: Option<usize>,
+
+    /// Longest sequence in word pieces.
+    #[arg(long, value_parser = positive)]
+    pub max_length: Option<usize>,
+
+    /// Word pieces that neighbouring windows of a passage share.
+    #[arg(long)]
+    pub doc_stride: Option<usize>,
+
+    /// Number format of matrix products.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub precision: PrecisionArg,
+
+    /// Seed of head, order and dropout [default: 1].
+    #[arg(long)]
+    pub seed: Option<u64>,
+
+    /// TensorFlow's threads [default: one for each core].
+    #[arg(long, value_parser = positive)]
+    pub threads: Option<usize>,
+
+    /// Only the first so many training examples.
+    #[arg(long, value_parser = positive)]
+    pub limit_train: Option<usize>,
+
+    /// Only the first so many development examples.
+    #[arg(long, value_parser = positive)]
+    pub limit_dev: Option<usize>,
+
+    /// Updates between two evaluations [default: an epoch].
+    #[arg(long, value_parser = positive)]
+    pub eval_steps: Option<usize>,
+
+    /// Updates between two checkpoints [default: at every evaluation].
+    #[arg(long, value_parser = positive)]
+    pub save_steps: Option<usize>,
+
+    /// Checkpoints to keep beside the best.
+    #[arg(long, default_value_t = 1, value_parser = positive)]
+    pub keep_checkpoints: usize,
+
+    /// Updates between two lines of metrics.jsonl [default: 10].
+    #[arg(long, value_parser = positive)]
+    pub log_steps: Option<usize>,
+
+    /// What to do when a loss is not finite.
+    #[arg(long, value_enum, default_value = "stop")]
+    pub on_nan: OnNan,
+
+    /// Print the result as one JSON object, the last line on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `tfbert eval`.
+#[derive(Debug, Args)]
+pub struct EvalArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub data: DataArgs,
+
+    /// The trained model [default: runs/<task>/model].
+    #[arg(long, value_name = "DIR")]
+    pub model: Option<PathBuf>,
+
+    /// Split to score [default: every development file].
+    #[arg(long)]
+    pub split: Option<String>,
+
+    /// Folder for prediction files [default: runs/<task>/predictions, beside the model].
+    #[arg(long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+
+    /// Examples a batch.
+    #[arg(long, value_parser = positive)]
+    pub batch_size: Option<usize>,
+
+    /// Number format [default: the one that the model was scored with in training].
+    #[arg(long, value_enum)]
+    pub precision: Option<PrecisionArg>,
+
+    /// TensorFlow's threads [default: one for each core].
+    #[arg(long, value_parser = positive)]
+    pub threads: Option<usize>,
+
+    /// Only the first so many examples.
+    #[arg(long, value_parser = positive)]
+    pub limit_dev: Option<usize>,
+
+    /// Print the result as one JSON object, the last line on stdout.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `tfbert predict`.
+#[derive(Debug, Args)]
+pub struct PredictArgs {
+    /// Texts; for pairs the two texts of each, with a tab between; for questions the questions.
+    #[arg(value_name = "TEXT")]
+    pub texts: Vec<String>,
+
+    /// The task whose model predicts.
+    #[arg(long, value_name = "TASK", required_unless_present = "model")]
+    pub task: Option<String>,
+
+    /// The trained model [default: runs/<task>/model].
+    #[arg(long, value_name = "DIR")]
+    pub model: Option<PathBuf>,
+
+    /// File with a text on each line, instead of arguments; `-` is stdin.
+    #[arg(long, value_name = "FILE", conflicts_with = "texts")]
+    pub file: Option<PathBuf>,
+
+    /// Passage that questions are about.
+    #[arg(long, value_name = "FILE")]
+    pub context: Option<PathBuf>,
+
+    /// Number format; f32 gives what TensorFlow Serving gives.
+    #[arg(long, value_enum, default_value = "f32")]
+    pub precision: PrecisionArg,
+
+    /// Examples a batch.
+    #[arg(long, value_parser = positive)]
+    pub batch_size: Option<usize>,
+
+    /// TensorFlow's threads [default: one for each core].
+    #[arg(long, value_parser = positive)]
+    pub threads: Option<usize>,
+}
+
+/// Arguments of `tfbert tasks`.
+#[derive(Debug, Args)]
+pub struct TasksArgs {
+    /// Print this task's row as a file to start one's own from.
+    #[arg(long, value_name = "TASK")]
+    pub show: Option<String>,
+}
+
+/// Arguments of `tfbert doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Folder of the data sets.
+    #[arg(long, env = "TFBERT_DATA", default_value = "data", value_name = "DIR")]
+    pub data_dir: PathBuf,
+
+    /// Folder of the exports.
+    #[arg(long, default_value = "saved_models", value_name = "DIR")]
+    pub saved_models: PathBuf,
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("expected a whole number from 1".into()),
+        Ok(number) => Ok(number),
+    }
+}
+
+fn rate(text: &str) -> Result<f32, String> {
+    text.parse()
+        .ok()
+        .filter(|rate: &f32| rate.is_finite() && *rate >= 0.0)
+        .ok_or_else(|| "expected a number from 0".into())
+}
+
+fn share(text: &str) -> Result<f32, String> {
+    rate(text).ok().filter(|share| *share <= 1.0).ok_or_else(|| "expected 0 to 1".into())
+}
+
+fn share_below_one(text: &str) -> Result<f32, String> {
+    share(text).ok().filter(|share| *share < 1.0).ok_or_else(|| "expected 0 to below 1".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definitions_are_sound() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,129 @@
+//! `tfbert eval`.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde_json::json;
+use tfbert::cli::{Cli, EvalArgs};
+use tfbert::dataset::Labels;
+use tfbert::error::{Error, Result};
+use tfbert::evaluate::{self, Trained};
+use tfbert::feature::FeatureSettings;
+use tfbert::model::{Contract, Predictor};
+use tfbert::prediction::PredictionSettings;
+use tfbert::settings::DEFAULT_EVAL_BATCH_SIZE;
+use tfbert::task::{self, Split, Task};
+use tfbert::tensorflow::{self, TrainedModel};
+
+use super::{check_head, precision, prepare, session};
+
+pub fn run(args: &EvalArgs, cli: &Cli) -> Result<()> {
+    let stop = super::stop_signal()?;
+    let task = task::find(&args.data.task)?;
+    let model_dir = args.model.clone().unwrap_or_else(|| default_model(&task));
+    let contract = trained_contract(&task, &model_dir)?;
+    let splits: Vec<&Split> = match &args.split {
+        Some(name) => vec![task.split(name)?],
+        None if task.dev.is_empty() => task.test.iter().collect(),
+        None => task.dev.iter().collect(),
+    };
+    let trained = contract.trained.as_ref().expect("checked by trained_contract");
+    let labels = Labels::new(trained.labels.clone());
+    check_labels(&task, &labels, &model_dir)?;
+    let features =
+        FeatureSettings { max_length: trained.max_length, ..FeatureSettings::of(&trained.task) };
+    let number_format = args.precision.map_or(trained.precision, precision);
+    let tokenizer = super::tokenizer(&model_dir)?;
+    let mut prepared = Vec::new();
+    for split in splits {
+        let data = &args.data.data_dir;
+        prepared.push((
+            split,
+            prepare(&task, split, data, &labels, args.limit_dev, &tokenizer, &features)?,
+        ));
+    }
+    tensorflow::start(cli.tensorflow.as_deref(), cli.verbose)?;
+    let mut model = TrainedModel::load(&model_dir, number_format, session(args.threads))?;
+    let settings = PredictionSettings {
+        max_answer_length: task.defaults.max_answer_length,
+        n_best_size: task.defaults.n_best_size,
+        version_2_with_negative: task.version_2_with_negative,
+        null_threshold: trained.null_threshold.unwrap_or(0.0),
+    };
+    let rows = args.batch_size.unwrap_or(DEFAULT_EVAL_BATCH_SIZE);
+    for (split, prepared) in &prepared {
+        let start = Instant::now();
+        let evaluation = evaluate::predict(
+            task.head,
+            prepared,
+            &mut Trained(&mut model as &mut dyn Predictor),
+            rows,
+            &settings,
+            &stop,
+        )?;
+        let scores = evaluate::score(&task, prepared, &labels, &evaluation)?;
+        let seconds = start.elapsed().as_secs_f64();
+        match &scores {
+            Some(scores) => println!("{} {}: {}", task.name, split.name, evaluate::shown(scores)),
+            None => println!("{} {}: predicted, not scored: no labels", task.name, split.name),
+        }
+        log::info!(
+            "{} examples in {seconds:.2}s, {:.0}/s; padding {:.0}%",
+            prepared.dataset.examples.len(),
+            prepared.dataset.examples.len() as f64 / evaluation.duration.as_secs_f64().max(1e-9),
+            100.0 * evaluation.padding
+        );
+        if args.json {
+            let result = json!({
+                "task": task.name,
+                "split": split.name,
+                "examples": prepared.dataset.examples.len(),
+                "metrics": scores.as_ref().map(evaluate::to_json),
+                "seconds": seconds,
+                "model": model_dir,
+                "precision": number_format,
+                "padding": evaluation.padding,
+            });
+            println!("{result}");
+        }
+    }
+    Ok(())
+}
+
+/// The model that a task's run leaves.
+pub fn default_model(task: &Task) -> PathBuf {
+    Path::new("runs").join(task.model_of.as_deref().unwrap_or(&task.name)).join("model")
+}
+
+/// The contract of a trained model that fits the task.
+pub fn trained_contract(task: &Task, model_dir: &Path) -> Result<Contract> {
+    let train = task.model_of.as_deref().unwrap_or(&task.name);
+    if !model_dir.exists() {
+        return Err(Error::new("there is no trained model").at(model_dir).hint(format!(
+            "train one with `tfbert train --task {train}`, or name another with `--model DIR`"
+        )));
+    }
+    let contract = tensorflow::read_contract(model_dir)?;
+    check_head(task, &contract, model_dir)?;
+    if contract.trained.is_none() {
+        return Err(Error::new("this SavedModel is an export that has not been trained")
+            .at(model_dir)
+            .hint(format!("train it with `tfbert train --task {train}`")));
+    }
+    Ok(contract)
+}
+
+/// Refuses a model that was trained on other labels than the task lists.
+fn check_labels(task: &Task, labels: &Labels, model_dir: &Path) -> Result<()> {
+    match &task.labels {
+        Some(listed) if listed.as_slice() != labels.names() => Err(Error::usage(format!(
+            "the model's labels are {}, task `{}` has {}",
+            labels.names().join(", "),
+            task.name,
+            listed.join(", ")
+        ))
+        .at(model_dir)
+        .hint("name a model that was trained on this task with `--model DIR`")),
+        _ => Ok(()),
+    }
+}

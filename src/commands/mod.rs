@@ -1,0 +1,156 @@
+//! The commands: from arguments to the stages of the library.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use tfbert::cli::PrecisionArg;
+use tfbert::dataset::{self, Labels};
+use tfbert::error::{Error, Result};
+use tfbert::evaluate::Prepared;
+use tfbert::feature::{FeatureSettings, Features, Tokenizer, features};
+use tfbert::model::{Contract, Precision};
+use tfbert::task::{Split, Task};
+use tfbert::tensorflow::SessionConfig;
+
+pub mod doctor;
+pub mod eval;
+pub mod predict;
+pub mod tasks;
+pub mod train;
+
+/// The number format that `auto` stands for: bf16 where the processor multiplies it.
+pub fn precision(argument: PrecisionArg) -> Precision {
+    match argument {
+        PrecisionArg::F32 => Precision::F32,
+        PrecisionArg::Bf16 => Precision::Bf16,
+        PrecisionArg::Auto if computes_bf16() => Precision::Bf16,
+        PrecisionArg::Auto => Precision::F32,
+    }
+}
+
+/// Whether the processor has instructions for bf16 products (AMX or AVX-512).
+pub fn computes_bf16() -> bool {
+    processor_flags().iter().any(|flag| flag == "amx_bf16" || flag == "avx512_bf16")
+}
+
+/// The processor's features as Linux lists them; empty elsewhere.
+pub fn processor_flags() -> Vec<String> {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let line = text.lines().find(|line| line.starts_with("flags")).unwrap_or_default();
+    line.split_whitespace().map(str::to_owned).collect()
+}
+
+/// How sessions run.
+pub fn session(threads: Option<usize>) -> SessionConfig {
+    SessionConfig { threads: threads.unwrap_or(0) }
+}
+
+/// The number of the first signal that asks to stop, 0 before one comes. A second signal ends the
+/// process at once.
+pub fn stop_signal() -> Result<Arc<AtomicI32>> {
+    let stop = Arc::new(AtomicI32::new(0));
+    for signal in [SIGINT, SIGTERM] {
+        let stop = Arc::clone(&stop);
+        let seen = move || {
+            if stop.swap(signal, Ordering::SeqCst) != 0 {
+                let _ = signal_hook::low_level::emulate_default_handler(signal);
+            }
+        };
+        // SAFETY of the handler itself is signal-hook's matter; this runs on its thread.
+        spawn_on(signal, seen)?;
+    }
+    Ok(stop)
+}
+
+fn spawn_on(signal: i32, action: impl Fn() + Send + 'static) -> Result<()> {
+    let mut signals = signal_hook::iterator::Signals::new([signal])
+        .map_err(|error| Error::new(format!("could not listen to signals: {error}")))?;
+    std::thread::spawn(move || {
+        for _ in signals.forever() {
+            action();
+        }
+    });
+    Ok(())
+}
+
+/// Refuses a length that the encoder has no positions for.
+pub fn check_length(settings: &FeatureSettings, contract: &Contract, model: &Path) -> Result<()> {
+    if settings.max_length > contract.max_length {
+        return Err(Error::usage(format!(
+            "`--max-length {}` is past the encoder's {}",
+            settings.max_length, contract.max_length
+        ))
+        .at(model)
+        .hint(format!("give `--max-length {}` or less", contract.max_length)));
+    }
+    Ok(())
+}
+
+/// Refuses a model whose head is not the task's.
+pub fn check_head(task: &Task, contract: &Contract, model: &Path) -> Result<()> {
+    if task.head == contract.head {
+        return Ok(());
+    }
+    Err(Error::usage(format!(
+        "task `{}` needs the head `{}`, the model has `{}`",
+        task.name, task.head, contract.head
+    ))
+    .at(model)
+    .hint(export_hint(task)))
+}
+
+/// The command that exports what a task needs.
+pub fn export_hint(task: &Task) -> String {
+    format!(
+        "export one with `python -m python_export --encoder minilm-l6 --head {} --output \
+         saved_models`, or name another with `--model DIR`",
+        task.head
+    )
+}
+
+/// Reads and tokenises one split.
+pub fn prepare(
+    task: &Task,
+    split: &Split,
+    data_dir: &Path,
+    labels: &Labels,
+    limit: Option<usize>,
+    tokenizer: &Tokenizer,
+    settings: &FeatureSettings,
+) -> Result<Prepared> {
+    let dataset = dataset::read(task, split, data_dir, labels, limit)?;
+    let features = tokenise(task, &dataset, tokenizer, settings)?;
+    Ok(Prepared { dataset, features })
+}
+
+/// Tokenises a dataset and reports what was cut.
+pub fn tokenise(
+    task: &Task,
+    dataset: &dataset::Dataset,
+    tokenizer: &Tokenizer,
+    settings: &FeatureSettings,
+) -> Result<Features> {
+    let found = features(task.head, dataset, tokenizer, settings)?;
+    if found.truncated > 0 {
+        log::info!(
+            "{}: {} of {} examples were cut to {} word pieces",
+            dataset.split,
+            found.truncated,
+            dataset.examples.len(),
+            settings.max_length
+        );
+    }
+    Ok(found)
+}
+
+/// The folder of a task's run.
+pub fn run_folder(task: &Task) -> PathBuf {
+    Path::new("runs").join(&task.name)
+}
+
+/// The tokenizer of a SavedModel.
+pub fn tokenizer(model: &Path) -> Result<Tokenizer> {
+    Tokenizer::read(&model.join("assets.extra").join("tokenizer.json"))
+}

@@ -1,0 +1,83 @@
+//! `tfbert predict`.
+
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::Path;
+
+use tfbert::cli::{Cli, PredictArgs};
+use tfbert::error::{Error, Result};
+use tfbert::predict::{self, Request};
+use tfbert::settings::DEFAULT_EVAL_BATCH_SIZE;
+use tfbert::task;
+use tfbert::tensorflow::{self, TrainedModel};
+
+use super::eval::{default_model, trained_contract};
+use super::{precision, session};
+
+pub fn run(args: &PredictArgs, cli: &Cli) -> Result<()> {
+    let stop = super::stop_signal()?;
+    let (model_dir, contract) = match (&args.task, &args.model) {
+        (Some(name), model) => {
+            let task = task::find(name)?;
+            let dir = model.clone().unwrap_or_else(|| default_model(&task));
+            let contract = trained_contract(&task, &dir)?;
+            (dir, contract)
+        }
+        (None, Some(dir)) => (dir.clone(), tensorflow::read_contract(dir)?),
+        (None, None) => unreachable!("clap wants one of them"),
+    };
+    let context = args
+        .context
+        .as_deref()
+        .map(|path| std::fs::read_to_string(path).map_err(|error| Error::io("read", path, &error)))
+        .transpose()?;
+    let requests = requests(args)?;
+    tensorflow::start(cli.tensorflow.as_deref(), cli.verbose)?;
+    let mut model =
+        TrainedModel::load(&model_dir, precision(args.precision), session(args.threads))?;
+    let tokenizer = super::tokenizer(&model_dir)?;
+    let request = Request {
+        contract: &contract,
+        tokenizer: &tokenizer,
+        context: context.as_deref(),
+        rows: args.batch_size.unwrap_or(DEFAULT_EVAL_BATCH_SIZE),
+        stop: &stop,
+    };
+    let mut stdout = std::io::stdout().lock();
+    for line in predict::predict(&request, &requests.0, requests.1.as_deref(), &mut model)? {
+        match writeln!(stdout, "{line}") {
+            // The reader, `head` for example, has seen enough.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
+            result => result.map_err(|error| Error::new(format!("could not write: {error}")))?,
+        }
+    }
+    Ok(())
+}
+
+/// The texts, and the file they come from.
+fn requests(args: &PredictArgs) -> Result<(Vec<String>, Option<std::path::PathBuf>)> {
+    if !args.texts.is_empty() {
+        return Ok((args.texts.clone(), None));
+    }
+    let (path, reader): (_, Box<dyn BufRead>) = match &args.file {
+        Some(path) if path != Path::new("-") => {
+            let file =
+                std::fs::File::open(path).map_err(|error| Error::io("open", path, &error))?;
+            (path.clone(), Box::new(std::io::BufReader::new(file)))
+        }
+        None if std::io::stdin().is_terminal() => {
+            return Err(Error::usage("there is nothing to predict")
+                .hint("give texts as arguments, a file with `--file FILE`, or lines on stdin"));
+        }
+        _ => ("stdin".into(), Box::new(std::io::stdin().lock())),
+    };
+    let mut texts = Vec::new();
+    for (i, line) in reader.lines().enumerate() {
+        texts.push(line.map_err(|error| {
+            Error::new(format!("could not read the line: {error}")).at_line(&path, i + 1)
+        })?);
+    }
+    if texts.is_empty() {
+        return Err(Error::new("it is empty; expected a text on each line").at(&path));
+    }
+    Ok((texts, Some(path)))
+}

@@ -1,0 +1,304 @@
+//! `tfbert train`.
+
+use std::path::Path;
+use std::time::Instant;
+
+use serde_json::json;
+use tfbert::cli::{Cli, TrainArgs};
+use tfbert::dataset::{self, Dataset, Labels, Target};
+use tfbert::error::{Error, Result};
+use tfbert::evaluate::{self, Prepared};
+use tfbert::feature::Features;
+use tfbert::model::Contract;
+use tfbert::report::duration;
+use tfbert::run::{Begin, DataRecord, RunFolder, RunRecord, write_whole};
+use tfbert::settings::TrainSettings;
+use tfbert::task::{self, Split, Task};
+use tfbert::tensorflow::{self, TrainingModel};
+use tfbert::train::{self, Job, Outcome};
+
+use super::{check_head, check_length, precision, prepare, run_folder, session, tokenise};
+
+pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
+    let start = Instant::now();
+    let stop = super::stop_signal()?;
+    let task = task::find(&args.data.task)?;
+    let train_split = trainable(&task)?;
+    let model_dir = args
+        .model
+        .clone()
+        .unwrap_or_else(|| Path::new("saved_models").join("minilm-l6").join(task.head.name()));
+    let contract = tensorflow::read_contract(&model_dir).map_err(|error| {
+        if args.model.is_none() { error.hint(super::export_hint(&task)) } else { error }
+    })?;
+    check_head(&task, &contract, &model_dir)?;
+    let mut settings = settings(args, &task);
+    check_length(&settings.features, &contract, &model_dir)?;
+    let output = args.output.clone().unwrap_or_else(|| run_folder(&task));
+    let begin = if args.resume {
+        Begin::Resume
+    } else if args.overwrite {
+        Begin::Overwrite
+    } else {
+        Begin::New
+    };
+    // Refused before the data is read, and again under the lock.
+    RunFolder::check(&output, begin)?;
+
+    let labels = Labels::of(&task, &args.data.data_dir)?;
+    let data_dir = &args.data.data_dir;
+    let train_set = dataset::read(&task, train_split, data_dir, &labels, settings.limit_train)?;
+    check_targets(&train_set)?;
+    settings.class_weights = class_weights(&args.class_weights, &labels, &train_set)?;
+
+    let (_, version) = tensorflow::start(cli.tensorflow.as_deref(), cli.verbose)?;
+    let config = session(args.threads);
+    let number_format = settings.precision;
+    let (model, features) = std::thread::scope(|scope| {
+        let model = scope.spawn(|| TrainingModel::load(&model_dir, number_format, config));
+        let features = prepare_all(&task, &settings, &train_set, data_dir, &labels, &model_dir);
+        let model = model.join().unwrap_or_else(|_| Err(Error::new("loading the model failed")));
+        (model, features)
+    });
+    let (train, dev) = features?;
+    let mut model = model?;
+
+    let record = RunRecord {
+        tfbert_version: env!("CARGO_PKG_VERSION").into(),
+        tensorflow_version: version,
+        command: std::env::args().collect(),
+        labels: labels.names().to_vec(),
+        settings: settings.clone(),
+        model: model_dir.clone(),
+        weights_sha256: contract.weights_sha256.clone(),
+        data: std::iter::once((train_split.name.as_str(), train_set.path.as_path()))
+            .chain(dev.iter().map(|dev| (dev.dataset.split.as_str(), dev.dataset.path.as_path())))
+            .map(|(split, path)| DataRecord::of(split, path))
+            .collect::<Result<_>>()?,
+        task: task.clone(),
+    };
+    let folder = RunFolder::open(&output, begin, &record)?;
+    announce(&task, &settings, &contract, train_set.examples.len(), &dev, start);
+    let job = Job {
+        task: &task,
+        labels: &labels,
+        settings: &settings,
+        train: &train,
+        dev: &dev,
+        folder: &folder,
+        resume: args.resume,
+        keep: args.keep_checkpoints,
+        stop: &stop,
+    };
+    let outcome = train::train(&job, &mut model)?;
+    finish(args, &job, &outcome, start)
+}
+
+/// The training split of a task that can be trained.
+fn trainable(task: &Task) -> Result<&Split> {
+    let train = task.train.as_ref().ok_or_else(|| {
+        let other = task.model_of.as_deref().unwrap_or("mnli");
+        Error::usage(format!(
+            "task `{}` has no training file; it uses `{other}`'s model",
+            task.name
+        ))
+        .hint(format!("train that one: `tfbert train --task {other}`"))
+    })?;
+    if task.dev.is_empty() {
+        return Err(Error::usage(format!(
+            "task `{}` has no development file, which selects the best checkpoint",
+            task.name
+        ))
+        .hint("name one under `dev` in the task file"));
+    }
+    Ok(train)
+}
+
+/// The task's defaults with the flags over them.
+fn settings(args: &TrainArgs, task: &Task) -> TrainSettings {
+    fn set<T>(into: &mut T, flag: Option<T>) {
+        if let Some(value) = flag {
+            *into = value;
+        }
+    }
+    let mut settings = TrainSettings::of(task, precision(args.precision));
+    set(&mut settings.epochs, args.epochs);
+    settings.max_steps = args.max_steps;
+    set(&mut settings.batch_size, args.batch_size);
+    set(&mut settings.accumulate, args.accumulate);
+    set(&mut settings.eval_batch_size, args.eval_batch_size);
+    set(&mut settings.learning_rate, args.learning_rate);
+    // Through text, so that 0.1 stays 0.1 and not the nearest 32-bit number.
+    set(&mut settings.warmup, args.warmup.and_then(|warmup| warmup.to_string().parse().ok()));
+    set(&mut settings.weight_decay, args.weight_decay);
+    settings.bias_correction = !args.no_bias_correction;
+    set(&mut settings.dropout, args.dropout);
+    set(&mut settings.max_grad_norm, args.max_grad_norm);
+    set(&mut settings.label_smoothing, args.label_smoothing);
+    set(&mut settings.layer_decay, args.layer_decay);
+    set(&mut settings.freeze, args.freeze);
+    set(&mut settings.features.max_length, args.max_length);
+    set(&mut settings.features.doc_stride, args.doc_stride);
+    set(&mut settings.seed, args.seed);
+    settings.limit_train = args.limit_train;
+    settings.limit_dev = args.limit_dev;
+    settings.eval_steps = args.eval_steps;
+    settings.save_steps = args.save_steps;
+    set(&mut settings.log_steps, args.log_steps);
+    settings.on_nan = args.on_nan;
+    settings
+}
+
+/// Every training example needs a target.
+fn check_targets(train: &Dataset) -> Result<()> {
+    match train.examples.iter().position(|example| example.target.is_none()) {
+        None => Ok(()),
+        Some(example) => Err(Error::new("a training example without a label")
+            .at_line(&train.path, train.examples[example].line)
+            .hint("name the label's column under `columns` in the task file")),
+    }
+}
+
+/// `--class-weights`: numbers, or `balanced` for `examples / (labels · examples of the label)`
+/// (scikit-learn's `compute_class_weight`).
+fn class_weights(given: &[String], labels: &Labels, train: &Dataset) -> Result<Vec<f32>> {
+    if given.is_empty() {
+        return Ok(Vec::new());
+    }
+    if labels.is_empty() {
+        return Err(Error::usage("`--class-weights` is for tasks with labels"));
+    }
+    if given == ["balanced"] {
+        let mut counts = vec![0usize; labels.len()];
+        for example in &train.examples {
+            match &example.target {
+                Some(Target::Class(class)) => counts[*class] += 1,
+                Some(Target::Tags(tags)) => tags.iter().for_each(|&tag| counts[tag] += 1),
+                _ => {}
+            }
+        }
+        let total: usize = counts.iter().sum();
+        return Ok(counts
+            .iter()
+            .map(|&count| total as f32 / (labels.len() as f32 * count.max(1) as f32))
+            .collect());
+    }
+    let weights: Option<Vec<f32>> = given
+        .iter()
+        .map(|text| text.trim().parse().ok().filter(|w: &f32| w.is_finite() && *w >= 0.0))
+        .collect();
+    weights.filter(|weights| weights.len() == labels.len()).ok_or_else(|| {
+        Error::usage(format!(
+            "`--class-weights {}`: expected `balanced`, or {} numbers for {}",
+            given.join(","),
+            labels.len(),
+            labels.names().join(", ")
+        ))
+    })
+}
+
+fn prepare_all(
+    task: &Task,
+    settings: &TrainSettings,
+    train: &Dataset,
+    data_dir: &Path,
+    labels: &Labels,
+    model_dir: &Path,
+) -> Result<(Features, Vec<Prepared>)> {
+    let tokenizer = super::tokenizer(model_dir)?;
+    let features = tokenise(task, train, &tokenizer, &settings.features)?;
+    let dev = task
+        .dev
+        .iter()
+        .map(|split| {
+            let limit = settings.limit_dev;
+            prepare(task, split, data_dir, labels, limit, &tokenizer, &settings.features)
+        })
+        .collect::<Result<Vec<_>>>()?;
+    Ok((features, dev))
+}
+
+fn announce(
+    task: &Task,
+    settings: &TrainSettings,
+    contract: &Contract,
+    examples: usize,
+    dev: &[Prepared],
+    start: Instant,
+) {
+    let dev: Vec<String> = dev
+        .iter()
+        .map(|dev| format!("{} {}", dev.dataset.examples.len(), dev.dataset.split))
+        .collect();
+    log::info!(
+        "{}: {examples} train and {} examples; {} {} in {}; batch {}, learning rate {:e}, {} epochs, \
+         seed {}; ready in {:.1}s",
+        task.name,
+        dev.join(", "),
+        contract.encoder.name,
+        contract.head,
+        settings.precision,
+        settings.batch_size,
+        settings.learning_rate,
+        settings.epochs,
+        settings.seed,
+        start.elapsed().as_secs_f64()
+    );
+}
+
+fn finish(args: &TrainArgs, job: &Job<'_>, outcome: &Outcome, start: Instant) -> Result<()> {
+    let output = job.folder.dir();
+    let seconds = start.elapsed().as_secs_f64();
+    let (split, scores) = &outcome.best.scores[0];
+    let examples = job.dev[0].dataset.examples.len();
+    let all: serde_json::Map<_, _> = outcome
+        .best
+        .scores
+        .iter()
+        .map(|(split, scores)| (split.clone(), evaluate::to_json(scores)))
+        .collect();
+    let share =
+        |part: std::time::Duration| part.as_secs_f64() / outcome.duration.as_secs_f64().max(1e-9);
+    let result = json!({
+        "task": job.task.name,
+        "split": split,
+        "examples": examples,
+        "metrics": evaluate::to_json(scores),
+        "splits": all,
+        "seconds": seconds,
+        "steps": outcome.steps,
+        "best_step": outcome.best.step,
+        "output": output,
+        "skipped": outcome.skipped,
+        "train_examples": job.train.len(),
+        "train_seconds": outcome.duration.as_secs_f64(),
+        "first_step_seconds": outcome.first_step.as_secs_f64(),
+        "input_wait": share(outcome.waited),
+        "padding": outcome.padding,
+        "seed": job.settings.seed,
+        "precision": job.settings.precision,
+    });
+    let text = serde_json::to_string(&result).map_err(|error| Error::new(error.to_string()))?;
+    write_whole(&job.folder.result(), &(text.clone() + "\n"))?;
+    log::info!(
+        "{} steps in {}; first step after {:.1}s; input waits {:.1}%; padding {:.0}%",
+        outcome.steps,
+        duration(outcome.duration),
+        outcome.first_step.as_secs_f64(),
+        100.0 * share(outcome.waited),
+        100.0 * outcome.padding
+    );
+    for (split, scores) in &outcome.best.scores {
+        println!(
+            "{} {split}: {} (step {})",
+            job.task.name,
+            evaluate::shown(scores),
+            outcome.best.step
+        );
+    }
+    println!("model: {}", job.folder.model().display());
+    if args.json {
+        println!("{text}");
+    }
+    Ok(())
+}

@@ -1,0 +1,189 @@
+//! Evaluation: every example gets a prediction, and the complete list is scored.
+
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::batch::{Batch, Buckets, PlannedBatch, evaluation_plan, padding_share, prefetch};
+use crate::dataset::{Dataset, Labels};
+use crate::error::{EXIT_INTERRUPTED, Error, Result};
+use crate::feature::Features;
+use crate::model::{Contract, Logits, Model, Predictor};
+use crate::prediction::{self, FeatureLogits, Prediction, PredictionSettings};
+use crate::report::Progress;
+use crate::scores::{self, Scores};
+use crate::task::{Head, Task};
+
+/// The time to compile a shape for evaluation, in padding tokens that cost the same.
+const SHAPE_COST: usize = 8_000;
+
+/// A dataset with its features, ready to be evaluated.
+pub struct Prepared {
+    /// The examples.
+    pub dataset: Dataset,
+    /// Their features.
+    pub features: Features,
+}
+
+/// What an evaluation found.
+#[derive(Debug)]
+pub struct Evaluation {
+    /// One for each example, in their order.
+    pub predictions: Vec<Prediction>,
+    /// Mean loss of the labels, where the model computes one.
+    pub loss: Option<f64>,
+    /// Time spent on the model.
+    pub duration: Duration,
+    /// Share of padding among the tokens.
+    pub padding: f64,
+}
+
+/// Something that gives logits, and a loss where it can.
+pub trait Evaluator {
+    /// The contract of the model.
+    fn contract(&self) -> &Contract;
+    /// Logits of a batch, and the sum of its losses.
+    ///
+    /// # Errors
+    ///
+    /// The computation failed.
+    fn logits(&mut self, batch: &Batch) -> Result<(Logits, Option<f64>)>;
+}
+
+/// A model in training evaluates with its loss.
+pub struct InTraining<'a>(pub &'a mut dyn Model);
+
+impl Evaluator for InTraining<'_> {
+    fn contract(&self) -> &Contract {
+        self.0.contract()
+    }
+
+    fn logits(&mut self, batch: &Batch) -> Result<(Logits, Option<f64>)> {
+        self.0.evaluate(batch).map(|(logits, loss)| (logits, Some(loss)))
+    }
+}
+
+/// A trained model evaluates without.
+pub struct Trained<'a>(pub &'a mut dyn Predictor);
+
+impl Evaluator for Trained<'_> {
+    fn contract(&self) -> &Contract {
+        self.0.contract()
+    }
+
+    fn logits(&mut self, batch: &Batch) -> Result<(Logits, Option<f64>)> {
+        self.0.predict(batch).map(|logits| (logits, None))
+    }
+}
+
+/// Predicts every example of `prepared` in batches of `rows`.
+///
+/// # Errors
+///
+/// The model fails, or `stop` holds a signal's number between two batches.
+pub fn predict(
+    head: Head,
+    prepared: &Prepared,
+    model: &mut dyn Evaluator,
+    rows: usize,
+    settings: &PredictionSettings,
+    stop: &AtomicI32,
+) -> Result<Evaluation> {
+    let features = &prepared.features;
+    let start = Instant::now();
+    let max_length = model.contract().max_length;
+    let pad = model.contract().encoder.pad_token_id;
+    let lengths = (0..features.len()).map(|feature| features.length(feature));
+    let buckets = Buckets::choose(lengths, 1, SHAPE_COST, max_length);
+    let plan = evaluation_plan(features, &buckets, rows);
+    let padding = padding_share(features, &plan, rows);
+    let mut logits = FeatureLogits::new(features.len());
+    let mut progress = Progress::new("evaluate", plan.len(), 0);
+    let (mut loss, mut weight) = (None, 0.0f64);
+    let lay_out = |planned: &PlannedBatch| {
+        Batch::new(head, features, &planned.features, rows, planned.length, pad, &[])
+    };
+    prefetch(plan.iter().map(lay_out), |batches| {
+        for (i, batch) in batches.enumerate() {
+            if stop.load(Ordering::SeqCst) != 0 {
+                return Err(Error::new("stopped by a signal").exit_with(EXIT_INTERRUPTED));
+            }
+            let (found, batch_loss) = model.logits(&batch)?;
+            keep(&mut logits, features, &batch, &found)?;
+            weight += f64::from(batch.weight_sum());
+            if let Some(batch_loss) = batch_loss {
+                *loss.get_or_insert(0.0) += batch_loss;
+            }
+            progress.update(i + 1, String::new);
+        }
+        Ok(())
+    })?;
+    progress.finish();
+    let predictions =
+        prediction::predictions(head, &prepared.dataset, features, &logits, settings)?;
+    Ok(Evaluation {
+        predictions,
+        loss: loss.filter(|_| weight > 0.0).map(|loss: f64| loss / weight),
+        duration: start.elapsed(),
+        padding,
+    })
+}
+
+/// Keeps the logits of the rows that are features, without those of padding.
+fn keep(
+    into: &mut FeatureLogits,
+    features: &Features,
+    batch: &Batch,
+    found: &Logits,
+) -> Result<()> {
+    let row_size: usize = found.shape[1..].iter().product();
+    if found.shape.first() != Some(&batch.rows) || found.values.len() != batch.rows * row_size {
+        return Err(Error::new(format!(
+            "the model gave logits of shape {:?} for a batch of {} rows",
+            found.shape, batch.rows
+        )));
+    }
+    for (row, &feature) in batch.features.iter().enumerate() {
+        let values = &found.values[row * row_size..(row + 1) * row_size];
+        let by_position = found.shape.len() == 3;
+        let size = if by_position { features.length(feature) * found.shape[2] } else { row_size };
+        into.set(feature, &values[..size]);
+    }
+    Ok(())
+}
+
+/// Scores the predictions of a dataset whose examples have targets; `None` where they have not.
+///
+/// # Errors
+///
+/// A metric does not fit the head.
+pub fn score(
+    task: &Task,
+    prepared: &Prepared,
+    labels: &Labels,
+    evaluation: &Evaluation,
+) -> Result<Option<Scores>> {
+    if prepared.dataset.examples.iter().any(|example| example.target.is_none()) {
+        return Ok(None);
+    }
+    scores::score(task, &prepared.dataset, labels, &evaluation.predictions).map(Some)
+}
+
+/// Scores as JSON: an object by metric, `null` for what is undefined.
+pub fn to_json(scores: &Scores) -> serde_json::Value {
+    let values =
+        scores.values.iter().map(|(name, value)| (name.name().to_owned(), (*value).into()));
+    serde_json::Value::Object(values.collect())
+}
+
+/// Scores for people: `accuracy 0.8853  f1 undefined`.
+pub fn shown(scores: &Scores) -> String {
+    let shown = |value: &Option<f64>| {
+        value.map_or_else(|| "undefined".to_owned(), |value| format!("{value:.4}"))
+    };
+    let values: Vec<String> = scores
+        .values
+        .iter()
+        .map(|(name, value)| format!("{} {}", name.name(), shown(value)))
+        .collect();
+    values.join("  ")
+}

@@ -1,0 +1,122 @@
+//! Progress on stderr: a bar with rate and time left on a terminal, plain lines elsewhere.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Plain lines come at most this often.
+const BETWEEN_LINES: Duration = Duration::from_secs(15);
+
+/// The progress of something long.
+#[derive(Debug)]
+pub struct Progress {
+    label: String,
+    total: usize,
+    done: usize,
+    start: Instant,
+    /// Work done before `start`, by a run that is resumed.
+    before: usize,
+    bar: Option<ProgressBar>,
+    next_line: Instant,
+}
+
+impl Progress {
+    /// Begins `total` units of work (0 where unknown), called `label`, of which `done` are done.
+    pub fn new(label: &str, total: usize, done: usize) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::with_draw_target(
+                Some(total as u64),
+                ProgressDrawTarget::stderr_with_hz(8),
+            );
+            if let Ok(style) =
+                ProgressStyle::with_template("{prefix:>9} {wide_bar:.cyan/dim} {pos}/{len}  {msg}")
+            {
+                bar.set_style(style);
+            }
+            bar.set_prefix(label.to_owned());
+            bar.set_position(done as u64);
+            bar
+        });
+        let start = Instant::now();
+        Self {
+            label: label.to_owned(),
+            total,
+            done,
+            start,
+            before: done,
+            bar,
+            next_line: start + BETWEEN_LINES,
+        }
+    }
+
+    /// `done` units are done now; `message` says how it stands.
+    pub fn update(&mut self, done: usize, message: impl FnOnce() -> String) {
+        self.done = done;
+        let now = Instant::now();
+        match &self.bar {
+            Some(bar) => {
+                bar.set_position(done as u64);
+                bar.set_message(format!("{}  {}", message(), self.pace(now)));
+            }
+            None if now >= self.next_line => {
+                self.next_line = now + BETWEEN_LINES;
+                log::info!(
+                    "{} {done}/{}  {}  {}",
+                    self.label,
+                    self.total,
+                    message(),
+                    self.pace(now)
+                );
+            }
+            None => {}
+        }
+    }
+
+    /// Runs `action`, which writes to stderr, without the bar in its way.
+    pub fn suspend<R>(&self, action: impl FnOnce() -> R) -> R {
+        match &self.bar {
+            Some(bar) => bar.suspend(action),
+            None => action(),
+        }
+    }
+
+    /// Ends it and removes the bar.
+    pub fn finish(self) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn pace(&self, now: Instant) -> String {
+        let seconds = now.duration_since(self.start).as_secs_f64();
+        let here = self.done.saturating_sub(self.before);
+        if here == 0 || seconds <= 0.0 {
+            return String::new();
+        }
+        let rate = here as f64 / seconds;
+        let left = self.total.saturating_sub(self.done) as f64 / rate;
+        format!("{rate:.2}/s  {} left", duration(Duration::from_secs_f64(left)))
+    }
+}
+
+/// A duration for people: `8s`, `2m05s`, `1h02m`.
+pub fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64().round() as u64;
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        _ => format!("{}h{:02}m", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_short_and_readable() {
+        let shown = |seconds| duration(Duration::from_secs(seconds));
+        assert_eq!([shown(8), shown(125), shown(3720)], ["8s", "2m05s", "1h02m"]);
+    }
+}

@@ -1,0 +1,306 @@
+//! A run's folder: what it is made of, its lock, its checkpoints and logs.
+//!
+//! ```text
+//! runs/sst2/
+//!   run.json       everything needed to repeat it
+//!   log.txt  metrics.jsonl  events.out.tfevents.*
+//!   checkpoints/step-000500/   complete or absent
+//!   model/         the final SavedModel
+//!   predictions/   in the format of the task's scorer
+//!   result.json    written last: the run is complete
+//! ```
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::settings::TrainSettings;
+use crate::task::Task;
+
+mod checkpoint;
+mod disk;
+mod metrics_log;
+
+pub use checkpoint::{Best, Checkpoints, Pending, State};
+pub use disk::{replace_folder, write_whole};
+pub use metrics_log::MetricsLog;
+
+/// What a run is made of: `run.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// This program's version.
+    pub tfbert_version: String,
+    /// TensorFlow's version.
+    pub tensorflow_version: String,
+    /// The command as it was typed.
+    pub command: Vec<String>,
+    /// The task's row.
+    pub task: Task,
+    /// The labels in the order of the logits.
+    pub labels: Vec<String>,
+    /// The hyper-parameters.
+    pub settings: TrainSettings,
+    /// The export that it starts from.
+    pub model: PathBuf,
+    /// SHA-256 of that export's encoder weights.
+    pub weights_sha256: String,
+    /// The training and development files.
+    pub data: Vec<DataRecord>,
+}
+
+/// A file that a run reads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataRecord {
+    /// The split's name.
+    pub split: String,
+    /// The file.
+    pub path: PathBuf,
+    /// Its size.
+    pub bytes: u64,
+    /// Its SHA-256.
+    pub sha256: String,
+}
+
+impl DataRecord {
+    /// The record of a file as it is now.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub fn of(split: &str, path: &Path) -> Result<Self> {
+        let (bytes, sha256) = disk::fingerprint(path)?;
+        Ok(Self { split: split.to_owned(), path: path.to_owned(), bytes, sha256 })
+    }
+}
+
+/// How a run begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin {
+    /// In a folder without a run.
+    New,
+    /// Over whatever run the folder holds.
+    Overwrite,
+    /// From the folder's newest complete checkpoint.
+    Resume,
+}
+
+/// A run's folder, locked while this lives.
+#[derive(Debug)]
+pub struct RunFolder {
+    dir: PathBuf,
+    /// Held for its lock, which the operating system drops with the process however it ends.
+    _lock: File,
+}
+
+impl RunFolder {
+    /// Opens and locks the folder. For a new run its record is written; for a resumed run the
+    /// record that is there must agree with `record`.
+    ///
+    /// # Errors
+    ///
+    /// The folder holds a run and `begin` is `New`; it holds none and `begin` is `Resume`; the
+    /// run there differs; another process is at it; the folder cannot be written.
+    pub fn open(dir: &Path, begin: Begin, record: &RunRecord) -> Result<Self> {
+        Self::check(dir, begin)?;
+        fs::create_dir_all(dir).map_err(|error| Error::io("make", dir, &error))?;
+        let lock = lock(dir)?;
+        let folder = Self { dir: dir.to_owned(), _lock: lock };
+        match begin {
+            Begin::Resume => folder.check_same(record)?,
+            Begin::New => folder.write_record(record)?,
+            Begin::Overwrite => {
+                folder.clear()?;
+                folder.write_record(record)?;
+            }
+        }
+        Ok(folder)
+    }
+
+    /// Refuses a folder that `begin` does not fit, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`RunFolder::open`], but for the lock and the record.
+    pub fn check(dir: &Path, begin: Begin) -> Result<()> {
+        let holds_run = dir.join(RECORD).is_file();
+        match begin {
+            Begin::New if holds_run => {
+                return Err(Error::usage("the folder holds a run already").at(dir).hint(format!(
+                    "continue it with `--resume`, replace it with `--overwrite`, or choose another \
+                     `--output` than {}",
+                    dir.display()
+                )));
+            }
+            Begin::New if is_occupied(dir) => {
+                return Err(Error::usage("the folder is not empty and holds no run")
+                    .at(dir)
+                    .hint("choose another `--output`"));
+            }
+            Begin::Resume if !holds_run => {
+                return Err(Error::usage("there is no run to resume")
+                    .at(dir)
+                    .hint("leave `--resume` out to begin one"));
+            }
+            Begin::Overwrite if !holds_run && is_occupied(dir) => {
+                return Err(Error::usage(
+                    "the folder is not empty and holds no run, so it is not overwritten",
+                )
+                .at(dir)
+                .hint("choose another `--output`"));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The folder of the final model.
+    pub fn model(&self) -> PathBuf {
+        self.dir.join("model")
+    }
+
+    /// The folder of prediction files.
+    pub fn predictions(&self) -> PathBuf {
+        self.dir.join("predictions")
+    }
+
+    /// The result of a complete run.
+    pub fn result(&self) -> PathBuf {
+        self.dir.join(RESULT)
+    }
+
+    fn write_record(&self, record: &RunRecord) -> Result<()> {
+        write_whole(&self.dir.join(RECORD), &to_json(record)?)
+    }
+
+    /// Removes what a run wrote, its record last, so that a half-cleared folder is still a run.
+    fn clear(&self) -> Result<()> {
+        for name in ["checkpoints", "model", "predictions"] {
+            let path = self.dir.join(name);
+            if path.exists() {
+                fs::remove_dir_all(&path).map_err(|error| Error::io("remove", &path, &error))?;
+            }
+        }
+        let entries =
+            fs::read_dir(&self.dir).map_err(|error| Error::io("list", &self.dir, &error))?;
+        for entry in entries.flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if matches!(name.as_str(), RESULT | "metrics.jsonl" | "log.txt")
+                || name.starts_with("events.out.tfevents")
+            {
+                let path = entry.path();
+                fs::remove_file(&path).map_err(|error| Error::io("remove", &path, &error))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares the folder's record with what this command would begin.
+    fn check_same(&self, record: &RunRecord) -> Result<()> {
+        let path = self.dir.join(RECORD);
+        let text = fs::read_to_string(&path).map_err(|error| Error::io("read", &path, &error))?;
+        let known: RunRecord = serde_json::from_str(&text).map_err(|error| {
+            Error::new(format!("the run's record is damaged: {error}"))
+                .at_line(&path, error.line())
+                .hint("begin the run anew with `--overwrite`")
+        })?;
+        let differences = differences(&known, record)?;
+        if differences.is_empty() {
+            return Ok(());
+        }
+        Err(Error::usage(format!("the run there was begun otherwise: {}", differences.join("; ")))
+            .at(&path)
+            .hint("give the run's own values, or begin it anew with `--overwrite`"))
+    }
+}
+
+const RECORD: &str = "run.json";
+const RESULT: &str = "result.json";
+
+/// Whether a folder has files that are not a lock left by an earlier try.
+fn is_occupied(dir: &Path) -> bool {
+    fs::read_dir(dir).is_ok_and(|entries| entries.flatten().any(|entry| entry.file_name() != LOCK))
+}
+
+const LOCK: &str = ".lock";
+
+fn lock(dir: &Path) -> Result<File> {
+    let path = dir.join(LOCK);
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|error| Error::io("open", &path, &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(Error::new("another tfbert is training in this folder")
+                .at(dir)
+                .hint("wait for it, or choose another `--output`"))
+        }
+        Err(TryLockError::Error(error)) => Err(Error::io("lock", &path, &error)),
+    }
+}
+
+/// What differs of two records, of that which the result depends on.
+fn differences(known: &RunRecord, now: &RunRecord) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    let (a, b) = (flat(known)?, flat(now)?);
+    for (key, value) in &a {
+        // Where files lie and how the command was typed changes nothing.
+        let path = key == "model" || key.starts_with("data.") && key.ends_with(".path");
+        if path || key.starts_with("command") || key.starts_with("task.base") {
+            continue;
+        }
+        match b.iter().find(|(other, _)| other == key) {
+            Some((_, other)) if other == value => {}
+            Some((_, other)) => found.push(format!("`{key}` was {value}, now {other}")),
+            None => found.push(format!("`{key}` was {value}, now absent")),
+        }
+    }
+    for (key, value) in &b {
+        if !key.starts_with("command") && !a.iter().any(|(other, _)| other == key) {
+            found.push(format!("`{key}` was absent, now {value}"));
+        }
+    }
+    Ok(found)
+}
+
+/// A record as `path.to.value`, `value` pairs.
+fn flat(record: &RunRecord) -> Result<Vec<(String, String)>> {
+    fn walk(prefix: &str, value: &serde_json::Value, into: &mut Vec<(String, String)>) {
+        let join = |key: &str| {
+            if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") }
+        };
+        match value {
+            serde_json::Value::Object(map) => {
+                map.iter().for_each(|(key, value)| walk(&join(key), value, into));
+            }
+            serde_json::Value::Array(items) => {
+                items
+                    .iter()
+                    .enumerate()
+                    .for_each(|(i, value)| walk(&join(&i.to_string()), value, into));
+            }
+            value => into.push((prefix.to_owned(), value.to_string())),
+        }
+    }
+    let value = serde_json::to_value(record).map_err(|error| Error::new(error.to_string()))?;
+    let mut pairs = Vec::new();
+    walk("", &value, &mut pairs);
+    Ok(pairs)
+}
+
+/// Pretty JSON with a line end.
+pub(crate) fn to_json(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string_pretty(value)
+        .map(|json| json + "\n")
+        .map_err(|error| Error::new(format!("could not write JSON: {error}")))
+}

@@ -1,0 +1,504 @@
+//! Training: steps, evaluations, checkpoints, and the final model.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::batch::{Batch, Buckets, PlannedBatch, padding_share, prefetch, training_plan};
+use crate::dataset::Labels;
+use crate::error::{Error, Result};
+use crate::evaluate::{self, InTraining, Prepared};
+use crate::feature::Features;
+use crate::model::{Contract, Model, StepOutcome, StepSettings, Trained};
+use crate::report::{Progress, duration};
+use crate::run::{Best, Checkpoints, MetricsLog, RunFolder, State, replace_folder};
+use crate::schedule::Schedule;
+use crate::scores::Scores;
+use crate::settings::{OnNan, TrainSettings};
+use crate::task::Task;
+
+/// The time to compile a shape for training, in padding tokens that cost the same.
+const SHAPE_COST: usize = 12_000;
+
+/// What is trained on what.
+pub struct Job<'a> {
+    /// The task.
+    pub task: &'a Task,
+    /// Its labels.
+    pub labels: &'a Labels,
+    /// Hyper-parameters.
+    pub settings: &'a TrainSettings,
+    /// The training file's features.
+    pub train: &'a Features,
+    /// The development files, in the task's order; the first selects the best checkpoint.
+    pub dev: &'a [Prepared],
+    /// The run's folder.
+    pub folder: &'a RunFolder,
+    /// Whether to go on from the newest checkpoint.
+    pub resume: bool,
+    /// Checkpoints to keep beside the best.
+    pub keep: usize,
+    /// The number of a signal that asks to stop, 0 before one comes.
+    pub stop: &'a AtomicI32,
+}
+
+/// What training came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// Updates of the whole run.
+    pub steps: usize,
+    /// The best evaluation.
+    pub best: Best,
+    /// Updates left out since their loss was not finite.
+    pub skipped: usize,
+    /// Time spent in this process.
+    pub duration: Duration,
+    /// Time from the start of training to the end of the first step.
+    pub first_step: Duration,
+    /// Time spent in training steps, after each shape's first.
+    pub step_time: Duration,
+    /// Time that steps waited for batches.
+    pub waited: Duration,
+    /// Share of padding among the tokens.
+    pub padding: f64,
+    /// Examples (features) trained on in this process.
+    pub examples: usize,
+}
+
+/// A line of `metrics.jsonl`.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Line<'a> {
+    Step {
+        step: usize,
+        epoch: f64,
+        loss: f64,
+        learning_rate: f32,
+        grad_norm: f32,
+    },
+    Evaluation {
+        step: usize,
+        epoch: f64,
+        split: &'a str,
+        loss: Option<f64>,
+        metrics: serde_json::Value,
+    },
+}
+
+/// Trains, evaluates, keeps the best, and writes the final model.
+///
+/// # Errors
+///
+/// The model or the disk fails; a loss is not finite (unless skipped); a signal came. What is
+/// complete on disk stays, and the error says how to go on.
+pub fn train(job: &Job<'_>, model: &mut dyn Model) -> Result<Outcome> {
+    Trainer::begin(job, model)?.run()
+}
+
+struct Trainer<'a> {
+    job: &'a Job<'a>,
+    model: &'a mut dyn Model,
+    state: State,
+    checkpoints: Checkpoints,
+    log: MetricsLog,
+    schedule: Schedule,
+    steps_per_epoch: usize,
+    buckets: Buckets,
+    layer_scale: Vec<f32>,
+    started: Instant,
+    timing: Timing,
+    /// Step and last evaluation of the newest checkpoint.
+    saved_step: Option<(usize, usize)>,
+}
+
+#[derive(Default)]
+struct Timing {
+    first_step: Option<Duration>,
+    step_time: Duration,
+    waited: Duration,
+    padding: f64,
+    examples: usize,
+}
+
+impl<'a> Trainer<'a> {
+    fn begin(job: &'a Job<'a>, model: &'a mut dyn Model) -> Result<Self> {
+        let settings = job.settings;
+        let contract = model.contract();
+        let (max_length, layers) = (contract.max_length, contract.encoder.num_hidden_layers);
+        let steps_per_epoch = job.train.len().div_ceil(settings.batch_size);
+        let total = settings.max_steps.unwrap_or(usize::MAX).min(steps_per_epoch * settings.epochs);
+        let checkpoints = Checkpoints::new(job.folder.dir(), job.keep);
+        checkpoints.clean();
+        let mut state = State::default();
+        if job.resume {
+            let (found, warnings) = checkpoints.newest()?;
+            warnings.iter().for_each(|warning| log::warn!("{warning}"));
+            match found {
+                Some(found) => {
+                    model.restore(&checkpoints.weights(found.step))?;
+                    log::info!("resuming after step {} of {total}", found.step);
+                    state = found;
+                }
+                None => log::info!("no checkpoint to resume from: starting at step 0"),
+            }
+        }
+        if state.step == 0 {
+            let labels = crate::dataset::logits_width(job.task.head, job.labels);
+            model.init(labels, settings.seed)?;
+        }
+        let lengths = (0..job.train.len()).map(|feature| job.train.length(feature));
+        let passes = total.div_ceil(steps_per_epoch.max(1)).max(1);
+        let buckets = Buckets::choose(lengths, passes, SHAPE_COST, max_length);
+        let log = MetricsLog::open(job.folder.dir(), state.log_bytes)?;
+        Ok(Self {
+            job,
+            model,
+            saved_step: (state.step > 0).then_some((state.step, state.evaluated)),
+            state,
+            checkpoints,
+            log,
+            schedule: Schedule::with_warmup_ratio(settings.learning_rate, settings.warmup, total),
+            steps_per_epoch,
+            buckets,
+            layer_scale: settings.layer_scale(layers),
+            started: Instant::now(),
+            timing: Timing::default(),
+        })
+    }
+
+    fn run(mut self) -> Result<Outcome> {
+        let total = self.schedule.total;
+        let mut progress = Progress::new("train", total, self.state.step);
+        if self.state.step > 0 && self.is_evaluated_at(self.state.step) {
+            // A signal may have come before the evaluation of the step that is resumed from.
+            self.after_step(&mut progress)?;
+        }
+        while self.state.step < total {
+            self.epoch(&mut progress)?;
+        }
+        progress.finish();
+        self.save()?;
+        self.checkpoints.wait()?;
+        let best = self.best()?;
+        self.export(&best)?;
+        Ok(Outcome {
+            steps: total,
+            best,
+            skipped: self.state.skipped,
+            duration: self.started.elapsed(),
+            first_step: self.timing.first_step.unwrap_or_default(),
+            step_time: self.timing.step_time,
+            waited: self.timing.waited,
+            padding: self.timing.padding,
+            examples: self.timing.examples,
+        })
+    }
+
+    /// The rest of the current epoch, or of the run.
+    fn epoch(&mut self, progress: &mut Progress) -> Result<()> {
+        let job = self.job;
+        let settings = job.settings;
+        let plan = training_plan(
+            job.train,
+            &self.buckets,
+            settings.batch_size,
+            settings.seed,
+            self.state.epoch,
+        );
+        self.timing.padding = padding_share(job.train, &plan, settings.batch_size);
+        let steps_left = self.schedule.total - self.state.step;
+        let head = job.task.head;
+        let pad = self.model.contract().encoder.pad_token_id;
+        let micro_rows = settings.batch_size.div_ceil(settings.accumulate.max(1));
+        let lay_out = |planned: &PlannedBatch| -> Vec<Batch> {
+            planned
+                .features
+                .chunks(micro_rows)
+                .map(|features| {
+                    let weights = &settings.class_weights;
+                    Batch::new(head, job.train, features, micro_rows, planned.length, pad, weights)
+                })
+                .collect()
+        };
+        let todo = &plan[self.state.batch..];
+        let todo = &todo[..todo.len().min(steps_left)];
+        let waited = prefetch(todo.iter().map(lay_out), |batches| -> Result<Duration> {
+            let mut shapes_seen = std::collections::HashSet::new();
+            while let Some(batch) = batches.next() {
+                let step_start = Instant::now();
+                self.step(&batch)?;
+                if self.timing.first_step.is_none() {
+                    self.timing.first_step = Some(self.started.elapsed());
+                }
+                if !shapes_seen.insert(batch[0].length) {
+                    self.timing.step_time += step_start.elapsed();
+                }
+                self.timing.examples += batch.iter().map(|part| part.features.len()).sum::<usize>();
+                let loss = self.mean_loss();
+                progress.update(self.state.step, || {
+                    loss.map_or_else(String::new, |loss| format!("loss {loss:.4}"))
+                });
+                self.after_step(progress)?;
+            }
+            Ok(batches.waited())
+        })?;
+        self.timing.waited += waited;
+        if self.state.batch == self.steps_per_epoch {
+            self.next_epoch();
+        }
+        Ok(())
+    }
+
+    fn next_epoch(&mut self) {
+        self.state.epoch += 1;
+        self.state.batch = 0;
+    }
+
+    fn step(&mut self, batch: &[Batch]) -> Result<()> {
+        let settings = self.job.settings;
+        let step = self.state.step;
+        let learning_rate = self.schedule.learning_rate(step);
+        let power = |beta: f32| {
+            if settings.bias_correction {
+                f64::from(beta).powi(step as i32 + 1) as f32
+            } else {
+                0.0
+            }
+        };
+        let step_settings = StepSettings {
+            learning_rate,
+            layer_scale: self.layer_scale.clone(),
+            weight_decay: settings.weight_decay,
+            beta1: settings.beta1,
+            beta2: settings.beta2,
+            epsilon: settings.epsilon,
+            beta1_power: power(settings.beta1),
+            beta2_power: power(settings.beta2),
+            max_grad_norm: settings.max_grad_norm,
+            dropout: settings.dropout,
+            label_smoothing: settings.label_smoothing,
+        };
+        let seeds: Vec<_> =
+            (0..batch.len()).map(|micro| dropout_seed(settings.seed, step, micro)).collect();
+        let StepOutcome { loss, grad_norm } =
+            self.model.train(batch, &step_settings, &seeds).map_err(|error| {
+                let shape = format!("{} × {}", batch[0].rows, batch[0].length);
+                Error::new(format!("step {} (batch {shape}): {}", step + 1, error.what()))
+                    .hint(error.hint_text().unwrap_or("run again with `-v`").to_owned())
+            })?;
+        self.state.step += 1;
+        self.state.batch += 1;
+        if loss.is_finite() && grad_norm.is_finite() {
+            self.state.loss_sum += f64::from(loss);
+            self.state.loss_count += 1;
+        } else if settings.on_nan == OnNan::Skip {
+            self.state.skipped += 1;
+            log::warn!(
+                "step {}: the loss is {loss}, the gradient's norm {grad_norm}: skipped",
+                step + 1
+            );
+        } else {
+            self.checkpoints.wait()?;
+            return Err(self.not_finite(loss, grad_norm, learning_rate, batch));
+        }
+        if self.state.step.is_multiple_of(settings.log_steps) {
+            if let Some(loss) = self.mean_loss() {
+                let epoch = self.epochs_done();
+                let step = self.state.step;
+                self.log.write(&Line::Step { step, epoch, loss, learning_rate, grad_norm })?;
+            }
+            self.state.loss_sum = 0.0;
+            self.state.loss_count = 0;
+        }
+        Ok(())
+    }
+
+    fn not_finite(&self, loss: f32, grad_norm: f32, learning_rate: f32, batch: &[Batch]) -> Error {
+        let kept = match self.saved_step {
+            Some((step, _)) => format!("the checkpoint after step {step} is kept"),
+            None => "no checkpoint was written yet".to_owned(),
+        };
+        Error::new(format!(
+            "step {}: the loss is {loss}, the gradient's norm {grad_norm}, at learning rate \
+             {learning_rate:e}, batch {} of epoch {} ({} × {}); the update was left out, {kept}",
+            self.state.step,
+            self.state.batch,
+            self.state.epoch + 1,
+            batch[0].rows,
+            batch[0].length
+        ))
+        .at(self.job.folder.dir())
+        .hint("try a lower `--learning-rate` or `--precision f32`; `--on-nan skip` leaves such updates out")
+    }
+
+    /// Whether the run is evaluated after this step.
+    fn is_evaluated_at(&self, step: usize) -> bool {
+        step == self.schedule.total
+            || step.is_multiple_of(self.job.settings.eval_steps.unwrap_or(self.steps_per_epoch))
+    }
+
+    /// Evaluation, checkpoint and signals between two steps.
+    fn after_step(&mut self, progress: &mut Progress) -> Result<()> {
+        let step = self.state.step;
+        let evaluates = self.is_evaluated_at(step) && self.state.evaluated != step;
+        let signal = || self.job.stop.load(Ordering::SeqCst);
+        if evaluates && signal() == 0 {
+            match progress.suspend(|| self.evaluate()) {
+                Err(_) if signal() != 0 => {} // Repeated when the run is resumed.
+                result => result?,
+            }
+        }
+        let saves = evaluates
+            || self.job.settings.save_steps.is_some_and(|steps| step.is_multiple_of(steps));
+        if saves || signal() != 0 {
+            self.save()?;
+        }
+        if signal() != 0 && !(step == self.schedule.total && self.state.evaluated == step) {
+            self.checkpoints.wait()?;
+            return Err(interrupted(signal(), step, self.job.folder.dir()));
+        }
+        Ok(())
+    }
+
+    fn mean_loss(&self) -> Option<f64> {
+        (self.state.loss_count > 0).then(|| self.state.loss_sum / self.state.loss_count as f64)
+    }
+
+    fn epochs_done(&self) -> f64 {
+        self.state.step as f64 / self.steps_per_epoch as f64
+    }
+
+    fn evaluate(&mut self) -> Result<()> {
+        let job = self.job;
+        let (step, epoch) = (self.state.step, self.epochs_done());
+        let mut found: Vec<(String, Scores)> = Vec::new();
+        let mut losses = Vec::new();
+        for prepared in job.dev {
+            let evaluation = evaluate::predict(
+                job.task.head,
+                prepared,
+                &mut InTraining(self.model),
+                job.settings.eval_batch_size,
+                &job.settings.prediction(job.task),
+                job.stop,
+            )?;
+            let scores =
+                evaluate::score(job.task, prepared, job.labels, &evaluation)?.ok_or_else(|| {
+                    Error::new("the development file has examples without labels")
+                        .at(&prepared.dataset.path)
+                })?;
+            let split = prepared.dataset.split.as_str();
+            log::info!(
+                "step {step} (epoch {epoch:.2}): {split} {}  loss {}  ({} examples in {}, {:.0}% padding)",
+                evaluate::shown(&scores),
+                evaluation.loss.map_or_else(|| "-".to_owned(), |loss| format!("{loss:.4}")),
+                prepared.dataset.examples.len(),
+                duration(evaluation.duration),
+                100.0 * evaluation.padding,
+            );
+            found.push((split.to_owned(), scores));
+            losses.push(evaluation.loss);
+        }
+        for ((split, scores), loss) in found.iter().zip(losses) {
+            let metrics = evaluate::to_json(scores);
+            self.log.write(&Line::Evaluation { step, epoch, split, loss, metrics })?;
+        }
+        let metric = job.task.selecting_metric();
+        let value = |scores: &[(String, Scores)]| scores.first().and_then(|(_, s)| s.get(metric));
+        let better = match (&self.state.best, value(&found)) {
+            (None, _) => true,
+            (Some(best), Some(now)) => value(&best.scores).is_none_or(|known| now > known),
+            (Some(_), None) => false,
+        };
+        if better {
+            self.state.best = Some(Best { step, scores: found });
+        }
+        self.state.evaluated = step;
+        Ok(())
+    }
+
+    fn save(&mut self) -> Result<()> {
+        if self.saved_step == Some((self.state.step, self.state.evaluated)) {
+            return Ok(());
+        }
+        self.state.log_bytes = self.log.sync()?;
+        let mut state = self.state.clone();
+        if state.batch == self.steps_per_epoch {
+            state.epoch += 1;
+            state.batch = 0;
+        }
+        self.checkpoints.save(&state, |prefix| self.model.save(prefix))?;
+        self.saved_step = Some((self.state.step, self.state.evaluated));
+        Ok(())
+    }
+
+    fn best(&self) -> Result<Best> {
+        self.state.best.clone().ok_or_else(|| Error::new("the run was never evaluated"))
+    }
+
+    fn export(&mut self, best: &Best) -> Result<()> {
+        let job = self.job;
+        let contract = trained_contract(self.model.contract(), job, best);
+        let weights = self.checkpoints.weights(best.step);
+        replace_folder(&job.folder.model(), |into| self.model.export(&weights, into, &contract))
+    }
+}
+
+/// The contract of the final model.
+fn trained_contract(export: &Contract, job: &Job<'_>, best: &Best) -> Contract {
+    let metrics = best
+        .scores
+        .iter()
+        .map(|(split, scores)| {
+            let values = scores
+                .values
+                .iter()
+                .map(|(name, value)| (name.name().to_owned(), *value))
+                .collect();
+            (split.clone(), values)
+        })
+        .collect();
+    let null_threshold = best
+        .scores
+        .first()
+        .and_then(|(_, scores)| scores.details.get("best_f1_threshold"))
+        .copied()
+        .flatten();
+    Contract {
+        signatures: Default::default(),
+        trained: Some(Trained {
+            task: job.task.clone(),
+            labels: job.labels.names().to_vec(),
+            precision: job.settings.precision,
+            max_length: job.settings.features.max_length,
+            metrics,
+            null_threshold,
+        }),
+        ..export.clone()
+    }
+}
+
+fn interrupted(signal: i32, step: usize, dir: &Path) -> Error {
+    let name = if signal == 2 { "Ctrl-C" } else { "SIGTERM" };
+    Error::new(format!("stopped by {name} after step {step}; its checkpoint is complete"))
+        .at(dir)
+        .hint("continue with the same command and `--resume`")
+        // Shells report a process that a signal ended as 128 and the signal's number.
+        .exit_with(128u8.saturating_add(signal as u8))
+}
+
+/// Two numbers that no other (micro-)batch of any run with another seed is likely to have.
+///
+/// SplitMix64 (Steele, Lea, Flood 2014) over seed, step and micro-batch.
+fn dropout_seed(seed: u64, step: usize, micro: usize) -> [i32; 2] {
+    let mix = |value: u64| {
+        let mut z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    };
+    let bits = mix(mix(mix(seed) ^ step as u64) ^ micro as u64);
+    [bits as u32 as i32, (bits >> 32) as u32 as i32]
+}
