@@ -10,6 +10,7 @@ use crate::task::{Format, Head, Split, Task};
 
 mod conll;
 mod labels;
+mod lines;
 mod rows;
 mod squad;
 mod table;
@@ -165,4 +166,9 @@ pub fn logits_width(head: Head, labels: &Labels) -> usize {
         Head::Regress | Head::Choice => 1,
         Head::Span => 2,
     }
+}
+
+/// Whether a file is a test file, which may leave its targets out.
+fn is_test(task: &Task, split: &Split) -> bool {
+    task.test.iter().any(|test| test.name == split.name)
 }

@@ -1,69 +1,56 @@
 //! The rows of TSV, CSV and JSON lines files, one at a time.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::fmt;
+use std::ops::Range;
+use std::path::Path;
 
-use csv::{ByteRecord, ReaderBuilder};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
+use super::lines::{Lines, MAX_ROW, too_long};
 use crate::error::{Error, Result};
 use crate::task::{Column, Format};
 
 /// A table that is being read. [`Rows::advance`] moves to the next row.
+///
+/// Memory is bounded by the longest row, see [`MAX_ROW`].
 pub(super) struct Rows {
-    path: PathBuf,
-    source: Source,
-    fields: Vec<String>,
+    format: Format,
+    lines: Lines,
+    /// The first line of the current row, counted from 1.
     line: usize,
-}
-
-enum Source {
-    /// A line is a row, and quotes are ordinary characters.
-    Tsv { reader: BufReader<File>, text: Vec<u8>, header: Header },
-    /// Fields may be quoted, and then hold line breaks.
-    Csv { reader: Box<csv::Reader<File>>, record: ByteRecord, header: Header },
-    /// A line is an object, of which `keys` are the fields.
-    Jsonl { reader: BufReader<File>, text: Vec<u8>, keys: Vec<String> },
-}
-
-/// What every row of a delimited file must look like.
-#[derive(Default)]
-struct Header {
-    /// Column names; empty for a file without a header.
+    /// The header's names or, for JSON lines, the keys that are asked for.
     names: Vec<String>,
     /// Columns of the header or else of the first row.
     width: Option<usize>,
     /// Columns that are asked for by position.
     needed: usize,
+    row: Row,
+}
+
+/// The fields of a row: stretches of one text. A key that a JSON object lacks has none.
+#[derive(Default)]
+struct Row {
+    text: String,
+    fields: Vec<Option<Range<usize>>>,
 }
 
 impl Rows {
     /// Opens a table. `names` are the columns that will be asked for by name; a file of which
     /// columns are asked for by position only has no header.
     pub(super) fn open(format: Format, path: &Path, names: Vec<String>) -> Result<Self> {
-        let file = File::open(path).map_err(|error| Error::io("open", path, &error))?;
-        let source = match format {
-            Format::Jsonl => Source::Jsonl {
-                reader: BufReader::new(file),
-                text: Vec::new(),
-                keys: names.clone(),
-            },
-            Format::Csv => Source::Csv {
-                reader: Box::new(
-                    ReaderBuilder::new().has_headers(false).flexible(true).from_reader(file),
-                ),
-                record: ByteRecord::new(),
-                header: Header::default(),
-            },
-            _ => Source::Tsv {
-                reader: BufReader::new(file),
-                text: Vec::new(),
-                header: Header::default(),
-            },
+        let mut rows = Self {
+            format,
+            lines: Lines::open(path)?,
+            line: 0,
+            names: Vec::new(),
+            width: None,
+            needed: 0,
+            row: Row::default(),
         };
-        let mut rows = Self { path: path.to_owned(), source, fields: Vec::new(), line: 0 };
-        if format != Format::Jsonl && !names.is_empty() {
+        if format == Format::Jsonl {
+            rows.names = names;
+        } else if !names.is_empty() {
             if rows.advance()?.is_none() {
                 return Err(Error::new(format!(
                     "it is empty; expected a header with {}",
@@ -71,130 +58,118 @@ impl Rows {
                 ))
                 .at(path));
             }
-            let fields = std::mem::take(&mut rows.fields);
-            if let Source::Tsv { header, .. } | Source::Csv { header, .. } = &mut rows.source {
-                header.names = fields;
-            }
+            rows.names = rows.row.texts().map(str::to_owned).collect();
         }
         Ok(rows)
     }
 
+    /// Whether a file with a header, or JSON lines, may have this column.
+    pub(super) fn has(&self, column: &Column) -> bool {
+        match column {
+            Column::Name(name) => self.names.contains(name),
+            Column::Index(index) => self.width.is_none_or(|width| *index < width),
+        }
+    }
+
     /// Where a column stands in the row.
     pub(super) fn position(&mut self, column: &Column) -> Result<usize> {
-        let known = match (&mut self.source, column) {
-            (Source::Jsonl { .. }, Column::Index(_)) => {
-                return Err(
-                    Error::new("the columns of JSON lines are named, not numbered").at(&self.path)
-                );
+        let name = match column {
+            Column::Index(_) if self.format == Format::Jsonl => {
+                return Err(Error::new("the columns of JSON lines are named, not numbered")
+                    .at(self.lines.path()));
             }
-            (Source::Tsv { header, .. } | Source::Csv { header, .. }, Column::Index(index)) => {
-                header.needed = header.needed.max(index + 1);
+            Column::Index(index) => {
+                if self.width.is_some_and(|width| *index >= width) {
+                    return Err(Error::new(format!(
+                        "no column {index} (counted from 0) in it; it has {}",
+                        listed(&self.names)
+                    ))
+                    .at_line(self.lines.path(), 1));
+                }
+                self.needed = self.needed.max(index + 1);
                 return Ok(*index);
             }
-            (Source::Tsv { header, .. } | Source::Csv { header, .. }, _) => &header.names,
-            (Source::Jsonl { keys, .. }, _) => keys,
+            Column::Name(name) => name,
         };
-        let name = column.to_string();
-        known.iter().position(|known| *known == name).ok_or_else(|| {
-            Error::new(format!("no column `{name}` in it; it has {}", listed(known)))
-                .at_line(&self.path, 1)
-        })
+        let mut found = self.names.iter().enumerate().filter(|(_, known)| *known == name);
+        let Some((position, _)) = found.next() else {
+            return Err(Error::new(format!(
+                "no column `{name}` in it; it has {}",
+                listed(&self.names)
+            ))
+            .at_line(self.lines.path(), 1));
+        };
+        // JSON lines have the keys that are asked for, which may be the same for two purposes.
+        if self.format != Format::Jsonl && found.next().is_some() {
+            return Err(Error::new(format!("it has two columns `{name}`; expected one"))
+                .at_line(self.lines.path(), 1));
+        }
+        Ok(position)
     }
 
     /// A field of the current row.
-    pub(super) fn field(&self, position: usize) -> &str {
-        self.fields.get(position).map_or("", String::as_str)
+    ///
+    /// # Errors
+    ///
+    /// The row is a JSON object without that key.
+    pub(super) fn field(&self, position: usize) -> Result<&str> {
+        self.optional(position).ok_or_else(|| {
+            Error::new(format!(
+                "no key `{}` in it; expected text or a number",
+                self.names[position]
+            ))
+            .at_line(self.lines.path(), self.line)
+        })
+    }
+
+    /// A field of the current row; `None` for a JSON object in which it is absent or `null`.
+    pub(super) fn optional(&self, position: usize) -> Option<&str> {
+        let field = self.row.fields.get(position)?.clone()?;
+        self.row.text.get(field)
     }
 
     /// Moves to the next row; its first line, or `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// The row is malformed or not as wide as the others.
     pub(super) fn advance(&mut self) -> Result<Option<usize>> {
-        match &mut self.source {
-            Source::Tsv { .. } => self.advance_tsv(),
-            Source::Csv { .. } => self.advance_csv(),
-            Source::Jsonl { .. } => self.advance_jsonl(),
+        self.row.text.clear();
+        self.row.fields.clear();
+        match self.lines.advance()? {
+            None => return Ok(None),
+            Some("") => return self.only_blank_lines_follow(),
+            Some(_) => self.line = self.lines.number(),
         }
-    }
-
-    fn advance_tsv(&mut self) -> Result<Option<usize>> {
-        let Source::Tsv { reader, text, header } = &mut self.source else { unreachable!("TSV") };
-        if !next_line(reader, text, &self.path)? {
-            return Ok(None);
-        }
-        self.line += 1;
-        if text.is_empty() {
-            let blank = self.line;
-            while next_line(reader, text, &self.path)? {
-                if !text.is_empty() {
-                    return Err(
-                        Error::new("the line is blank; expected a row").at_line(&self.path, blank)
-                    );
-                }
+        match self.format {
+            Format::Jsonl => {
+                self.row.read_json(self.lines.current(), &self.names).map_err(|error| {
+                    Error::new(format!("expected a JSON object: {}", without_place(&error)))
+                        .at_line(self.lines.path(), self.line)
+                })?;
             }
-            return Ok(None);
+            Format::Csv => self.row.read_csv(&mut self.lines)?,
+            _ => self.row.push_all(self.lines.current().split('\t')),
         }
-        let text = utf8(strip_mark(text, self.line), &self.path, self.line)?;
-        self.fields.clear();
-        self.fields.extend(text.split('\t').map(str::to_owned));
-        header.check(self.fields.len(), &self.path, self.line)?;
+        if self.format != Format::Jsonl {
+            self.check_width()?;
+        }
         Ok(Some(self.line))
     }
 
-    fn advance_csv(&mut self) -> Result<Option<usize>> {
-        let Source::Csv { reader, record, header } = &mut self.source else { unreachable!("CSV") };
-        let more = reader.read_byte_record(record).map_err(|error| {
-            let line = error.position().map_or(self.line + 1, |position| position.line() as usize);
-            Error::new(format!("could not read the row: {error}")).at_line(&self.path, line)
-        })?;
-        if !more {
-            return Ok(None);
+    fn only_blank_lines_follow(&mut self) -> Result<Option<usize>> {
+        let blank = self.lines.number();
+        while let Some(line) = self.lines.advance()? {
+            if !line.is_empty() {
+                return Err(Error::new("the line is blank; expected a row")
+                    .at_line(self.lines.path(), blank));
+            }
         }
-        let first = self.line == 0;
-        self.line = record.position().map_or(self.line + 1, |position| position.line() as usize);
-        self.fields.clear();
-        for (i, field) in record.iter().enumerate() {
-            let field = if first && i == 0 { strip_mark(field, 1) } else { field };
-            self.fields.push(utf8(field, &self.path, self.line)?.to_owned());
-        }
-        header.check(self.fields.len(), &self.path, self.line)?;
-        Ok(Some(self.line))
+        Ok(None)
     }
 
-    fn advance_jsonl(&mut self) -> Result<Option<usize>> {
-        let Source::Jsonl { reader, text, keys } = &mut self.source else {
-            unreachable!("JSON lines")
-        };
-        if !next_line(reader, text, &self.path)? {
-            return Ok(None);
-        }
-        self.line += 1;
-        let line = self.line;
-        let object: serde_json::Map<String, Value> = serde_json::from_slice(strip_mark(text, line))
-            .map_err(|error| {
-                Error::new(format!("expected a JSON object: {error}")).at_line(&self.path, line)
-            })?;
-        self.fields.clear();
-        for key in keys.iter() {
-            self.fields.push(match object.get(key) {
-                Some(Value::String(text)) => text.clone(),
-                Some(Value::Number(number)) => number.to_string(),
-                Some(Value::Bool(bool)) => bool.to_string(),
-                Some(_) => {
-                    return Err(Error::new(format!("`{key}` is neither text nor a number"))
-                        .at_line(&self.path, line));
-                }
-                None => {
-                    let known: Vec<_> = object.keys().cloned().collect();
-                    return Err(Error::new(format!("no key `{key}`; it has {}", listed(&known)))
-                        .at_line(&self.path, line));
-                }
-            });
-        }
-        Ok(Some(line))
-    }
-}
-
-impl Header {
-    fn check(&mut self, found: usize, path: &Path, line: usize) -> Result<()> {
+    fn check_width(&mut self) -> Result<()> {
+        let found = self.row.fields.len();
         let expected = *self.width.get_or_insert(found.max(self.needed));
         if found == expected {
             return Ok(());
@@ -204,38 +179,262 @@ impl Header {
             names => format!(" ({})", names.join(", ")),
         };
         Err(Error::new(format!("expected {expected} columns{names}, found {found}"))
-            .at_line(path, line))
+            .at_line(self.lines.path(), self.line))
     }
 }
 
-/// Reads a line without its end into `text`; false at the end of the file.
-fn next_line(reader: &mut BufReader<File>, text: &mut Vec<u8>, path: &Path) -> Result<bool> {
-    text.clear();
-    let read = reader.read_until(b'\n', text).map_err(|error| Error::io("read", path, &error))?;
-    if text.last() == Some(&b'\n') {
-        text.pop();
-        if text.last() == Some(&b'\r') {
-            text.pop();
+impl Row {
+    fn texts(&self) -> impl Iterator<Item = &str> {
+        self.fields.iter().flatten().map(|field| &self.text[field.clone()])
+    }
+
+    fn push_all<'a>(&mut self, fields: impl Iterator<Item = &'a str>) {
+        for field in fields {
+            let start = self.text.len();
+            self.text.push_str(field);
+            self.end_field(start);
         }
     }
-    Ok(read > 0)
+
+    fn end_field(&mut self, start: usize) {
+        self.fields.push(Some(start..self.text.len()));
+    }
+
+    /// Reads a CSV row (RFC 4180) that begins on the current line; its quoted fields may reach over
+    /// several lines.
+    ///
+    /// What other readers guess at is refused here, since a guess swallows rows: text behind a
+    /// closing quote, and a quote that is never closed.
+    fn read_csv(&mut self, lines: &mut Lines) -> Result<()> {
+        let mut line = lines.current().to_owned();
+        let mut rest = line.as_str();
+        loop {
+            let start = self.text.len();
+            if let Some(quoted) = rest.strip_prefix('"') {
+                let opened = lines.number();
+                rest = quoted;
+                loop {
+                    let Some(quote) = rest.find('"') else {
+                        self.text.push_str(rest);
+                        self.text.push('\n');
+                        if self.text.len() > MAX_ROW {
+                            return Err(too_long(lines.path(), opened));
+                        }
+                        let Some(next) = lines.advance()? else {
+                            return Err(Error::new("a quote opens here and is never closed")
+                                .at_line(lines.path(), opened));
+                        };
+                        line = next.to_owned();
+                        rest = &line;
+                        continue;
+                    };
+                    self.text.push_str(&rest[..quote]);
+                    rest = &rest[quote + 1..];
+                    let Some(doubled) = rest.strip_prefix('"') else { break };
+                    self.text.push('"');
+                    rest = doubled;
+                }
+                self.end_field(start);
+                match rest.strip_prefix(',') {
+                    Some(next) => rest = next,
+                    None if rest.is_empty() => return Ok(()),
+                    None => {
+                        return Err(Error::new(
+                            "text follows a closing quote; expected a comma, or the quote doubled \
+                             where it is part of the text",
+                        )
+                        .at_line(lines.path(), lines.number()));
+                    }
+                }
+            } else if let Some(comma) = rest.find(',') {
+                self.text.push_str(&rest[..comma]);
+                self.end_field(start);
+                rest = &rest[comma + 1..];
+            } else {
+                self.text.push_str(rest);
+                self.end_field(start);
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads an object's values of `keys`.
+    fn read_json(&mut self, line: &str, keys: &[String]) -> serde_json::Result<()> {
+        self.fields.resize(keys.len(), None);
+        let mut json = serde_json::Deserializer::from_str(line);
+        Wanted { keys, row: self }.deserialize(&mut json)?;
+        json.end()
+    }
 }
 
-/// A byte-order mark may lead a file.
-fn strip_mark(text: &[u8], line: usize) -> &[u8] {
-    if line == 1 { text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text) } else { text }
+/// Reads a JSON object into a row, and nothing of it but the keys that are wanted.
+struct Wanted<'a> {
+    keys: &'a [String],
+    row: &'a mut Row,
 }
 
-fn utf8<'a>(text: &'a [u8], path: &Path, line: usize) -> Result<&'a str> {
-    std::str::from_utf8(text).map_err(|error| {
-        Error::new(format!("byte {} of the row is not UTF-8", error.valid_up_to() + 1))
-            .at_line(path, line)
-    })
+impl<'de> DeserializeSeed<'de> for Wanted<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> std::result::Result<(), D::Error> {
+        json.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Wanted<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> std::result::Result<(), M::Error> {
+        let mut seen = vec![false; self.keys.len()];
+        while let Some(key) = map.next_key::<String>()? {
+            let Some(position) = self.keys.iter().position(|wanted| *wanted == key) else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            if std::mem::replace(&mut seen[position], true) {
+                return Err(M::Error::custom(format!("it has `{key}` twice")));
+            }
+            let start = self.row.text.len();
+            match map.next_value()? {
+                Value::Null => continue,
+                Value::String(text) => self.row.text.push_str(&text),
+                Value::Number(number) => self.row.text.push_str(&number.to_string()),
+                Value::Bool(bool) => self.row.text.push_str(&bool.to_string()),
+                Value::Array(_) | Value::Object(_) => {
+                    return Err(M::Error::custom(format!("`{key}` is neither text nor a number")));
+                }
+            }
+            self.row.fields[position] = Some(start..self.row.text.len());
+        }
+        Ok(())
+    }
+}
+
+/// serde_json's message without its line, which counts from the row; the column stays.
+fn without_place(error: &serde_json::Error) -> String {
+    error.to_string().replace(" at line 1 column", " at column")
 }
 
 fn listed(names: &[String]) -> String {
     if names.is_empty() {
-        return "no columns".to_owned();
+        return "no named columns".to_owned();
     }
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn named(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    /// Every row's first line and fields, or the first error.
+    fn rows(format: Format, text: &str, names: &[&str]) -> Result<Vec<(usize, Vec<String>)>> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("rows");
+        std::fs::write(&path, text).unwrap();
+        let mut rows = Rows::open(format, &path, named(names))?;
+        let mut all = Vec::new();
+        while let Some(line) = rows.advance()? {
+            all.push((line, rows.row.texts().map(str::to_owned).collect()));
+        }
+        Ok(all)
+    }
+
+    fn line_of(error: &Error) -> Option<usize> {
+        error.place().unwrap().line
+    }
+
+    #[test]
+    fn a_quoted_field_holds_commas_quotes_and_line_breaks() {
+        let text = "\"a, \"\"b\"\"\r\nc\",1\r\n\"\",\"2\"\n,\n";
+        assert_eq!(
+            rows(Format::Csv, text, &[]).unwrap(),
+            [(1, named(&["a, \"b\"\nc", "1"])), (3, named(&["", "2"])), (4, named(&["", ""])),]
+        );
+    }
+
+    #[test]
+    fn a_quote_that_is_never_closed_names_the_line_on_which_it_opens() {
+        let error = rows(Format::Csv, "1,a\n2,\"b\n3,c\n4,d\n", &[]).unwrap_err();
+        assert_eq!(line_of(&error), Some(2));
+        assert!(error.what().contains("never closed"), "{error}");
+    }
+
+    #[test]
+    fn text_behind_a_closing_quote_is_refused() {
+        let error = rows(Format::Csv, "1,a\n2,\"she said \"no\" twice\"\n", &[]).unwrap_err();
+        assert_eq!(line_of(&error), Some(2));
+        assert!(error.what().contains("follows a closing quote"), "{error}");
+    }
+
+    #[test]
+    fn a_quote_inside_an_unquoted_field_is_a_character() {
+        let found = rows(Format::Csv, "5\" disk,1\n", &[]).unwrap();
+        assert_eq!(found, [(1, named(&["5\" disk", "1"]))]);
+    }
+
+    #[test]
+    fn a_ragged_csv_row_names_its_first_line_and_both_counts() {
+        let error = rows(Format::Csv, "t,l\n\"a\nb\",1\n\"c\nd\"\n", &["t"]).unwrap_err();
+        assert_eq!(line_of(&error), Some(4));
+        assert!(error.what().contains("expected 2 columns (t, l), found 1"), "{error}");
+    }
+
+    #[test]
+    fn a_header_with_the_column_twice_is_ambiguous() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("rows.tsv");
+        std::fs::write(&path, "text\ttext\nfine\tgood\n").unwrap();
+        let mut rows = Rows::open(Format::Tsv, &path, named(&["text"])).unwrap();
+        let error = rows.position(&Column::Name("text".into())).unwrap_err();
+        assert!(error.what().contains("two columns `text`"), "{error}");
+    }
+
+    #[test]
+    fn a_json_key_that_stands_twice_is_refused() {
+        let error = rows(Format::Jsonl, "{\"t\": 1}\n{\"t\": 1, \"t\": 2}\n", &["t"]).unwrap_err();
+        assert_eq!(line_of(&error), Some(2));
+        assert!(error.what().contains("`t` twice"), "{error}");
+    }
+
+    #[test]
+    fn a_json_list_where_text_is_expected_names_its_line() {
+        let error = rows(Format::Jsonl, "{\"t\": [1]}\n", &["t"]).unwrap_err();
+        assert!(error.what().contains("`t` is neither text nor a number"), "{error}");
+        assert_eq!(line_of(&error), Some(1));
+    }
+
+    #[test]
+    fn something_behind_a_json_object_is_refused() {
+        let error = rows(Format::Jsonl, "{\"t\": 1} {\"t\": 2}\n", &["t"]).unwrap_err();
+        assert!(error.what().contains("trailing characters"), "{error}");
+    }
+
+    proptest! {
+        /// The oracle is the `csv` crate's writer.
+        #[test]
+        fn what_another_program_writes_as_csv_is_read_back(
+            table in (1usize..4).prop_flat_map(|width| {
+                prop::collection::vec(prop::collection::vec("[a\",\n ;é]{0,6}", width), 1..6)
+            })
+        ) {
+            let mut writer = csv::Writer::from_writer(Vec::new());
+            for row in &table {
+                writer.write_record(row).unwrap();
+            }
+            let text = String::from_utf8(writer.into_inner().unwrap()).unwrap();
+            let found = rows(Format::Csv, &text, &[]).unwrap();
+            let fields: Vec<_> = found.into_iter().map(|(_, fields)| fields).collect();
+            prop_assert_eq!(fields, table);
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::rows::Rows;
-use super::{Example, Input, Labels, Target};
+use super::{Example, Input, Labels, Target, is_test};
 use crate::error::{Error, Result};
 use crate::task::{Column, Columns, Head, Split, Task};
 
@@ -17,29 +17,35 @@ pub(super) fn read(
     limit: usize,
 ) -> Result<Vec<Example>> {
     let (mut rows, places) = open(task, split, path)?;
+    let is_test = is_test(task, split);
     let mut examples = Vec::new();
     while examples.len() < limit {
         let Some(line) = rows.advance()? else { break };
-        let field = |position: usize| rows.field(position).to_owned();
+        let field = |position: usize| rows.field(position).map(str::to_owned);
         let input = match task.head {
             Head::Choice => Input::Choices {
-                context: places.context.map(field).unwrap_or_default(),
-                start: places.start.map(field).unwrap_or_default(),
-                endings: places.endings.iter().map(|&position| field(position)).collect(),
+                context: places.context.map_or(Ok(String::new()), field)?,
+                start: places.start.map_or(Ok(String::new()), field)?,
+                endings: places
+                    .endings
+                    .iter()
+                    .map(|&position| field(position))
+                    .collect::<Result<Vec<_>>>()?,
             },
             _ => Input::Text {
-                text: places.text.map(field).unwrap_or_default(),
-                text_pair: places.text_pair.map(field),
+                text: places.text.map_or(Ok(String::new()), field)?,
+                text_pair: places.text_pair.map(field).transpose()?,
             },
         };
-        let target = match places.label {
+        let label = match places.label {
+            // A test file's JSON objects may leave their labels out, as its columns may.
+            Some(position) if is_test => rows.optional(position),
+            Some(position) => Some(rows.field(position)?),
             None => None,
-            Some(position) => {
-                Some(target(task.head, rows.field(position), labels, &places, path, line)?)
-            }
         };
-        let id = places.id.map_or_else(|| examples.len().to_string(), field);
-        examples.push(Example { id, line, input, target });
+        let target = label.map(|text| target(task.head, text, labels, &places, path, line));
+        let id = places.id.map_or_else(|| Ok(examples.len().to_string()), field)?;
+        examples.push(Example { id, line, input, target: target.transpose()? });
     }
     Ok(examples)
 }
@@ -53,9 +59,15 @@ pub(super) fn labels(task: &Task, split: &Split, path: &Path) -> Result<BTreeSet
         );
     };
     let mut found = BTreeSet::new();
-    while rows.advance()?.is_some() {
-        if !found.contains(rows.field(label)) {
-            found.insert(rows.field(label).to_owned());
+    while let Some(line) = rows.advance()? {
+        let name = rows.field(label)?;
+        if name.is_empty() {
+            return Err(
+                Error::new("the label is empty; expected the name of one").at_line(path, line)
+            );
+        }
+        if !found.contains(name) {
+            found.insert(name.to_owned());
         }
     }
     Ok(found)
@@ -106,23 +118,21 @@ struct Places {
 
 fn open(task: &Task, split: &Split, path: &Path) -> Result<(Rows, Places)> {
     let columns = task.columns_of(split);
-    let is_test = task.test.iter().any(|test| test.name == split.name);
     let mut rows = Rows::open(task.format, path, names(columns))?;
-    let mut place = |column: &Option<Column>| match column {
-        None => Ok(None),
-        Some(column) => rows.position(column).map(Some),
+    let label = match &columns.label {
+        // A test file may leave its labels out.
+        Some(column) if is_test(task, split) && !rows.has(column) => None,
+        label => label.as_ref(),
     };
+    let mut place =
+        |column: Option<&Column>| column.map(|column| rows.position(column)).transpose();
     let places = Places {
-        id: place(&columns.id)?,
-        text: place(&columns.text)?,
-        text_pair: place(&columns.text_pair)?,
-        context: place(&columns.context)?,
-        start: place(&columns.start)?,
-        label: match place(&columns.label) {
-            // A test file may leave its labels out.
-            Err(_) if is_test => None,
-            other => other?,
-        },
+        id: place(columns.id.as_ref())?,
+        text: place(columns.text.as_ref())?,
+        text_pair: place(columns.text_pair.as_ref())?,
+        context: place(columns.context.as_ref())?,
+        start: place(columns.start.as_ref())?,
+        label: place(label)?,
         endings: columns
             .endings
             .iter()

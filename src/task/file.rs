@@ -1,8 +1,12 @@
 //! Tasks by name or from a user's file.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
-use super::{Format, Head, Task, tasks};
+use super::check::{Fault, check};
+use super::locate::line_of;
+use super::{Task, tasks};
 use crate::error::{Error, Result};
 
 /// The task of that name, or the task in that file where the name ends in `.json`.
@@ -24,74 +28,89 @@ pub fn find(name: &str) -> Result<Task> {
 
 /// Reads a user's own task.
 ///
+/// Its files are looked for below the folder that holds it, and nowhere else.
+///
 /// # Errors
 ///
 /// The file cannot be read, is no task, or contradicts itself; the error names the line.
 pub fn load(path: &Path) -> Result<Task> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Error::io("read", path, &error).hint(HINT))?;
+    let text = read(path)?;
     let mut task: Task = serde_json::from_str(&text).map_err(|error| {
-        Error::new(format!("it is not a task: {error}")).at_line(path, error.line()).hint(HINT)
+        let what = error.to_string();
+        let what = what.rsplit_once(" at line ").map_or(what.as_str(), |(what, _)| what);
+        Error::new(format!("it is not a task: {what}"))
+            .at_line(path, error.line().max(1))
+            .hint(HINT)
     })?;
-    check(&task).map_err(|what| Error::new(what).at(path).hint(HINT))?;
+    check(&task).map_err(|Fault { what, at }| {
+        Error::new(what).at_line(path, line_of(&text, &at)).hint(HINT)
+    })?;
     task.base = Some(path.parent().unwrap_or(Path::new("")).to_owned());
     Ok(task)
 }
 
 const HINT: &str = "print a task to start from with `tfbert tasks --show sst2`";
 
-/// What would make a later stage stumble, said here where the file is known.
-fn check(task: &Task) -> std::result::Result<(), String> {
-    let name_is_plain = !task.name.is_empty()
-        && task.name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
-        && !task.name.starts_with('.');
-    if !name_is_plain {
-        return Err(format!(
-            "`name` is `{}`; expected letters, digits, `-`, `_` and `.`, since it names a folder",
-            task.name
-        ));
+/// Largest task file, in bytes.
+const MAX_FILE: u64 = 1 << 20;
+
+fn read(path: &Path) -> Result<String> {
+    let failed = |error| Error::io("read", path, &error).hint(HINT);
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(failed)?;
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(Error::new("it is larger than a MiB; expected a task").at(path).hint(HINT));
     }
-    if task.metrics.is_empty() {
-        return Err("`metrics` is empty; the first metric selects the best checkpoint".into());
-    }
-    if let Some(labels) = &task.labels {
-        let mut sorted = labels.clone();
-        sorted.sort();
-        if let Some(twice) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(format!("`labels` has `{}` twice", twice[0]));
-        }
-        if labels.len() < 2 {
-            return Err("`labels` needs at least two labels".into());
-        }
-    }
-    let mut names: Vec<_> = task.splits().map(|split| split.name.as_str()).collect();
-    names.sort_unstable();
-    if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(format!("two files have the name `{}`", twice[0]));
-    }
-    for split in task.splits() {
-        let columns = task.columns_of(split);
-        let missing = match (task.head, task.format) {
-            (Head::Span, Format::Squad) | (Head::Tag, Format::Conll) => None,
-            (Head::Span, _) => return Err("the head `span` reads the format `squad`".into()),
-            (Head::Tag, _) => return Err("the head `tag` reads the format `conll`".into()),
-            (_, Format::Squad | Format::Conll) => {
-                return Err(format!("the head `{}` reads tsv, csv or jsonl", task.head));
-            }
-            (Head::Choice, _) if columns.endings.len() < 2 => Some("endings"),
-            (Head::Choice, _) => columns.context.is_none().then_some("context"),
-            (Head::Classify | Head::Regress, _) => columns.text.is_none().then_some("text"),
-        };
-        if let Some(missing) = missing {
-            return Err(format!("`columns` of `{}` lacks `{missing}`", split.name));
-        }
-    }
-    Ok(())
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = 1 + valid.iter().filter(|&&byte| byte == b'\n').count();
+        Error::new("it is not UTF-8").at_line(path, line)
+    })?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const MINE: &str = r#"{
+  "name": "mine",
+  "head": "classify",
+  "format": "csv",
+  "folder": "parts",
+  "train": {"name": "train", "file": "a/train.csv"},
+  "dev": [{"name": "dev", "file": "dev.csv"},
+          {"name": "other", "file": "other.csv", "columns": {"text": "t", "label": "l"}}],
+  "test": [{"name": "test", "file": "test.csv", "submission": "mine.tsv"}],
+  "columns": {"text": "text",
+              "label": "category"},
+  "labels": ["low", "high"],
+  "metrics": ["accuracy",
+              "f1"],
+  "defaults": {"epochs": 2,
+               "batch_size": 8}
+}"#;
+
+    fn load_text(text: &str) -> Result<Task> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("mine.json");
+        std::fs::write(&path, text).unwrap();
+        load(&path)
+    }
+
+    /// The error of a task file in which something stands in another's place.
+    fn error_of(from: &str, to: &str) -> Error {
+        assert!(MINE.contains(from), "{from}");
+        load_text(&MINE.replace(from, to)).expect_err(to)
+    }
+
+    /// Asserts the line and a part of the message.
+    fn refused(from: &str, to: &str, line: usize, what: &str) {
+        let error = error_of(from, to);
+        assert!(error.what().contains(what), "{to}: {error}");
+        assert_eq!(error.place().unwrap().line, Some(line), "{to}: {error}");
+    }
 
     #[test]
     fn a_mistyped_task_is_answered_with_the_nearest_name() {
@@ -100,9 +119,140 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_would_leave_its_folder_is_refused() {
-        let mut task = tasks()[0].clone();
-        task.name = "../elsewhere".into();
-        assert!(check(&task).unwrap_err().contains("`name`"));
+    fn a_task_file_is_read_and_its_files_stand_below_its_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("mine.json");
+        std::fs::write(&path, MINE).unwrap();
+        let task = find(path.to_str().unwrap()).unwrap();
+        let train = task.path(task.train.as_ref().unwrap(), Path::new("/elsewhere"));
+        assert_eq!(train, dir.path().join("parts/a/train.csv"));
+        assert_eq!(task.defaults.epochs, 2);
+        assert_eq!(task.defaults.max_length, 128);
+    }
+
+    #[test]
+    fn every_built_in_row_is_a_task_file_that_is_accepted() {
+        for task in tasks() {
+            let loaded = load_text(&serde_json::to_string_pretty(task).unwrap()).unwrap();
+            assert_eq!(Task { base: None, ..loaded }, *task);
+        }
+    }
+
+    #[test]
+    fn a_path_that_leaves_the_folder_of_the_task_file_is_refused() {
+        for path in ["/etc/passwd", "../train.csv", "a/../../x", "", "C:x", "..\\\\x", "a\\u0000"] {
+            let to = format!("\"file\": \"{path}\"");
+            refused("\"file\": \"a/train.csv\"", &to, 6, "expected a path below the task file's");
+            let to = format!("\"file\": \"{path}\", \"columns\"");
+            refused("\"file\": \"other.csv\", \"columns\"", &to, 8, "expected a path below");
+        }
+        refused("\"parts\"", "\"../parts\"", 5, "`folder` is \"../parts\"");
+    }
+
+    #[test]
+    fn a_name_that_would_be_another_folder_or_file_is_refused() {
+        for name in ["../mine", "a/b", "", ".hidden", "-o", "a b", "\\u00e9"] {
+            let to = format!("\"name\": \"{name}\"");
+            refused("\"name\": \"mine\"", &to, 2, "`name` is");
+            refused("\"name\": \"other\"", &to, 8, "`name` is");
+            let to = format!("\"submission\": \"{name}\"");
+            refused("\"submission\": \"mine.tsv\"", &to, 9, "`submission` is");
+            let to = format!("\"head\": \"classify\", \"model_of\": \"{name}\"");
+            refused("\"head\": \"classify\"", &to, 3, "`model_of` is");
+        }
+    }
+
+    #[test]
+    fn a_metric_that_does_not_fit_the_head_names_those_that_do() {
+        refused(
+            "\"f1\"",
+            "\"pearson\"",
+            14,
+            "the metric `pearson` does not fit the head `classify`; expected one of `accuracy`, `f1`",
+        );
+        refused("\"f1\"", "\"accuracy\"", 14, "`metrics` has `accuracy` twice");
+        refused("\"f1\"", "\"f2\"", 14, "unknown variant `f2`");
+        refused("[\"accuracy\",\n              \"f1\"]", "[]", 13, "`metrics` is empty");
+    }
+
+    #[test]
+    fn f1_of_the_positive_class_wants_two_labels() {
+        refused("\"high\"]", "\"middle\", \"high\"]", 13, "the metric `f1` is that of the second");
+    }
+
+    #[test]
+    fn labels_are_distinct_and_no_fewer_than_two() {
+        refused("\"low\", ", "\"high\", ", 12, "`labels` has `high` twice");
+        refused("\"low\", ", "", 12, "the only label is `high`");
+        refused("\"low\", ", "\"\", ", 12, "is not the text of a column");
+    }
+
+    #[test]
+    fn a_column_that_is_missing_or_not_read_is_named() {
+        refused("\"text\": \"text\",", "", 10, "the columns of `train` lack `text`");
+        refused("\"label\": \"l\"", "\"id\": \"l\"", 8, "the columns of `other` lack `label`");
+        refused("\"text\": \"t\",", "\"word\": 0,", 8, "reads no column `word`; expected `id`");
+        refused("\"label\": \"category\"", "\"label\": -1", 11, "a column's name or its position");
+        refused("\"label\": \"category\"", "\"label\": [2]", 11, "a column's name or its position");
+        refused("\"csv\"", "\"squad\"", 4, "the head `classify` reads `tsv`, `csv` or `jsonl`");
+        refused(
+            "\"csv\",",
+            "\"jsonl\", \"columns\": {\"text\": 1},",
+            10,
+            "duplicate field `columns`",
+        );
+    }
+
+    #[test]
+    fn two_files_of_one_name_are_refused() {
+        refused("\"name\": \"other\"", "\"name\": \"train\"", 8, "two files have the name `train`");
+    }
+
+    #[test]
+    fn a_mistyped_key_is_answered_with_the_known_ones() {
+        refused("\"epochs\"", "\"epoch\"", 15, "unknown field `epoch`, expected one of `epochs`");
+        refused("\"folder\"", "\"dir\"", 5, "unknown field `dir`");
+        assert!(error_of("\"folder\"", "\"dir\"").hint_text().unwrap().contains("tasks --show"));
+    }
+
+    #[test]
+    fn numbers_beyond_sense_are_refused() {
+        refused("\"batch_size\": 8", "\"batch_size\": 0", 16, "`batch_size` is 0; expected 1 to");
+        refused("\"batch_size\": 8", "\"batch_size\": 99999999999", 16, "expected 1 to 65536");
+        refused("\"epochs\": 2", "\"learning_rate\": 1e39", 15, "out of range");
+        refused("\"epochs\": 2", "\"learning_rate\": 0", 15, "expected a number above 0");
+        refused("\"epochs\": 2", "\"epochs\": -1", 15, "invalid value");
+    }
+
+    #[test]
+    fn a_file_that_ends_early_names_its_last_line() {
+        let error = load_text(&MINE[..MINE.len() - 30]).unwrap_err();
+        assert!(error.what().starts_with("it is not a task: EOF"), "{error}");
+        assert_eq!(error.place().unwrap().line, Some(16));
+        let error = load_text("").unwrap_err();
+        assert_eq!(error.place().unwrap().line, Some(1));
+    }
+
+    #[test]
+    fn entity_tags_are_listed_in_iob2_with_both_tags_of_a_type() {
+        let tagger = |labels: &str| {
+            load_text(&format!(
+                r#"{{"name": "t", "head": "tag", "format": "conll", "labels": {labels},
+                 "train": {{"name": "train", "file": "t"}}, "metrics": ["f1"]}}"#
+            ))
+        };
+        tagger(r#"["O", "B-X", "I-X"]"#).unwrap();
+        let error = tagger(r#"["O", "I-X"]"#).unwrap_err();
+        assert!(error.what().contains("has `I-X` and lacks `B-X`"), "{error}");
+        let error = tagger(r#"["B-X", "I-X"]"#).unwrap_err();
+        assert!(error.what().contains("lacks `O`"), "{error}");
+        let error = tagger(r#"["O", "S-X"]"#).unwrap_err();
+        assert!(error.what().contains("expected `O`, `B-TYPE` or `I-TYPE`"), "{error}");
+    }
+
+    #[test]
+    fn a_task_file_without_end_does_not_fill_the_memory() {
+        let error = load_text(&" ".repeat(2 << 20)).unwrap_err();
+        assert!(error.what().contains("larger than a MiB"), "{error}");
     }
 }

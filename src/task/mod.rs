@@ -5,12 +5,15 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use serde::de::{self, Deserializer, Unexpected, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::metric::MetricName;
 
+mod check;
 mod file;
+mod locate;
 mod table;
 
 pub use file::{find, load};
@@ -44,6 +47,21 @@ impl Head {
             Self::Span => "span",
             Self::Tag => "tag",
             Self::Choice => "choice",
+        }
+    }
+
+    /// The metrics that fit its predictions.
+    pub fn metrics(self) -> &'static [MetricName] {
+        use MetricName::{
+            Accuracy, ExactMatch, F1, MacroF1, MatthewsCorrelation, Pearson, Precision, Recall,
+            Spearman,
+        };
+        match self {
+            Self::Classify => &[Accuracy, F1, Precision, Recall, MacroF1, MatthewsCorrelation],
+            Self::Regress => &[Pearson, Spearman],
+            Self::Span => &[F1, ExactMatch],
+            Self::Tag => &[F1, Precision, Recall, Accuracy],
+            Self::Choice => &[Accuracy],
         }
     }
 }
@@ -83,7 +101,7 @@ impl Format {
 }
 
 /// A column of a table: its name in the header, or its position counted from 0 in a file without one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Column {
     /// By position.
@@ -98,6 +116,32 @@ impl fmt::Display for Column {
             Self::Index(index) => write!(f, "{index}"),
             Self::Name(name) => write!(f, "{name}"),
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for Column {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> std::result::Result<Self, D::Error> {
+        struct NameOrIndex;
+        impl Visitor<'_> for NameOrIndex {
+            type Value = Column;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a column's name or its position counted from 0")
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> std::result::Result<Column, E> {
+                Ok(Column::Name(name.to_owned()))
+            }
+
+            fn visit_u64<E: de::Error>(self, index: u64) -> std::result::Result<Column, E> {
+                // No table is that wide; the bound keeps sums of positions from overflowing.
+                match u32::try_from(index) {
+                    Ok(index) => Ok(Column::Index(index as usize)),
+                    Err(_) => Err(E::invalid_value(Unexpected::Unsigned(index), &self)),
+                }
+            }
+        }
+        json.deserialize_any(NameOrIndex)
     }
 }
 
@@ -260,6 +304,12 @@ impl Task {
     /// All its files: training, development, test.
     pub fn splits(&self) -> impl Iterator<Item = &Split> {
         self.train.iter().chain(&self.dev).chain(&self.test)
+    }
+
+    /// Whether a tagger's tags are entities in IOB1 or IOB2, as its metrics ask, and not tags that
+    /// stand for themselves (parts of speech, say), of which accuracy alone makes sense.
+    pub fn tags_are_entities(&self) -> bool {
+        self.head == Head::Tag && self.metrics.iter().any(|&metric| metric != MetricName::Accuracy)
     }
 
     /// The metric that selects the best checkpoint.

@@ -1,0 +1,346 @@
+//! What would make a later stage stumble over a task file, said when the file is read.
+
+use std::path::{Component, Path};
+
+use super::{Column, Columns, Defaults, Format, Head, Split, Task};
+use crate::metric::MetricName;
+
+/// What is wrong with a task, and the keys that lead to it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub(super) what: String,
+    pub(super) at: Vec<String>,
+}
+
+type Checked = Result<(), Fault>;
+
+fn fault(at: &[&str], what: impl Into<String>) -> Checked {
+    Err(Fault { what: what.into(), at: at.iter().map(|&part| part.to_owned()).collect() })
+}
+
+/// Checks a task's row.
+///
+/// # Errors
+///
+/// The first thing that contradicts another, could not be read, or names a file outside the task's
+/// folder: task files may come from anywhere.
+pub(super) fn check(task: &Task) -> Checked {
+    if !is_plain_name(&task.name) {
+        return fault(&["name"], not_plain("name", &task.name, "a folder"));
+    }
+    if let Some(model_of) = task.model_of.as_ref().filter(|name| !is_plain_name(name)) {
+        return fault(&["model_of"], not_plain("model_of", model_of, "a folder"));
+    }
+    if !task.folder.is_empty() {
+        stays_inside(&["folder"], &task.folder)?;
+    }
+    if task.version_2_with_negative && task.head != Head::Span {
+        return fault(
+            &["version_2_with_negative"],
+            format!("only the head `span` has questions without answer, not `{}`", task.head),
+        );
+    }
+    metrics(task)?;
+    if let Some(names) = &task.labels {
+        listed_labels(task, names)?;
+    }
+    splits(task)?;
+    defaults(&task.defaults)
+}
+
+/// Checks labels, listed or found, against the head and the metrics.
+///
+/// # Errors
+///
+/// Too few labels, or too many for a metric of two classes.
+pub(super) fn labels(task: &Task, names: &[String]) -> Checked {
+    if names.len() < 2 {
+        return fault(
+            &["labels"],
+            match names.first() {
+                Some(only) => format!("the only label is `{only}`; expected at least two labels"),
+                None => "there is no label; expected at least two labels".into(),
+            },
+        );
+    }
+    let binary = [MetricName::F1, MetricName::Precision, MetricName::Recall];
+    if task.head == Head::Classify
+        && names.len() != 2
+        && let Some(metric) = task.metrics.iter().find(|metric| binary.contains(metric))
+    {
+        return fault(
+            &["metrics"],
+            format!(
+                "the metric `{metric}` is that of the second of two labels, and there are {}; \
+                 expected `macro_f1`, `accuracy` or `matthews_correlation`",
+                names.len()
+            ),
+        );
+    }
+    Ok(())
+}
+
+fn listed_labels(task: &Task, names: &[String]) -> Checked {
+    if !matches!(task.head, Head::Classify | Head::Tag) {
+        return fault(
+            &["labels"],
+            format!("the head `{}` has no labels; expected no `labels`", task.head),
+        );
+    }
+    for (i, name) in names.iter().enumerate() {
+        let position = i.to_string();
+        let at: &[&str] = &["labels", &position];
+        if names[..i].contains(name) {
+            return fault(at, format!("`labels` has `{name}` twice"));
+        }
+        if name.is_empty() || name.contains(['\n', '\r', '\t']) {
+            return fault(at, format!("the label {name:?} is not the text of a column"));
+        }
+        if !task.tags_are_entities() || name == "O" {
+            continue;
+        }
+        let (prefix, entity_type) = name.split_once('-').unwrap_or_default();
+        let other = match prefix {
+            "B" => format!("I-{entity_type}"),
+            "I" => format!("B-{entity_type}"),
+            _ => String::new(),
+        };
+        if other.is_empty() || entity_type.is_empty() || name.contains(' ') {
+            return fault(at, format!("the tag is `{name}`; expected `O`, `B-TYPE` or `I-TYPE`"));
+        }
+        if !names.contains(&other) {
+            return fault(at, format!("`labels` has `{name}` and lacks `{other}`"));
+        }
+    }
+    if task.tags_are_entities() && !names.iter().any(|name| name == "O") {
+        return fault(&["labels"], "`labels` lacks `O`, the tag of words outside entities");
+    }
+    labels(task, names)
+}
+
+fn metrics(task: &Task) -> Checked {
+    if task.metrics.is_empty() {
+        return fault(&["metrics"], "`metrics` is empty; the first selects the best checkpoint");
+    }
+    for (i, metric) in task.metrics.iter().enumerate() {
+        let position = i.to_string();
+        if !task.head.metrics().contains(metric) {
+            let fitting: Vec<_> =
+                task.head.metrics().iter().map(|metric| format!("`{metric}`")).collect();
+            return fault(
+                &["metrics", &position],
+                format!(
+                    "the metric `{metric}` does not fit the head `{}`; expected one of {}",
+                    task.head,
+                    fitting.join(", ")
+                ),
+            );
+        }
+        if task.metrics[..i].contains(metric) {
+            return fault(&["metrics", &position], format!("`metrics` has `{metric}` twice"));
+        }
+    }
+    Ok(())
+}
+
+fn splits(task: &Task) -> Checked {
+    if task.splits().next().is_none() {
+        return fault(&[], "it names no file; expected `train`, `dev` or `test`");
+    }
+    if task.train.is_none() && task.labels.is_none() && has_label_names(task.head) {
+        return fault(&[], "it has neither `labels` nor a `train` file to find them in");
+    }
+    let mut names: Vec<&str> = Vec::new();
+    for (split, at) in places(task) {
+        let path =
+            |key: &'static str| [at.iter().map(String::as_str).collect(), vec![key]].concat();
+        if !is_plain_name(&split.name) {
+            return fault(&path("name"), not_plain("name", &split.name, "files"));
+        }
+        if names.contains(&split.name.as_str()) {
+            return fault(&path("name"), format!("two files have the name `{}`", split.name));
+        }
+        names.push(&split.name);
+        stays_inside(&path("file"), &split.file)?;
+        if let Some(submission) = &split.submission
+            && !is_plain_name(submission)
+        {
+            return fault(&path("submission"), not_plain("submission", submission, "a file"));
+        }
+        columns(task, split, &at)?;
+    }
+    Ok(())
+}
+
+/// Every file of a task and the keys that lead to it.
+fn places(task: &Task) -> Vec<(&Split, Vec<String>)> {
+    let in_list = |list: &'static str, splits: &'_ [Split]| -> Vec<Vec<String>> {
+        (0..splits.len()).map(|i| vec![list.to_owned(), i.to_string()]).collect()
+    };
+    let train = task.train.iter().zip([vec!["train".to_owned()]]);
+    train
+        .chain(task.dev.iter().zip(in_list("dev", &task.dev)))
+        .chain(task.test.iter().zip(in_list("test", &task.test)))
+        .collect()
+}
+
+/// Checks that a file's form and columns are those that the head reads.
+fn columns(task: &Task, split: &Split, at: &[String]) -> Checked {
+    let columns = task.columns_of(split);
+    let mut to_columns: Vec<&str> = vec!["columns"];
+    if split.columns.is_some() {
+        to_columns = at.iter().map(String::as_str).chain(to_columns).collect();
+    }
+    let (format, forms): (_, &[Format]) = match task.head {
+        Head::Span => ("`squad`", &[Format::Squad]),
+        Head::Tag => ("`conll`", &[Format::Conll]),
+        _ => ("`tsv`, `csv` or `jsonl`", &[Format::Tsv, Format::Csv, Format::Jsonl]),
+    };
+    if !forms.contains(&task.format) {
+        return fault(
+            &["format"],
+            format!("the head `{}` reads {format}; expected that `format`", task.head),
+        );
+    }
+    let read: &[&str] = match task.head {
+        Head::Classify | Head::Regress => &["id", "text", "text_pair", "label"],
+        Head::Choice => &["id", "context", "start", "endings", "label"],
+        Head::Tag => &["word", "label"],
+        Head::Span => &[],
+    };
+    for (key, column) in by_key(columns) {
+        let path = [to_columns.clone(), vec![key]].concat();
+        if !read.contains(&key) {
+            let expected = match read {
+                [] => "no `columns`".to_owned(),
+                read => read.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", "),
+            };
+            return fault(
+                &path,
+                format!("the head `{}` reads no column `{key}`; expected {expected}", task.head),
+            );
+        }
+        match (task.format, column) {
+            (Format::Jsonl, Column::Index(_)) => {
+                return fault(&path, "the columns of JSON lines are named; expected a key");
+            }
+            (Format::Conll, Column::Name(_)) => {
+                return fault(
+                    &path,
+                    "the columns of a CoNLL file have no names; expected a position from 0",
+                );
+            }
+            _ => {}
+        }
+    }
+    let is_test = task.test.iter().any(|test| test.name == split.name);
+    let missing = match task.head {
+        Head::Span | Head::Tag => None,
+        Head::Choice if columns.context.is_none() => Some("`context`"),
+        Head::Choice if columns.endings.len() < 2 => Some("`endings`, at least two of them"),
+        Head::Classify | Head::Regress if columns.text.is_none() => Some("`text`"),
+        _ if columns.label.is_none() && !is_test => Some("`label`"),
+        _ => None,
+    };
+    match missing {
+        Some(missing) => {
+            fault(&to_columns, format!("the columns of `{}` lack {missing}", split.name))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The columns that are named, with their keys.
+fn by_key(columns: &Columns) -> impl Iterator<Item = (&'static str, &Column)> {
+    let Columns { id, text, text_pair, context, start, endings, word, label } = columns;
+    [
+        ("id", id),
+        ("text", text),
+        ("text_pair", text_pair),
+        ("context", context),
+        ("start", start),
+        ("word", word),
+        ("label", label),
+    ]
+    .into_iter()
+    .filter_map(|(key, column)| column.as_ref().map(|column| (key, column)))
+    .chain(endings.iter().map(|column| ("endings", column)))
+}
+
+/// Largest numbers that a task file may ask for, far beyond sense, so that a mistyped one is an
+/// error here and not a failed allocation later.
+const MAX_EPOCHS: usize = 100_000;
+const MAX_SIZE: usize = 1 << 16;
+
+fn defaults(defaults: &Defaults) -> Checked {
+    let Defaults {
+        epochs,
+        batch_size,
+        learning_rate,
+        max_length,
+        doc_stride,
+        max_query_length,
+        max_answer_length,
+        n_best_size,
+    } = defaults;
+    for (key, value, lowest, highest) in [
+        ("epochs", epochs, 1, MAX_EPOCHS),
+        ("batch_size", batch_size, 1, MAX_SIZE),
+        ("max_length", max_length, 4, MAX_SIZE),
+        ("doc_stride", doc_stride, 0, MAX_SIZE),
+        ("max_query_length", max_query_length, 1, MAX_SIZE),
+        ("max_answer_length", max_answer_length, 1, MAX_SIZE),
+        ("n_best_size", n_best_size, 1, MAX_SIZE),
+    ] {
+        if !(lowest..=highest).contains(value) {
+            return fault(
+                &["defaults", key],
+                format!("`{key}` is {value}; expected {lowest} to {highest}"),
+            );
+        }
+    }
+    if !(learning_rate.is_finite() && *learning_rate > 0.0) {
+        return fault(
+            &["defaults", "learning_rate"],
+            format!("`learning_rate` is {learning_rate}; expected a number above 0"),
+        );
+    }
+    Ok(())
+}
+
+/// Whether a file's labels are names, which the task lists or the training file holds.
+fn has_label_names(head: Head) -> bool {
+    matches!(head, Head::Classify | Head::Tag)
+}
+
+/// Whether a name can be that of a file or folder, here and on other systems.
+fn is_plain_name(name: &str) -> bool {
+    (1..=100).contains(&name.len())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        && !name.starts_with(['.', '-'])
+}
+
+fn not_plain(key: &str, name: &str, what: &str) -> String {
+    format!(
+        "`{key}` is {name:?}; expected letters, digits, `-`, `_` and `.`, since it names {what}"
+    )
+}
+
+/// Checks that a path cannot leave the folder that it is relative to.
+fn stays_inside(at: &[&str], path: &str) -> Checked {
+    let inside = |component| matches!(component, Component::Normal(_) | Component::CurDir);
+    if path.is_empty()
+        || path.contains(['\\', '\0', ':'])
+        || !Path::new(path).components().all(inside)
+    {
+        let key = at.last().copied().unwrap_or_default();
+        return fault(
+            at,
+            format!(
+                "`{key}` is {path:?}; expected a path below the task file's folder, with `/` \
+                 between its parts and without `..`"
+            ),
+        );
+    }
+    Ok(())
+}
