@@ -9,6 +9,7 @@ use crate::task::{Head, Task};
 
 mod choice;
 mod question;
+mod sequence;
 mod tag;
 mod text;
 mod tokenizer;
@@ -52,6 +53,9 @@ pub enum FeatureTarget {
     /// A label's index for each position, or [`NO_TAG`].
     Tags(Box<[i32]>),
 }
+
+/// Examples tokenised between two appends to the arena; bounds the encodings held at once.
+const CHUNK: usize = 4096;
 
 /// A position without a tag: special tokens and all but the first piece of a word.
 pub const NO_TAG: i32 = -1;

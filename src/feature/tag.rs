@@ -1,6 +1,278 @@
-use super::{FeatureSettings, Features, Tokenizer};
-use crate::dataset::Dataset;
-use crate::error::Result;
-pub(super) fn features(_: &Dataset, _: &Tokenizer, _: &FeatureSettings) -> Result<Features> {
-    unimplemented!()
+//! Sentences cut into words, a tag for each word.
+//!
+//! The first piece of a word carries its tag. A sentence that exceeds the maximum length is read in
+//! windows of whole words that overlap, and each word is answered for by exactly one of them: the
+//! one that shows most of its surroundings.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::sequence::{Laid, Layout, special};
+use super::{
+    Alignment, CHUNK, FeatureSettings, FeatureTarget, Features, NO_TAG, Sequence, Tokenizer,
+};
+use crate::dataset::{Dataset, Example, Input, Target};
+use crate::error::{Error, Result};
+
+/// One feature a sentence, several for one that is over-long.
+///
+/// Neighbouring windows share `doc_stride` pieces, or half a window if that is less.
+pub(super) fn features(
+    dataset: &Dataset,
+    tokenizer: &Tokenizer,
+    settings: &FeatureSettings,
+) -> Result<Features> {
+    let layout = Layout::new(tokenizer, settings.max_length)?;
+    let unknown = special(tokenizer, "[UNK]")?;
+    let room = layout.room();
+    let overlap = settings.doc_stride.min(room / 2);
+    let mut features = Features::default();
+    for (chunk, examples) in dataset.examples.chunks(CHUNK).enumerate() {
+        let split: Vec<_> = examples
+            .par_iter()
+            .map(|example| {
+                Pieces::of(example, tokenizer, unknown, room)
+                    .map_err(|error| error.at_line(&dataset.path, example.line))
+            })
+            .collect();
+        for (i, (pieces, example)) in split.into_iter().zip(examples).enumerate() {
+            let pieces = pieces?;
+            features.truncated += usize::from(pieces.truncated);
+            let tags = match &example.target {
+                None => None,
+                Some(Target::Tags(tags)) if tags.len() == pieces.words() => Some(tags.as_slice()),
+                Some(_) => {
+                    return Err(Error::new(format!(
+                        "expected a tag for each of {} words",
+                        pieces.words()
+                    ))
+                    .at_line(&dataset.path, example.line));
+                }
+            };
+            for window in windows(&pieces.starts, room, overlap) {
+                pieces.push(&mut features, chunk * CHUNK + i, &window, tags, layout);
+            }
+        }
+    }
+    Ok(features)
+}
+
+/// The word pieces of a sentence.
+struct Pieces {
+    ids: Vec<i32>,
+    /// Where each word begins in `ids`, and their number. Every word has a piece.
+    starts: Vec<usize>,
+    /// Whether a word lost pieces, since it has more than a window holds.
+    truncated: bool,
+}
+
+impl Pieces {
+    fn of(example: &Example, tokenizer: &Tokenizer, unknown: i32, room: usize) -> Result<Self> {
+        let Input::Words(words) = &example.input else {
+            return Err(Error::new("expected a sentence cut into words"));
+        };
+        let mut pieces = Self {
+            ids: Vec::with_capacity(2 * words.len()),
+            starts: Vec::with_capacity(words.len() + 1),
+            truncated: false,
+        };
+        let texts: Vec<&str> = words.iter().map(String::as_str).collect();
+        let encoding = tokenizer.encode_words(&texts)?;
+        let of_words = encoding.get_word_ids().iter().zip(encoding.get_ids());
+        let mut of_words =
+            of_words.filter_map(|(word, &id)| Some(((*word)?, id as i32))).peekable();
+        for word in 0..words.len() as u32 {
+            let start = pieces.ids.len();
+            pieces.starts.push(start);
+            while let Some((_, id)) = of_words.next_if(|(of, _)| *of == word) {
+                if pieces.ids.len() - start < room {
+                    pieces.ids.push(id);
+                } else {
+                    pieces.truncated = true;
+                }
+            }
+            if pieces.ids.len() == start {
+                // Of control characters alone, say. It is a word, so it gets a prediction.
+                pieces.ids.push(unknown);
+            }
+        }
+        pieces.starts.push(pieces.ids.len());
+        Ok(pieces)
+    }
+
+    fn words(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    fn push(
+        &self,
+        features: &mut Features,
+        example: usize,
+        window: &Window,
+        tags: Option<&[usize]>,
+        layout: Layout,
+    ) {
+        let start = self.starts[window.words.start];
+        let Laid { input_ids, second_segment, .. } =
+            layout.single(&self.ids[start..self.starts[window.words.end]]);
+        // 1 for `[CLS]`.
+        let position = |word: usize| 1 + self.starts[word] - start;
+        let first_pieces =
+            window.answers.clone().map(|word| (word as u32, position(word) as u32)).collect();
+        let target = tags.map_or(FeatureTarget::None, |tags| {
+            let mut target = vec![NO_TAG; input_ids.len()];
+            // Words that another window answers for carry no tag here, so that each counts once.
+            for word in window.answers.clone() {
+                target[position(word)] = tags[word] as i32;
+            }
+            FeatureTarget::Tags(target.into())
+        });
+        let sequence = Sequence { input_ids: &input_ids, second_segment };
+        features.push_aligned(example, sequence, target, Alignment::Words { first_pieces });
+    }
+}
+
+/// A stretch of a sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Window {
+    /// The words that it shows.
+    words: Range<usize>,
+    /// The words that it answers for.
+    answers: Range<usize>,
+}
+
+/// Windows of whole words over a sentence whose word `i` has the pieces
+/// `starts[i]..starts[i + 1]`, none more than `room`.
+///
+/// Each window holds at most `room` pieces, has at least one word that the windows before it lack,
+/// and shares with the one before at most `overlap` pieces, less where a long word follows.
+fn windows(starts: &[usize], room: usize, overlap: usize) -> Vec<Window> {
+    let words = starts.len() - 1;
+    let mut shown: Vec<Range<usize>> = Vec::new();
+    let mut next = 0;
+    while next < words {
+        // Back from the first new word, while the overlap allows it and that word still fits.
+        let mut first = next;
+        while first > 0
+            && starts[next] - starts[first - 1] <= overlap
+            && starts[next + 1] - starts[first - 1] <= room
+        {
+            first -= 1;
+        }
+        let mut end = next + 1;
+        while end < words && starts[end + 1] - starts[first] <= room {
+            end += 1;
+        }
+        shown.push(first..end);
+        next = end;
+    }
+
+    let mut windows: Vec<Window> =
+        shown.iter().map(|words| Window { words: words.clone(), answers: 0..0 }).collect();
+    let mut window = 0;
+    for word in 0..words {
+        // Along a sentence the best window only moves on: of two windows, the later one shows less
+        // before the word and more behind it.
+        while let Some(later) = shown.get(window + 1)
+            && later.start <= word
+            && (shown[window].end <= word
+                || context(starts, later, word) > context(starts, &shown[window], word))
+        {
+            window += 1;
+        }
+        let answers = &mut windows[window].answers;
+        if answers.start == answers.end {
+            answers.start = word;
+        }
+        answers.end = word + 1;
+    }
+    windows.retain(|window| !window.answers.is_empty());
+    windows
+}
+
+/// How many pieces of a word's surroundings a window shows, on the side where it shows fewer; where
+/// the sentence ends, nothing is missing.
+fn context(starts: &[usize], window: &Range<usize>, word: usize) -> usize {
+    let before = starts[word] - starts[window.start];
+    let behind = starts[window.end] - starts[word + 1];
+    let before = if window.start == 0 { usize::MAX } else { before };
+    let behind = if window.end == starts.len() - 1 { usize::MAX } else { behind };
+    before.min(behind)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn starts(lengths: &[usize]) -> Vec<usize> {
+        let mut starts = vec![0];
+        for length in lengths {
+            starts.push(starts[starts.len() - 1] + length);
+        }
+        starts
+    }
+
+    fn of(words: Range<usize>, answers: Range<usize>) -> Window {
+        Window { words, answers }
+    }
+
+    #[test]
+    fn a_sentence_that_fits_is_one_window() {
+        assert_eq!(windows(&starts(&[1, 2, 3]), 6, 3), [of(0..3, 0..3)]);
+        assert_eq!(windows(&starts(&[]), 6, 3), []);
+    }
+
+    #[test]
+    fn windows_share_words_and_the_one_with_more_context_answers() {
+        // 12 words of one piece, windows of 8 that share 4: the words 4 and 5 have more before
+        // them in the first, 6 and 7 more behind them in the second.
+        let expected = [of(0..8, 0..6), of(4..12, 6..12)];
+        assert_eq!(windows(&starts(&[1; 12]), 8, 4), expected);
+        assert_eq!(windows(&starts(&[1; 8]), 4, 0), [of(0..4, 0..4), of(4..8, 4..8)]);
+    }
+
+    #[test]
+    fn the_overlap_shrinks_where_a_long_word_follows() {
+        assert_eq!(windows(&starts(&[1, 1, 1, 3]), 4, 2), [of(0..3, 0..3), of(2..4, 3..4)]);
+        assert_eq!(
+            windows(&starts(&[4, 4, 4]), 4, 2),
+            [of(0..1, 0..1), of(1..2, 1..2), of(2..3, 2..3)]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn each_word_is_answered_by_exactly_the_window_with_most_context(
+            (lengths, room) in (1usize..12).prop_flat_map(|room| {
+                (prop::collection::vec(1..=room, 0..40), Just(room))
+            }),
+            overlap in 0usize..12,
+        ) {
+            let (starts, overlap) = (starts(&lengths), overlap.min(room / 2));
+            let windows = windows(&starts, room, overlap);
+            let mut answered = vec![0; lengths.len()];
+            for window in &windows {
+                prop_assert!(starts[window.words.end] - starts[window.words.start] <= room);
+                prop_assert!(!window.answers.is_empty());
+                for word in window.answers.clone() {
+                    prop_assert!(window.words.contains(&word));
+                    answered[word] += 1;
+                    let here = context(&starts, &window.words, word);
+                    for other in windows.iter().filter(|other| other.words.contains(&word)) {
+                        prop_assert!(context(&starts, &other.words, word) <= here);
+                    }
+                }
+            }
+            prop_assert_eq!(answered, vec![1; lengths.len()]);
+            for pair in windows.windows(2) {
+                prop_assert!(pair[0].words.start < pair[1].words.start);
+                let shared = pair[0].words.end.saturating_sub(pair[1].words.start);
+                let shared = starts[pair[1].words.start + shared] - starts[pair[1].words.start];
+                prop_assert!(shared <= overlap);
+            }
+        }
+    }
 }

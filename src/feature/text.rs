@@ -2,13 +2,10 @@
 
 use rayon::prelude::*;
 
-use super::tokenizer::Truncation;
-use super::{FeatureSettings, FeatureTarget, Features, Sequence, Tokenizer};
+use super::sequence::{Laid, Layout};
+use super::{CHUNK, FeatureSettings, FeatureTarget, Features, Sequence, Tokenizer};
 use crate::dataset::{Dataset, Example, Input, Target};
 use crate::error::{Error, Result};
-
-/// Examples tokenised between two appends to the arena; bounds the encodings held at once.
-const CHUNK: usize = 4096;
 
 /// One feature an example, over-long ones truncated as `longest_first` does.
 pub(super) fn features(
@@ -16,13 +13,15 @@ pub(super) fn features(
     tokenizer: &Tokenizer,
     settings: &FeatureSettings,
 ) -> Result<Features> {
-    let tokenizer = tokenizer.truncating(settings.max_length, Truncation::LongestFirst)?;
+    let layout = Layout::new(tokenizer, settings.max_length)?;
     let mut features = Features::default();
     for (chunk, examples) in dataset.examples.chunks(CHUNK).enumerate() {
-        let encoded: Vec<_> =
-            examples.par_iter().map(|example| encode(dataset, example, &tokenizer)).collect();
+        let encoded: Vec<_> = examples
+            .par_iter()
+            .map(|example| encode(dataset, example, tokenizer, layout))
+            .collect();
         for (i, encoded) in encoded.into_iter().enumerate() {
-            let (ids, second_segment, truncated) = encoded?;
+            let Laid { input_ids, second_segment, truncated } = encoded?;
             features.truncated += usize::from(truncated);
             let target = match examples[i].target {
                 None => FeatureTarget::None,
@@ -30,7 +29,7 @@ pub(super) fn features(
                 Some(Target::Score(score)) => FeatureTarget::Score(score),
                 Some(_) => return Err(misfit(dataset, &examples[i])),
             };
-            let sequence = Sequence { input_ids: &ids, second_segment };
+            let sequence = Sequence { input_ids: &input_ids, second_segment };
             features.push(chunk * CHUNK + i, &[sequence], target);
         }
     }
@@ -41,18 +40,17 @@ fn encode(
     dataset: &Dataset,
     example: &Example,
     tokenizer: &Tokenizer,
-) -> Result<(Vec<i32>, usize, bool)> {
+    layout: Layout,
+) -> Result<Laid> {
     let Input::Text { text, text_pair } = &example.input else {
         return Err(misfit(dataset, example));
     };
-    let encoding = match text_pair {
-        Some(pair) => tokenizer.encode_ids((text.as_str(), pair.as_str())),
-        None => tokenizer.encode_ids(text.as_str()),
-    }
-    .map_err(|error| error.at_line(&dataset.path, example.line))?;
-    let ids: Vec<i32> = encoding.get_ids().iter().map(|&id| id as i32).collect();
-    let second = encoding.get_type_ids().iter().position(|&kind| kind == 1).unwrap_or(ids.len());
-    Ok((ids, second, !encoding.get_overflowing().is_empty()))
+    let pieces =
+        |text| tokenizer.pieces(text).map_err(|error| error.at_line(&dataset.path, example.line));
+    Ok(match text_pair {
+        Some(pair) => layout.pair(&pieces(text)?, &pieces(pair)?),
+        None => layout.single(&pieces(text)?),
+    })
 }
 
 fn misfit(dataset: &Dataset, example: &Example) -> Error {
