@@ -125,7 +125,7 @@ pub fn read(
     let limit = limit.unwrap_or(usize::MAX);
     let examples = match task.format {
         Format::Tsv | Format::Csv | Format::Jsonl => table::read(task, split, &path, labels, limit),
-        Format::Squad => squad::read(task, &path, limit),
+        Format::Squad => squad::read(task, split, &path, limit),
         Format::Conll => conll::read(task, split, &path, labels, limit),
     }?;
     if examples.is_empty() {

@@ -1,7 +1,480 @@
-use super::Example;
-use crate::error::Result;
-use crate::task::Task;
+//! SQuAD's JSON, versions 1.1 and 2.0, read as a stream.
+//!
+//! ```text
+//! {"data": [{"paragraphs": [{"context": …, "qas": [
+//!     {"id": …, "question": …, "is_impossible": …, "answers": [{"text": …, "answer_start": …}]}]}]}]}
+//! ```
+//!
+//! One paragraph is held at a time beside the examples, so memory is bounded by the examples and
+//! the longest paragraph. Keys that are not named above are passed over.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
-pub(super) fn read(_: &Task, _: &Path, _: usize) -> Result<Vec<Example>> {
-    unimplemented!()
+use std::rc::Rc;
+use std::sync::Arc;
+
+use serde::de::{
+    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
+use serde_json::error::Category;
+
+use super::{Answer, Example, Input, Target};
+use crate::error::{Error, Result};
+use crate::task::{Split, Task};
+
+const FORM: &str = "the form is {\"data\": [{\"paragraphs\": [{\"context\": \"…\", \"qas\": [{\"id\": \"…\", \
+                    \"question\": \"…\", \"answers\": [{\"text\": \"…\", \"answer_start\": 0}]}]}]}]}";
+
+/// Reads the questions of a file, at most `limit`; what stands after them is not looked at.
+///
+/// In a test file, a question may lack its answers.
+pub(super) fn read(task: &Task, split: &Split, path: &Path, limit: usize) -> Result<Vec<Example>> {
+    let file = File::open(path).map_err(|error| Error::io("open", path, &error))?;
+    let mut source = BufReader::with_capacity(1 << 16, file);
+    // A byte-order mark may lead a file.
+    let start = source.fill_buf().map_err(|error| Error::io("read", path, &error))?;
+    if start.starts_with(b"\xef\xbb\xbf") {
+        source.consume(3);
+    }
+    let line = Rc::new(Cell::new(1));
+    let mut reader = Reader {
+        task,
+        path,
+        limit,
+        is_test: task.test.iter().any(|test| test.name == split.name),
+        line: Rc::clone(&line),
+        examples: Vec::new(),
+        lines_of_ids: HashMap::new(),
+        paragraph: Paragraph::default(),
+        question: Question::default(),
+        answer: RawAnswer::default(),
+        place: Place::default(),
+        stop: None,
+    };
+    let mut json = serde_json::Deserializer::from_reader(LineCounter { source, line });
+    let read = Node { reader: &mut reader, level: Level::Document, list: false }
+        .deserialize(&mut json)
+        .and_then(|()| json.end());
+    match (read, reader.stop.take()) {
+        (_, Some(Stop::Failed(error))) => Err(error),
+        (Ok(()), None) | (_, Some(Stop::Enough)) => Ok(reader.examples),
+        (Err(error), None) => Err(reader.explain(&error)),
+    }
 }
+
+/// Counts the lines that went by. The JSON parser asks for one byte at a time.
+struct LineCounter {
+    source: BufReader<File>,
+    line: Rc<Cell<usize>>,
+}
+
+impl Read for LineCounter {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.source.read(buffer)?;
+        let breaks = buffer[..read].iter().filter(|&&byte| byte == b'\n').count();
+        self.line.set(self.line.get() + breaks);
+        Ok(read)
+    }
+}
+
+/// What has been read, and where reading is.
+struct Reader<'a> {
+    task: &'a Task,
+    path: &'a Path,
+    limit: usize,
+    is_test: bool,
+    line: Rc<Cell<usize>>,
+    examples: Vec<Example>,
+    lines_of_ids: HashMap<String, usize>,
+    paragraph: Paragraph,
+    question: Question,
+    answer: RawAnswer,
+    place: Place,
+    /// Why the parser was made to stop; it cannot carry these values itself.
+    stop: Option<Stop>,
+}
+
+enum Stop {
+    Enough,
+    Failed(Error),
+}
+
+/// For messages about JSON that breaks off or has a value of another kind.
+#[derive(Default)]
+struct Place {
+    /// The key whose value is being read.
+    key: Option<&'static str>,
+    /// The question being read.
+    inside: Option<String>,
+    /// The last question that was read.
+    after: Option<String>,
+}
+
+#[derive(Default)]
+struct Paragraph {
+    line: usize,
+    context: String,
+    questions: Vec<Question>,
+}
+
+#[derive(Default)]
+struct Question {
+    line: usize,
+    id: String,
+    question: String,
+    is_impossible: Option<bool>,
+    answers: Option<Vec<RawAnswer>>,
+}
+
+#[derive(Default)]
+struct RawAnswer {
+    line: usize,
+    text: String,
+    start: i64,
+}
+
+/// The kinds of objects, from the outermost inwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Level {
+    Document,
+    Article,
+    Paragraph,
+    Question,
+    Answer,
+}
+
+impl Level {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Document => "file",
+            Self::Article => "article",
+            Self::Paragraph => "paragraph",
+            Self::Question => "question",
+            Self::Answer => "answer",
+        }
+    }
+
+    /// The keys that are read, and whether each must be there.
+    fn keys(self) -> &'static [(&'static str, bool)] {
+        match self {
+            Self::Document => &[("data", true)],
+            Self::Article => &[("paragraphs", true)],
+            Self::Paragraph => &[("context", true), ("qas", true)],
+            Self::Question => {
+                &[("id", true), ("question", true), ("is_impossible", false), ("answers", false)]
+            }
+            Self::Answer => &[("text", true), ("answer_start", true)],
+        }
+    }
+}
+
+/// One object of the file, or a list of such objects.
+struct Node<'r, 'a> {
+    reader: &'r mut Reader<'a>,
+    level: Level,
+    list: bool,
+}
+
+impl<'de> DeserializeSeed<'de> for Node<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(
+        self,
+        deserializer: D,
+    ) -> std::result::Result<(), D::Error> {
+        if self.list {
+            deserializer.deserialize_seq(self)
+        } else {
+            deserializer.deserialize_map(self)
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for Node<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = if self.list { "a list with an object for each" } else { "an object for the" };
+        write!(f, "{what} {}", self.level.name())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> std::result::Result<(), A::Error> {
+        let Self { reader, level, .. } = self;
+        while list.next_element_seed(Node { reader, level, list: false })?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<(), A::Error> {
+        let Self { reader, level, .. } = self;
+        let line = reader.line.get();
+        reader.open(level, line);
+        let mut found = [false; 4];
+        while let Some(key) = map.next_key::<String>()? {
+            let Some(index) = level.keys().iter().position(|(known, _)| *known == key) else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            let key = level.keys()[index].0;
+            if std::mem::replace(&mut found[index], true) {
+                let what = format!("the {} has `{key}` twice", level.name());
+                return Err(reader.fail(reader.error(&what, reader.line.get()).hint(FORM)));
+            }
+            reader.place.key = Some(key);
+            match (level, key) {
+                (Level::Document, _) => {
+                    map.next_value_seed(Node { reader, level: Level::Article, list: true })?;
+                }
+                (Level::Article, _) => {
+                    map.next_value_seed(Node { reader, level: Level::Paragraph, list: true })?;
+                }
+                (Level::Paragraph, "context") => reader.paragraph.context = map.next_value()?,
+                (Level::Paragraph, _) => {
+                    map.next_value_seed(Node { reader, level: Level::Question, list: true })?;
+                }
+                (Level::Question, "id") => {
+                    reader.question.id = map.next_value()?;
+                    reader.place.inside = Some(reader.question.id.clone());
+                }
+                (Level::Question, "question") => reader.question.question = map.next_value()?,
+                (Level::Question, "is_impossible") => {
+                    reader.question.is_impossible = Some(map.next_value()?);
+                }
+                (Level::Question, _) => {
+                    reader.question.answers = Some(Vec::new());
+                    map.next_value_seed(Node { reader, level: Level::Answer, list: true })?;
+                }
+                (Level::Answer, "text") => reader.answer.text = map.next_value()?,
+                (Level::Answer, _) => reader.answer.start = map.next_value()?,
+            }
+            reader.place.key = None;
+        }
+        for ((key, required), found) in level.keys().iter().zip(found) {
+            if *required && !found {
+                let what = format!("the {} has no key `{key}`", level.name());
+                return Err(reader.fail(reader.error(&what, line).hint(FORM)));
+            }
+        }
+        match reader.close(level) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(reader.fail(error)),
+        }?;
+        if reader.examples.len() >= reader.limit {
+            reader.stop = Some(Stop::Enough);
+            return Err(A::Error::custom("enough"));
+        }
+        Ok(())
+    }
+}
+
+impl Reader<'_> {
+    /// Keeps the failure, and makes the parser stop.
+    fn fail<E: serde::de::Error>(&mut self, error: Error) -> E {
+        self.stop = Some(Stop::Failed(error));
+        E::custom("failed")
+    }
+
+    /// A failure in or after the question that is being read.
+    fn error(&self, what: &str, line: usize) -> Error {
+        let place = match (&self.place.inside, &self.place.after) {
+            (Some(id), _) => format!("question `{}`: ", shown(id)),
+            (None, Some(id)) => format!("after question `{}`: ", shown(id)),
+            (None, None) => String::new(),
+        };
+        Error::new(format!("{place}{what}")).at_line(self.path, line)
+    }
+
+    /// The parser's own failure.
+    fn explain(&self, error: &serde_json::Error) -> Error {
+        let full = error.to_string();
+        let position = format!(" at line {} column {}", error.line(), error.column());
+        let what = full.strip_suffix(&position).unwrap_or(&full);
+        match error.classify() {
+            Category::Io => Error::new(format!("could not read it: {what}")).at(self.path),
+            Category::Eof => self
+                .error(&format!("the JSON ends early ({what})"), error.line())
+                .hint("the file is cut off; fetch it again"),
+            Category::Syntax => self
+                .error(&format!("it is not JSON: {what} (column {})", error.column()), error.line())
+                .hint(FORM),
+            Category::Data => {
+                let key = self.place.key.map(|key| format!("`{key}`: ")).unwrap_or_default();
+                self.error(&format!("{key}{what}"), error.line()).hint(FORM)
+            }
+        }
+    }
+
+    fn open(&mut self, level: Level, line: usize) {
+        match level {
+            Level::Document | Level::Article => {}
+            Level::Paragraph => self.paragraph = Paragraph { line, ..Paragraph::default() },
+            Level::Question => self.question = Question { line, ..Question::default() },
+            Level::Answer => self.answer = RawAnswer { line, ..RawAnswer::default() },
+        }
+    }
+
+    fn close(&mut self, level: Level) -> Result<()> {
+        match level {
+            Level::Document | Level::Article => {}
+            Level::Answer => {
+                let answer = std::mem::take(&mut self.answer);
+                self.question.answers.get_or_insert_default().push(answer);
+            }
+            Level::Question => {
+                let question = std::mem::take(&mut self.question);
+                if let Some(first) = self.lines_of_ids.get(&question.id) {
+                    let what = format!("its `id` was taken before, on line {first}");
+                    return Err(self.error(&what, question.line));
+                }
+                self.lines_of_ids.insert(question.id.clone(), question.line);
+                self.place.inside = None;
+                self.place.after = Some(question.id.clone());
+                self.paragraph.questions.push(question);
+            }
+            Level::Paragraph => {
+                let Paragraph { line, context, questions } = std::mem::take(&mut self.paragraph);
+                if context.trim().is_empty() {
+                    let of = questions.first().map(|first| format!(" (question `{}`)", first.id));
+                    let of = of.unwrap_or_default();
+                    return Err(Error::new(format!("the paragraph's `context` is empty{of}"))
+                        .at_line(self.path, line));
+                }
+                let context: Arc<str> = context.into();
+                for question in questions {
+                    if self.examples.len() < self.limit {
+                        self.examples.push(self.example(question, &context)?);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn example(&self, question: Question, context: &Arc<str>) -> Result<Example> {
+        let Question { line, id, question, is_impossible, answers } = question;
+        let target = self
+            .expected(line, is_impossible, answers)
+            .and_then(|answers| {
+                let Some(answers) = answers else { return Ok(None) };
+                let located = answers.into_iter().map(|answer| answer.located(context));
+                located
+                    .collect::<std::result::Result<_, _>>()
+                    .map(|list| Some(Target::Answers(list)))
+            })
+            .map_err(|Fault { line, what, hint }| {
+                let what = format!("question `{}`: {what}", shown(&id));
+                let error = Error::new(what).at_line(self.path, line);
+                if hint.is_empty() { error } else { error.hint(hint) }
+            })?;
+        let input = Input::Question { question, context: Arc::clone(context) };
+        Ok(Example { id, line, input, target })
+    }
+
+    /// The answers that a question is said to have: `None` where the file does not tell.
+    fn expected(
+        &self,
+        line: usize,
+        is_impossible: Option<bool>,
+        answers: Option<Vec<RawAnswer>>,
+    ) -> std::result::Result<Option<Vec<RawAnswer>>, Fault> {
+        let with_negative = self.task.version_2_with_negative;
+        let fault = |what: String, hint: &str| Err(Fault { line, what, hint: hint.to_owned() });
+        if is_impossible == Some(true) {
+            let name = &self.task.name;
+            return match answers.map_or(0, |answers| answers.len()) {
+                _ if !with_negative => fault(
+                    format!(
+                        "`is_impossible` is true, but task `{name}` has no questions without an answer"
+                    ),
+                    "use `--task squad2`, or set `version_2_with_negative` in the task's own file",
+                ),
+                0 => Ok(Some(Vec::new())),
+                given => fault(format!("`is_impossible` is true, but `answers` has {given}"), ""),
+            };
+        }
+        match answers {
+            Some(answers) if !answers.is_empty() => Ok(Some(answers)),
+            // Some files of version 2.0 leave the flag out.
+            Some(none) if with_negative && is_impossible.is_none() => Ok(Some(none)),
+            _ if self.is_test => Ok(None),
+            None => fault("the question has no key `answers`".to_owned(), FORM),
+            Some(_) if with_negative => {
+                fault("`answers` is empty, but `is_impossible` is false".to_owned(), "")
+            }
+            Some(_) => fault(
+                "`answers` is empty; expected an answer".to_owned(),
+                "use `--task squad2` if questions may have no answer",
+            ),
+        }
+    }
+}
+
+/// What is wrong with a question. An empty hint is none.
+struct Fault {
+    line: usize,
+    what: String,
+    hint: String,
+}
+
+impl RawAnswer {
+    /// The answer, if it stands where it says.
+    fn located(self, context: &str) -> std::result::Result<Answer, Fault> {
+        let Self { line, text, start } = self;
+        if text.is_empty() {
+            return Err(Fault {
+                line,
+                what: "an answer's `text` is empty".into(),
+                hint: String::new(),
+            });
+        }
+        let character = usize::try_from(start).ok();
+        let byte = character.and_then(|character| byte_offset(context, character));
+        let instead = match (character, byte) {
+            (Some(start), Some(byte)) if context[byte..].starts_with(&text) => {
+                return Ok(Answer { text, start });
+            }
+            (_, Some(byte)) if byte < context.len() => {
+                let there: String = context[byte..].chars().take(text.chars().count()).collect();
+                format!("`{}` stands there", shown(&there))
+            }
+            _ => format!("the context has {} characters", context.chars().count()),
+        };
+        let what = format!(
+            "the answer `{}` does not stand at its `answer_start` {start}: {instead}",
+            shown(&text)
+        );
+        let hint = context
+            .match_indices(&text)
+            .map(|(byte, _)| context[..byte].chars().count())
+            .min_by_key(|&found| start.abs_diff(found as i64))
+            .map_or("the context does not hold this text".to_owned(), |found| {
+                format!("it stands at {found}; `answer_start` counts Unicode characters from 0")
+            });
+        Err(Fault { line, what, hint })
+    }
+}
+
+/// The byte at which a character begins, or the length for the place after the last one.
+pub(crate) fn byte_offset(text: &str, character: usize) -> Option<usize> {
+    text.char_indices().map(|(byte, _)| byte).chain([text.len()]).nth(character)
+}
+
+/// A text on one line of a message, cut where it is long.
+fn shown(text: &str) -> String {
+    const LONGEST: usize = 60;
+    let mut shown: String = text
+        .chars()
+        .take(LONGEST)
+        .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
+        .collect();
+    if text.chars().nth(LONGEST).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests;
