@@ -16,6 +16,7 @@ mod squad;
 mod table;
 
 pub use labels::Labels;
+pub(crate) use squad::byte_offset;
 
 /// One thing to predict, as its file has it.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,6 +3,8 @@
 //! Most examples give one feature with one sequence. A long passage gives several features
 //! (windows); a multiple-choice example gives one feature with a sequence for each ending.
 
+use std::ops::Range;
+
 use crate::dataset::Dataset;
 use crate::error::Result;
 use crate::task::{Head, Task};
@@ -67,12 +69,11 @@ pub enum Alignment {
     Window {
         /// The position of the window's first piece of the passage.
         context_start: usize,
-        /// For each piece of the passage in the window: where it begins and ends in the passage,
-        /// in bytes.
-        offsets: Box<[(u32, u32)]>,
-        /// Whether the window is, of those that hold the piece, the one with the most context
-        /// around it (Google's `is_max_context`).
-        max_context: Box<[bool]>,
+        /// The window's pieces of the passage, for [`Features::offsets`].
+        pieces: Range<usize>,
+        /// Those of the pieces, counted from the window's first, of which the window, among those
+        /// that hold the piece, has the most context around it (Google's `is_max_context`).
+        max_context: Range<usize>,
     },
     /// A window of words.
     Words {
@@ -107,6 +108,8 @@ pub struct Features {
     items: Vec<Item>,
     targets: Vec<FeatureTarget>,
     alignments: Vec<Alignment>,
+    /// Where the pieces of all passages stand; windows and questions of a passage share them.
+    offsets: Vec<(u32, u32)>,
     /// How many examples lost word pieces to the length limit.
     pub truncated: usize,
 }
@@ -149,6 +152,19 @@ impl Features {
     ) {
         self.push(example, &[sequence], target);
         self.alignments.push(alignment);
+    }
+
+    /// Adds the pieces of a passage: where each begins and ends in it, in bytes. Windows name them
+    /// by their places in the list, of which the first is returned.
+    pub fn push_offsets(&mut self, offsets: &[(u32, u32)]) -> usize {
+        let first = self.offsets.len();
+        self.offsets.extend_from_slice(offsets);
+        first
+    }
+
+    /// Where pieces begin and end in their passage, in bytes.
+    pub fn offsets(&self, pieces: Range<usize>) -> &[(u32, u32)] {
+        &self.offsets[pieces]
     }
 
     /// How many features there are.

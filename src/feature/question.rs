@@ -1,6 +1,305 @@
-use super::{FeatureSettings, Features, Tokenizer};
-use crate::dataset::Dataset;
-use crate::error::Result;
-pub(super) fn features(_: &Dataset, _: &Tokenizer, _: &FeatureSettings) -> Result<Features> {
-    unimplemented!()
+//! Questions about passages: `[CLS] question [SEP] window of the passage [SEP]`.
+//!
+//! A passage is tokenised once for all its questions, and its pieces are then cut to windows; ids,
+//! offsets and windows are those of Hugging Face's
+//! `tokenizer(question, context, truncation="only_second", stride=…, return_overflowing_tokens=True)`.
+//!
+//! Memory: the features take 4 bytes a token and some 130 a window, and 8 a piece of each passage
+//! once. On the way, the passages of one chunk ([`CHUNK`] questions, or a passage if it has more)
+//! are held as ids and offsets, 12 bytes a piece, and one passage a thread as the tokenizer's own
+//! encoding, some 150 bytes a piece.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::{Alignment, FeatureSettings, FeatureTarget, Features, Sequence, Tokenizer};
+use crate::dataset::{Dataset, Example, Input, Target, byte_offset};
+use crate::error::{Error, Result};
+
+/// Questions tokenised between two appends to the features.
+const CHUNK: usize = 4096;
+
+/// The windows of all questions. Those of a question follow one another, in the order of the
+/// passage; questions come in the order of the dataset.
+///
+/// Every window of a question with known answers has a target: the first answer's positions, or
+/// none (`[CLS]`) if the window does not hold it whole.
+pub(super) fn features(
+    dataset: &Dataset,
+    tokenizer: &Tokenizer,
+    settings: &FeatureSettings,
+) -> Result<Features> {
+    let frame = Frame::new(tokenizer)?;
+    let longest_question = settings.max_query_length.min(settings.max_length);
+    let least_room = settings.max_length.saturating_sub(longest_question + Frame::TOKENS);
+    if least_room <= settings.doc_stride {
+        return Err(Error::usage(format!(
+            "a question of {} word pieces leaves {least_room} of the {} to the passage, but \
+             neighbouring windows are to share {}",
+            settings.max_query_length, settings.max_length, settings.doc_stride
+        ))
+        .hint("raise `--max-length`, or lower `--max-query-length` or `--doc-stride`"));
+    }
+    let mut features = Features::default();
+    let mut first = 0;
+    for chunk in chunks(&dataset.examples) {
+        let passages: Vec<&[Example]> = chunk.chunk_by(same_passage).collect();
+        let encoded: Vec<_> = passages
+            .par_iter()
+            .map(|examples| Passage::encode(dataset, examples, tokenizer, settings))
+            .collect();
+        for passage in encoded {
+            first += passage?.append(first, &frame, settings, &mut features);
+        }
+    }
+    Ok(features)
 }
+
+/// The special tokens around question and passage.
+struct Frame {
+    cls: i32,
+    after_question: i32,
+    after_passage: i32,
+}
+
+impl Frame {
+    /// `[CLS]`, `[SEP]`, `[SEP]`.
+    const TOKENS: usize = 3;
+
+    fn new(tokenizer: &Tokenizer) -> Result<Self> {
+        let single = tokenizer.encode_ids("")?;
+        let pair = tokenizer.encode_ids(("", ""))?;
+        match (pair.get_ids(), pair.get_type_ids()) {
+            (&[cls, after_question, after_passage], [0, 0, 1])
+                if single.get_ids() == [cls, after_question] =>
+            {
+                Ok(Self {
+                    cls: cls as i32,
+                    after_question: after_question as i32,
+                    after_passage: after_passage as i32,
+                })
+            }
+            (ids, kinds) => Err(Error::new(format!(
+                "the tokenizer joins a pair with the special tokens {ids:?} in the segments {kinds:?}; \
+                 expected BERT's `[CLS]` and `[SEP]` in segment 0 and `[SEP]` in segment 1"
+            ))
+            .hint("export the model again from a BERT checkpoint")),
+        }
+    }
+}
+
+/// A passage and its questions as word pieces.
+struct Passage {
+    ids: Vec<i32>,
+    offsets: Vec<(u32, u32)>,
+    questions: Vec<Question>,
+}
+
+struct Question {
+    ids: Vec<i32>,
+    truncated: bool,
+    answer: Gold,
+}
+
+/// The first answer in the pieces of the whole passage.
+enum Gold {
+    Unknown,
+    None,
+    Pieces { first: usize, last: usize },
+}
+
+impl Passage {
+    /// Tokenises one passage and all `examples`, whose passage it is.
+    fn encode(
+        dataset: &Dataset,
+        examples: &[Example],
+        tokenizer: &Tokenizer,
+        settings: &FeatureSettings,
+    ) -> Result<Self> {
+        let at = |example: &Example| {
+            let line = example.line;
+            move |error: Error| error.at_line(&dataset.path, line)
+        };
+        let first = &examples[0];
+        let (_, context) = parts(first).map_err(at(first))?;
+        let encoding = tokenizer.encode(&**context, false).map_err(at(first))?;
+        let offsets = encoding
+            .get_offsets()
+            .iter()
+            .map(|&(start, end)| Ok((u32::try_from(start)?, u32::try_from(end)?)))
+            .collect::<std::result::Result<Vec<_>, std::num::TryFromIntError>>()
+            .map_err(|_| at(first)(Error::new("the passage is longer than 4 GiB")))?;
+        let ids = encoding.get_ids().iter().map(|&id| id as i32).collect();
+        let questions: Vec<Result<Question>> = examples
+            .par_iter()
+            .with_min_len(16)
+            .map(|example| {
+                let (text, context) = parts(example).map_err(at(example))?;
+                let encoding = tokenizer.encode_ids(text).map_err(at(example))?;
+                let pieces = &encoding.get_ids()[1..encoding.len() - 1];
+                let kept = pieces.len().min(settings.max_query_length);
+                Ok(Question {
+                    ids: pieces[..kept].iter().map(|&id| id as i32).collect(),
+                    truncated: kept < pieces.len(),
+                    answer: gold(example, context, &offsets).map_err(at(example))?,
+                })
+            })
+            .collect();
+        // The first failure in the order of the file, not in that of the threads.
+        let questions = questions.into_iter().collect::<Result<_>>()?;
+        Ok(Self { ids, offsets, questions })
+    }
+
+    /// Cuts the windows of all questions, of which the first is example `first`; returns how many
+    /// questions there are.
+    fn append(
+        &self,
+        first: usize,
+        frame: &Frame,
+        settings: &FeatureSettings,
+        features: &mut Features,
+    ) -> usize {
+        let shared = features.push_offsets(&self.offsets);
+        let mut ids = Vec::with_capacity(settings.max_length);
+        for (i, question) in self.questions.iter().enumerate() {
+            features.truncated += usize::from(question.truncated);
+            let context_start = question.ids.len() + 2;
+            let room = settings.max_length - question.ids.len() - Frame::TOKENS;
+            let windows = windows(self.ids.len(), room, settings.doc_stride);
+            for (index, window) in windows.iter().enumerate() {
+                ids.clear();
+                ids.push(frame.cls);
+                ids.extend_from_slice(&question.ids);
+                ids.push(frame.after_question);
+                ids.extend_from_slice(&self.ids[window.clone()]);
+                ids.push(frame.after_passage);
+                features.push_aligned(
+                    first + i,
+                    Sequence { input_ids: &ids, second_segment: context_start },
+                    question.answer.in_window(window, context_start),
+                    Alignment::Window {
+                        context_start,
+                        pieces: shared + window.start..shared + window.end,
+                        max_context: max_context(&windows, index),
+                    },
+                );
+            }
+        }
+        self.questions.len()
+    }
+}
+
+impl Gold {
+    fn in_window(&self, window: &Range<usize>, context_start: usize) -> FeatureTarget {
+        match *self {
+            Self::Unknown => FeatureTarget::None,
+            Self::Pieces { first, last } if window.contains(&first) && window.contains(&last) => {
+                let position = |piece: usize| (context_start + piece - window.start) as i32;
+                FeatureTarget::Span(position(first), position(last))
+            }
+            Self::Pieces { .. } | Self::None => FeatureTarget::Span(0, 0),
+        }
+    }
+}
+
+/// The pieces that the example's first answer touches.
+fn gold(example: &Example, context: &str, offsets: &[(u32, u32)]) -> Result<Gold> {
+    let answer = match &example.target {
+        None => return Ok(Gold::Unknown),
+        Some(Target::Answers(answers)) => match answers.first() {
+            None => return Ok(Gold::None),
+            Some(answer) => answer,
+        },
+        Some(_) => return Err(Error::new("expected the answers of a question")),
+    };
+    let start = byte_offset(context, answer.start)
+        .filter(|&start| context[start..].starts_with(&answer.text))
+        .ok_or_else(|| {
+            Error::new(format!("question `{}`: the answer is not in its passage", example.id))
+        })?;
+    let end = start + answer.text.len();
+    let touches = |&(from, to): &(u32, u32)| (to as usize) > start && (from as usize) < end;
+    // No piece is touched where the tokenizer drops the answer's characters.
+    Ok(match (offsets.iter().position(touches), offsets.iter().rposition(touches)) {
+        (Some(first), Some(last)) => Gold::Pieces { first, last },
+        _ => Gold::None,
+    })
+}
+
+/// Windows of at most `room` pieces over `pieces`, of which neighbours share `shared` (fewer than
+/// `room`); one even if there is no piece.
+fn windows(pieces: usize, room: usize, shared: usize) -> Vec<Range<usize>> {
+    let mut windows = Vec::new();
+    let mut start = 0;
+    loop {
+        let end = pieces.min(start + room);
+        windows.push(start..end);
+        if end == pieces {
+            return windows;
+        }
+        start += room - shared;
+    }
+}
+
+/// The pieces of a window, counted from its first, that have more context in it than in any other
+/// window (equally much: than in any earlier one).
+///
+/// Google's `_check_is_max_context` (run_squad.py): the context of a piece in a window is the
+/// smaller of the numbers of pieces left and right of it, plus 0.01 times the window's length. They
+/// are always a run, since of two windows the later gains on the earlier with every piece.
+fn max_context(windows: &[Range<usize>], index: usize) -> Range<usize> {
+    let context = |window: &Range<usize>, piece: usize| {
+        let nearest = (piece - window.start).min(window.end - 1 - piece);
+        nearest as f64 + 0.01 * window.len() as f64
+    };
+    let window = &windows[index];
+    let mut best = window.clone().filter(|&piece| {
+        let here = context(window, piece);
+        let earlier = windows[..index].iter().rev().take_while(|other| other.contains(&piece));
+        let later = windows[index + 1..].iter().take_while(|other| other.contains(&piece));
+        earlier.map(|other| context(other, piece)).all(|there| there < here)
+            && later.map(|other| context(other, piece)).all(|there| there <= here)
+    });
+    let Some(first) = best.next() else { return 0..0 };
+    let last = best.last().unwrap_or(first);
+    first - window.start..last + 1 - window.start
+}
+
+/// Stretches of about [`CHUNK`] examples that do not part a passage's questions.
+fn chunks(examples: &[Example]) -> impl Iterator<Item = &[Example]> {
+    let mut rest = examples;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let mut end = rest.len().min(CHUNK);
+        while end < rest.len() && same_passage(&rest[end - 1], &rest[end]) {
+            end += 1;
+        }
+        let (chunk, others) = rest.split_at(end);
+        rest = others;
+        Some(chunk)
+    })
+}
+
+fn same_passage(one: &Example, other: &Example) -> bool {
+    match (&one.input, &other.input) {
+        (Input::Question { context: one, .. }, Input::Question { context: other, .. }) => {
+            Arc::ptr_eq(one, other)
+        }
+        _ => false,
+    }
+}
+
+/// The question and the passage.
+fn parts(example: &Example) -> Result<(&str, &Arc<str>)> {
+    match &example.input {
+        Input::Question { question, context } => Ok((question, context)),
+        _ => Err(Error::new("expected a question about a passage")),
+    }
+}
+
+#[cfg(test)]
+mod tests;
