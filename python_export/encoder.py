@@ -85,7 +85,7 @@ class Pass:
         found = self._tape.gradient(loss, sources, unconnected_gradients="zero")
         return [
             self._unique_rows(p.variable, gradient) if p.sparse else gradient
-            for p, gradient in zip(parameters, found)
+            for p, gradient in zip(parameters, found, strict=True)
         ]
 
     def _unique_rows(self, variable, gradient):
@@ -217,7 +217,9 @@ class Layer(tf.Module):
         biases = tf.split(p.vector(self.query_key_value.bias), [width, 2 * width], -1)
         query, key_value = (
             tf.nn.bias_add(tf.matmul(rows, kernel), tf.cast(bias, p.dtype))
-            for rows, kernel, bias in zip((_first_tokens(x, batch), x), kernels, biases)
+            for rows, kernel, bias in zip(
+                (_first_tokens(x, batch), x), kernels, biases, strict=True
+            )
         )
         return query, *tf.split(key_value, 2, -1)
 

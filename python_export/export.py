@@ -66,7 +66,8 @@ def _check_same(folder, checkpoint, head):
     for key in ("contract_version", "head", "weights_sha256", "encoder"):
         if found.get(key) != wanted[key]:
             raise ExportError(
-                f"{folder} holds another export: `{key}` is {found.get(key)}, not {wanted[key]}\n{hint}"
+                f"{folder} holds another export: "
+                f"`{key}` is {found.get(key)}, not {wanted[key]}\n{hint}"
             )
 
 

@@ -35,14 +35,17 @@ class TrainingModel(Model):
 
     def __init__(self, encoder: Encoder, head: Head):
         super().__init__(encoder, head)
-        top = encoder.config.num_hidden_layers + 1
-        self._parameters = encoder.parameters() + head.parameters(top)
-        self.optimizer = AdamW(self._parameters)
+        self.optimizer = AdamW(len(self.parameters()))
+
+    def parameters(self):
+        """Every trained variable."""
+        top = self.encoder.config.num_hidden_layers + 1
+        return self.encoder.parameters() + self.head.parameters(top)
 
     def initialise(self, num_labels, seed):
         """`init`."""
         self.head.initialise(num_labels, seed, self.encoder.config.initializer_range)
-        self.optimizer.reset()
+        self.optimizer.reset(self.parameters())
         return {"num_labels": tf.shape(self.head.bias.read_value())[0]}
 
     def evaluate(self, inputs: Inputs, labels, sample_weight, dtype):
@@ -54,17 +57,20 @@ class TrainingModel(Model):
     def train(self, inputs: Inputs, batch: dict, update: Update, dtype):
         """`train_<p>`."""
         loss, gradients = self._gradients(inputs, batch, dtype)
-        return {"loss": loss, **self._updated(self.optimizer.apply(gradients, update))}
+        return {
+            "loss": loss,
+            **self._updated(self.optimizer.apply(self.parameters(), gradients, update)),
+        }
 
     def accumulate(self, inputs: Inputs, batch: dict, first, dtype):
         """`accumulate_<p>`."""
         loss, gradients = self._gradients(inputs, batch, dtype)
-        self.optimizer.accumulate(gradients, first)
+        self.optimizer.accumulate(self.parameters(), gradients, first)
         return {"loss": loss}
 
     def apply(self, update: Update):
         """`apply`."""
-        return self._updated(self.optimizer.apply_accumulated(update))
+        return self._updated(self.optimizer.apply_accumulated(self.parameters(), update))
 
     def _updated(self, norm):
         return {"grad_norm": norm, "step": self.optimizer.step.read_value()}
@@ -76,4 +82,4 @@ class TrainingModel(Model):
             smoothing = batch.get("label_smoothing")
             elements = self.head.element_loss(logits, batch["labels"], inputs, smoothing)
             loss = tf.reduce_sum(elements * batch["sample_weight"]) / batch["weight_sum"]
-        return loss, p.gradients(loss, self._parameters)
+        return loss, p.gradients(loss, self.parameters())

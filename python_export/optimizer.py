@@ -29,53 +29,56 @@ def _empty():
 
 
 class AdamW(tf.Module):
-    """The optimiser of `parameters`: two moments and an accumulator for each, and the step."""
+    """The state of the optimiser: two moments and an accumulator a parameter, and the step.
 
-    def __init__(self, parameters: list[Parameter]):
+    The parameters are an argument of each method and not kept here, since what a module keeps
+    becomes a path to it, and the checkpoint names a variable by the shortest one.
+    """
+
+    def __init__(self, count: int):
         super().__init__()
-        self._parameters = parameters
-        self.m = [_empty() for _ in parameters]
-        self.v = [_empty() for _ in parameters]
-        self.accumulated = [_empty() for _ in parameters]
+        self.m = [_empty() for _ in range(count)]
+        self.v = [_empty() for _ in range(count)]
+        self.accumulated = [_empty() for _ in range(count)]
         self.step = tf.Variable(0, dtype=tf.int64)
 
-    def reset(self):
+    def reset(self, parameters: list[Parameter]):
         """Zeroes the moments and the step, and empties the accumulators."""
-        for parameter, m, v in zip(self._parameters, self.m, self.v):
+        for parameter, m, v in zip(parameters, self.m, self.v, strict=True):
             zeros = tf.zeros(tf.shape(parameter.variable.read_value()))
             m.assign(zeros)
             v.assign(zeros)
         self._empty_accumulators()
         self.step.assign(0)
 
-    def accumulate(self, gradients, first):
+    def accumulate(self, parameters, gradients, first):
         """Adds gradients to the accumulators, or with `first` (bool `[]`) sets them."""
 
         def clear():
-            for parameter, total in zip(self._parameters, self.accumulated):
+            for parameter, total in zip(parameters, self.accumulated, strict=True):
                 total.assign(tf.zeros(tf.shape(parameter.variable.read_value())))
 
         tf.cond(first, clear, lambda: None)
-        for total, gradient in zip(self.accumulated, gradients):
+        for total, gradient in zip(self.accumulated, gradients, strict=True):
             if isinstance(gradient, tf.IndexedSlices):
                 total.scatter_add(gradient)
             else:
                 total.assign_add(tf.cast(gradient, tf.float32))
 
-    def apply_accumulated(self, update: Update):
+    def apply_accumulated(self, parameters, update: Update):
         """Updates with the accumulated gradient and empties the accumulators.
 
         Returns the global norm of the gradient before clipping.
         """
         gradients = [
             tf.ensure_shape(total.read_value(), parameter.variable.shape)
-            for parameter, total in zip(self._parameters, self.accumulated)
+            for parameter, total in zip(parameters, self.accumulated, strict=True)
         ]
-        norm = self.apply(gradients, update)
+        norm = self.apply(parameters, gradients, update)
         self._empty_accumulators()
         return norm
 
-    def apply(self, gradients, update: Update):
+    def apply(self, parameters, gradients, update: Update):
         """One update, unless the norm of the gradient is not finite: then nothing changes.
 
         Returns the global norm of the gradient before clipping.
@@ -85,15 +88,14 @@ class AdamW(tf.Module):
         factor = tf.where(limit > 0.0, tf.minimum(1.0, limit / (norm + 1e-6)), 1.0)
 
         def change():
-            for slot, gradient in enumerate(gradients):
-                self._change(slot, _scaled(gradient, factor), update)
+            for slot, (parameter, gradient) in enumerate(zip(parameters, gradients, strict=True)):
+                self._change(slot, parameter, _scaled(gradient, factor), update)
             self.step.assign_add(1)
 
         tf.cond(tf.math.is_finite(norm), change, lambda: None)
         return norm
 
-    def _change(self, slot, gradient, update):
-        parameter = self._parameters[slot]
+    def _change(self, slot, parameter, gradient, update):
         rate = update.learning_rate * update.layer_scale[parameter.layer]
         variable = parameter.variable
         if parameter.decays:

@@ -60,7 +60,8 @@ def read_encoder(encoder: str, name: str | None = None, seed: int = 0) -> Checkp
         if not folder.is_dir():
             raise WeightsError(
                 f"`{encoder}` is neither `minilm-l6`, `tiny` nor a folder\n"
-                "hint: a folder holds config.json, model.safetensors and tokenizer.json or vocab.txt"
+                "hint: a folder holds config.json, model.safetensors and "
+                "tokenizer.json or vocab.txt"
             )
     checkpoint = _read_folder(folder, name or (encoder if sha256 else folder.resolve().name))
     if sha256 and checkpoint.sha256 != sha256:
@@ -162,7 +163,7 @@ def _read_tensors(path, config):
     except safetensors.SafetensorError as error:
         raise WeightsError(f"{path} is not a safetensors file: {error}") from None
     with file:
-        stored = {key.removeprefix("bert."): key for key in file.keys()}
+        stored = {key.removeprefix("bert."): key for key in file.keys()}  # noqa: SIM118
         tensors = {}
         for name, shape in config.tensor_shapes().items():
             key = stored.get(name) or stored.get(_old_name(name))

@@ -1,0 +1,68 @@
+"""Exports for the tests, made once a run, and sessions over them."""
+
+import os
+from pathlib import Path
+
+# Some virtual machines advertise AMX but hide its tile palette, and oneDNN's bf16 products then die
+# of an illegal instruction. The tests need no AMX.
+os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import pytest
+
+from python_export.__main__ import HEAD_NAMES
+from python_export.export import export
+from python_export.tests.session import ExportSession
+from python_export.weights import WeightsError, read_encoder
+
+GOLDENS = Path(__file__).parents[2] / "tests" / "golden"
+
+
+@pytest.fixture(scope="session")
+def tiny_exports(tmp_path_factory):
+    """The folder with the five exports of `tiny`."""
+    output = tmp_path_factory.mktemp("saved_models")
+    for head in HEAD_NAMES:
+        export(read_encoder("tiny"), head, output)
+    return output / "tiny"
+
+
+@pytest.fixture(scope="session")
+def tiny_sessions(tiny_exports):
+    """A session for each head of `tiny`."""
+    sessions = {head: ExportSession(tiny_exports / head) for head in HEAD_NAMES}
+    yield sessions
+    for session in sessions.values():
+        session.close()
+
+
+@pytest.fixture(scope="session")
+def classifier(tiny_sessions):
+    """The session of `tiny/classify`."""
+    return tiny_sessions["classify"]
+
+
+@pytest.fixture(scope="session")
+def minilm_classifier(tmp_path_factory):
+    """The session of `minilm-l6/classify`; skips where the weights are not installed."""
+    try:
+        checkpoint = read_encoder("minilm-l6")
+    except WeightsError as error:
+        pytest.skip(str(error))
+    with ExportSession(
+        export(checkpoint, "classify", tmp_path_factory.mktemp("minilm"))
+    ) as session:
+        yield session
+
+
+@pytest.fixture(scope="session")
+def goldens():
+    """The golden of an encoder and head as a dict of arrays."""
+
+    def read(encoder, head):
+        with np.load(GOLDENS / f"graph_{encoder}.npz") as file:
+            prefix = f"{head}/"
+            return {k.removeprefix(prefix): file[k] for k in file.files if k.startswith(prefix)}
+
+    return read
