@@ -9,6 +9,9 @@ writes beside this file (needs transformers):
   `tokenizer(question, context, truncation="only_second", max_length=…, stride=…,
   return_overflowing_tokens=True, return_offsets_mapping=True)`
 
+- `question_predictions.json`: random logits (times 65536) for some of these windows, and the best
+  answers
+
 Beside ids, segments and offsets (in characters, of the context's pieces only), a window has
 
 - `span`: first and last position of the answer as `run_qa.py` of transformers finds them, [0, 0]
@@ -16,12 +19,17 @@ Beside ids, segments and offsets (in characters, of the context's pieces only), 
 - `max_context`: for each piece of the context 1 if this window is the one with the most context
   around it, by the rule of `run_squad.py` of Google's BERT, else 0
 
+The best answers follow `write_predictions` of `run_squad.py` with every start paired with every
+end, which is what it does where a window has no more than `n_best_size` positions; an answer's text
+is cut from the context by offsets, as `run_qa.py` does.
+
 Inputs are written here or random with a fixed seed, so that the same versions make the same bytes.
 """
 
 # ruff: noqa: RUF001 - look-alike characters are what is tested
 
 import json
+import math
 import random
 from importlib.metadata import version
 from pathlib import Path
@@ -127,6 +135,9 @@ WRITTEN = [
     ("an answer of one sign", "how much?", "it was $5 or 5% in July.", ("%", 0)),
     ("a context of one piece", "who?", "moon", ("moon", 0)),
 ]
+
+# Logits are whole multiples of 1 / UNIT, which 32 bits hold exactly.
+UNIT = 65536
 
 # max_length, stride, max_query_length
 SIZES = [(384, 128, 64), (40, 12, 16), (24, 5, 6)]
@@ -234,8 +245,78 @@ def windows_of(tokenizer: BertTokenizer, case: dict, answer: tuple[str, int] | N
     return windows
 
 
+def best_answers(case: dict, logits: list, sizes: dict) -> dict:
+    """The n best answers over a case's windows; `logits` has start and end of each position."""
+    spans, null = [], None
+    for window, rows in zip(case["windows"], logits, strict=True):
+        score = rows[0][0] + rows[0][1]
+        if null is None or score < null[0]:
+            null = (score, "", *rows[0])
+        pieces = len(window["offsets"])
+        for start in range(pieces):
+            if not window["max_context"][start]:
+                continue
+            for end in range(start, min(start + sizes["max_answer_length"], pieces)):
+                from_, to = window["offsets"][start][0], window["offsets"][end][1]
+                first = rows[window["context_start"] + start][0]
+                last = rows[window["context_start"] + end][1]
+                spans.append((first + last, case["context"][from_:to], first, last))
+    spans.sort(key=lambda span: -span[0])
+    n_best, texts = [], set()
+    for span in spans:
+        if len(n_best) < sizes["n_best_size"] and span[1] not in texts:
+            texts.add(span[1])
+            n_best.append(span)
+    answer, null_odds = n_best[0][1], None
+    if sizes["version_2_with_negative"]:
+        null_odds = null[0] - n_best[0][0]
+        answer = "" if null_odds > sizes["null_threshold"] else answer
+        n_best.append(null)
+        n_best.sort(key=lambda span: -span[0])
+    weights = [math.exp(span[0] - n_best[0][0]) for span in n_best]
+    n_best = [
+        {"text": text, "probability": weight / sum(weights), "start_logit": start, "end_logit": end}
+        for weight, (_, text, start, end) in zip(weights, n_best, strict=True)
+    ]
+    return {"text": answer, "null_odds": null_odds, "n_best": n_best}
+
+
+def predictions(cases: list[dict], rng: random.Random) -> list[dict]:
+    """Random logits for every case of the smaller windows that has pieces."""
+    rows = []
+    for index, case in enumerate(cases):
+        if case["max_length"] != 24 or not case["windows"][0]["offsets"]:
+            continue
+        logits = [
+            [
+                [round(rng.gauss(0, 3) * UNIT), round(rng.gauss(0, 3) * UNIT)]
+                for _ in window["input_ids"]
+            ]
+            for window in case["windows"]
+        ]
+        sizes = {
+            "max_answer_length": rng.choice([1, 3, 30]),
+            "n_best_size": rng.choice([1, 5, 20]),
+            "version_2_with_negative": rng.random() < 0.5,
+            "null_threshold": rng.choice([-6.0, 0.0]),
+        }
+        scaled = [[[start / UNIT, end / UNIT] for start, end in window] for window in logits]
+        rows.append({"case": index, **sizes, "logits": logits, **best_answers(case, scaled, sizes)})
+    return rows
+
+
+def write(name: str, cases: list[dict]) -> None:
+    """Writes a golden, a case a line."""
+    libraries = " ".join(f"{name}-{version(name)}" for name in ("transformers", "tokenizers"))
+    made_by = json.dumps(f"{Path(__file__).name} {libraries}")
+    body = ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases)
+    path = HERE / name
+    path.write_text(f'{{\n"made_by": {made_by},\n"cases": [\n{body}\n]\n}}\n', encoding="ascii")
+    print(f"{path.name}: {len(cases)} cases, {path.stat().st_size:,} bytes")
+
+
 def main() -> None:
-    """Writes both files."""
+    """Writes the files."""
     tokenizer = BertTokenizer(vocab=vocabulary())
     (HERE / "question_tokenizer.json").write_text(
         tokenizer.backend_tokenizer.to_str() + "\n", encoding="utf-8"
@@ -268,17 +349,11 @@ def main() -> None:
                 "max_query_length": 4,
             }
             cases.append((case, ("orbit", pieces // 8)))
-    rows = []
     for case, answer in cases:
         case["windows"] = windows_of(tokenizer, case, answer)
-        rows.append(json.dumps(case, separators=(",", ":")))
-    libraries = " ".join(f"{name}-{version(name)}" for name in ("transformers", "tokenizers"))
-    made_by = json.dumps(f"{Path(__file__).name} {libraries}")
-    body = ",\n".join(rows)
-    path = HERE / "question_windows.json"
-    path.write_text(f'{{\n"made_by": {made_by},\n"cases": [\n{body}\n]\n}}\n', encoding="ascii")
-    windows = sum(len(case["windows"]) for case, _ in cases)
-    print(f"{path.name}: {len(cases)} cases, {windows} windows, {path.stat().st_size:,} bytes")
+    cases = [case for case, _ in cases]
+    write("question_windows.json", cases)
+    write("question_predictions.json", predictions(cases, rng))
 
 
 if __name__ == "__main__":
