@@ -263,7 +263,7 @@ fn max_context(windows: &[Range<usize>], index: usize) -> Range<usize> {
             && later.map(|other| context(other, piece)).all(|there| there <= here)
     });
     let Some(first) = best.next() else { return 0..0 };
-    let last = best.last().unwrap_or(first);
+    let last = best.next_back().unwrap_or(first);
     first - window.start..last + 1 - window.start
 }
 

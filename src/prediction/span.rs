@@ -177,14 +177,25 @@ impl PartialOrd for Span {
 
 impl Ord for Span {
     fn cmp(&self, other: &Self) -> Ordering {
-        (self.score, self.place, self.window, self.start, self.end)
-            .cmp(&(other.score, other.place, other.window, other.start, other.end))
+        (self.score, self.place, self.window, self.start, self.end).cmp(&(
+            other.score,
+            other.place,
+            other.window,
+            other.start,
+            other.end,
+        ))
     }
 }
 
 impl Span {
     /// The best span from `start` to one of `first..=last`; the shortest of equal ones.
-    fn best(windows: &[Window<'_>], window: usize, start: usize, first: usize, last: usize) -> Self {
+    fn best(
+        windows: &[Window<'_>],
+        window: usize,
+        start: usize,
+        first: usize,
+        last: usize,
+    ) -> Self {
         let it = &windows[window];
         let mut end = first;
         for piece in first + 1..=last {
@@ -270,8 +281,11 @@ fn answer(
         window.logits.iter().chain([&start, &end]).all(|logit| logit.is_finite())
     };
     if !windows.iter().all(is_finite) {
-        return Err(Error::new(format!("question `{}`: a logit is not a finite number", example.id))
-            .hint("the model's weights are damaged; train it again or take an earlier checkpoint"));
+        return Err(Error::new(format!(
+            "question `{}`: a logit is not a finite number",
+            example.id
+        ))
+        .hint("the model's weights are damaged; train it again or take an earlier checkpoint"));
     }
 
     let mut n_best: Vec<Candidate> = Vec::new();

@@ -25,11 +25,7 @@ pub const NULL_ODDS: &str = "null_odds.json";
 /// # Errors
 ///
 /// Predictions of another dataset or head, or the folder cannot be written.
-pub fn write_predictions(
-    dir: &Path,
-    dataset: &Dataset,
-    predictions: &[Prediction],
-) -> Result<Vec<PathBuf>> {
+pub fn write(dir: &Path, dataset: &Dataset, predictions: &[Prediction]) -> Result<Vec<PathBuf>> {
     let rows = rows(dataset, predictions)?;
     let mut files = vec![(N_BEST, object(&rows, |span| NBest(&span.n_best))?)];
     if rows.iter().any(|(_, span)| span.null_odds.is_some()) {
@@ -76,14 +72,14 @@ fn object<'a, V: Serialize>(
     let mut json = Vec::new();
     let formatter = PrettyFormatter::with_indent(b" ");
     let mut serializer = serde_json::Serializer::with_formatter(&mut json, formatter);
-    let mut write = || -> serde_json::Result<()> {
+    let mut fill = || -> serde_json::Result<()> {
         let mut map = serializer.serialize_map(Some(rows.len()))?;
         for &(id, span) in rows {
             map.serialize_entry(id, &value(span))?;
         }
         map.end()
     };
-    write().map_err(|error| Error::new(format!("the predictions cannot be written: {error}")))?;
+    fill().map_err(|error| Error::new(format!("the predictions cannot be written: {error}")))?;
     json.push(b'\n');
     Ok(String::from_utf8(json).expect("JSON is UTF-8"))
 }
@@ -151,7 +147,7 @@ mod tests {
     fn answers_stand_under_their_ids_in_the_order_of_the_file() {
         let dir = tempfile::tempdir().unwrap();
         let predictions = [prediction("Käthe \"M.\"\n🚀", None), prediction("", None)];
-        let paths = write_predictions(dir.path(), &dataset(&["q2", "q1"]), &predictions).unwrap();
+        let paths = write(dir.path(), &dataset(&["q2", "q1"]), &predictions).unwrap();
         assert_eq!(paths, [dir.path().join(N_BEST), dir.path().join(PREDICTIONS)]);
         let text = read(dir.path(), PREDICTIONS);
         assert_eq!(text, "{\n \"q2\": \"Käthe \\\"M.\\\"\\n🚀\",\n \"q1\": \"\"\n}\n");
@@ -167,7 +163,7 @@ mod tests {
     fn null_odds_are_written_where_questions_may_have_no_answer() {
         let dir = tempfile::tempdir().unwrap();
         let predictions = [prediction("moon", Some(-1.5))];
-        let paths = write_predictions(dir.path(), &dataset(&["q1"]), &predictions).unwrap();
+        let paths = write(dir.path(), &dataset(&["q1"]), &predictions).unwrap();
         assert_eq!(paths.len(), 3);
         assert_eq!(read(dir.path(), NULL_ODDS), "{\n \"q1\": -1.5\n}\n");
     }
@@ -176,10 +172,10 @@ mod tests {
     fn predictions_of_something_else_are_refused_and_leave_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let two = dataset(&["q1", "q2"]);
-        let error = write_predictions(dir.path(), &two, &[prediction("moon", None)]).unwrap_err();
+        let error = write(dir.path(), &two, &[prediction("moon", None)]).unwrap_err();
         assert_eq!(error.to_string(), "dev.json: 1 predictions for 2 questions");
         let mixed = [prediction("moon", None), Prediction::Score(1.0)];
-        let error = write_predictions(dir.path(), &two, &mixed).unwrap_err();
+        let error = write(dir.path(), &two, &mixed).unwrap_err();
         assert_eq!(error.to_string(), "dev.json:1: question `q2`: the prediction is no span");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
@@ -187,7 +183,7 @@ mod tests {
     #[test]
     fn a_folder_that_is_not_there_is_named() {
         let dir = tempfile::tempdir().unwrap().path().join("gone");
-        let error = write_predictions(&dir, &dataset(&["q"]), &[prediction("", None)]).unwrap_err();
+        let error = write(&dir, &dataset(&["q"]), &[prediction("", None)]).unwrap_err();
         assert!(error.to_string().contains("gone"), "{error}");
     }
 }

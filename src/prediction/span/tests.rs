@@ -158,10 +158,15 @@ fn start_and_end_are_chosen_together() {
 fn the_answer_is_cut_from_the_passage_as_it_is_written() {
     let dataset = dataset(&[("who", "Käthe  LANDETE , 1969")]);
     let features = windows(&dataset, 32, 1, 4);
-    let found = spans(&dataset, &features, &logits(&features, |_, at, end| {
-        let last = features.length(0) - 2;
-        f32::from(u8::from(if end { at == last } else { at == 3 }))
-    }), &SETTINGS);
+    let found = spans(
+        &dataset,
+        &features,
+        &logits(&features, |_, at, end| {
+            let last = features.length(0) - 2;
+            f32::from(u8::from(if end { at == last } else { at == 3 }))
+        }),
+        &SETTINGS,
+    );
     assert_eq!(found[0].text, "Käthe  LANDETE , 1969");
     assert_eq!(found[0].n_best[0].start, Some(0));
 }
@@ -175,8 +180,16 @@ fn equal_spans_come_in_the_order_of_the_passage() {
     assert_eq!(
         texts,
         [
-            "the", "the moon", "the moon and", "the moon and sea", "moon", "moon and",
-            "moon and sea", "and", "and sea", "sea"
+            "the",
+            "the moon",
+            "the moon and",
+            "the moon and sea",
+            "moon",
+            "moon and",
+            "moon and sea",
+            "and",
+            "and sea",
+            "sea"
         ]
     );
     assert!(found.n_best.iter().all(|candidate| candidate.probability == 0.1));
@@ -216,8 +229,7 @@ fn null_odds_decide_whether_there_is_an_answer() {
 fn null_is_kept_beside_the_n_best_where_it_ranks_below_them() {
     let dataset = dataset(&[("who", "the moon and sea")]);
     let features = windows(&dataset, 16, 1, 4);
-    let settings =
-        PredictionSettings { version_2_with_negative: true, n_best_size: 2, ..SETTINGS };
+    let settings = PredictionSettings { version_2_with_negative: true, n_best_size: 2, ..SETTINGS };
     let logits = logits(&features, |_, at, _| at as f32);
     let found = spans(&dataset, &features, &logits, &settings).remove(0);
     let texts: Vec<_> = found.n_best.iter().map(|candidate| candidate.text.as_str()).collect();
@@ -243,7 +255,8 @@ fn a_passage_without_pieces_gets_an_empty_answer() {
 fn logits_that_are_missing_or_not_finite_name_the_question() {
     let dataset = dataset(&[("who", "the moon"), ("who", "the sea")]);
     let features = windows(&dataset, 16, 1, 4);
-    let nan = logits(&features, |feature, at, _| if (feature, at) == (1, 4) { f32::NAN } else { 0.0 });
+    let nan =
+        logits(&features, |feature, at, _| if (feature, at) == (1, 4) { f32::NAN } else { 0.0 });
     let error = predictions(&dataset, &features, &nan, &SETTINGS).unwrap_err();
     assert_eq!(
         error.to_string().lines().next(),
