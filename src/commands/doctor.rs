@@ -5,16 +5,20 @@ use std::path::{Path, PathBuf};
 use tfbert::cli::{Cli, DoctorArgs};
 use tfbert::error::{Error, Result};
 use tfbert::task;
-use tfbert::tensorflow::{self, TrainingModel};
+use tfbert::tensorflow::{self, Amx, Library, Processor, TrainingModel};
 
 pub fn run(args: &DoctorArgs, cli: &Cli) -> Result<()> {
     let mut report = Report { troubles: 0 };
-    let library = tensorflow::start(cli.tensorflow.as_deref(), cli.verbose);
+    let library = Library::prepare(cli.tensorflow.as_deref(), cli.verbose)
+        .and_then(|library| library.load().map(|version| (library, version)));
     match &library {
-        Ok((found, version)) => report.ok(
-            "TensorFlow",
-            &format!("{version} at {} (by {})", found.library.display(), found.by),
-        ),
+        Ok((library, version)) => {
+            let found = library.found();
+            report.ok(
+                "TensorFlow",
+                &format!("{version} at {} (by {})", found.library.display(), found.by),
+            );
+        }
         Err(error) => report.trouble("TensorFlow", error),
     }
     report.ok("processor", &processor());
@@ -91,14 +95,18 @@ impl Report {
 }
 
 fn processor() -> String {
-    let flags = super::processor_flags();
-    let has = |flag: &str| if flags.iter().any(|known| known == flag) { "yes" } else { "no" };
+    let processor = Processor::detect();
+    let word = |has: bool| if has { "yes" } else { "no" };
     format!(
         "{} cores, AVX-512 {}, AVX-512 bf16 {}, AMX bf16 {}",
         std::thread::available_parallelism().map_or(1, usize::from),
-        has("avx512f"),
-        has("avx512_bf16"),
-        has("amx_bf16")
+        word(processor.avx512),
+        word(processor.avx512_bf16),
+        match processor.amx {
+            Amx::Absent => "no",
+            Amx::Usable => "yes",
+            Amx::Hidden => "hidden by the hypervisor (oneDNN is kept to AVX-512)",
+        }
     )
 }
 

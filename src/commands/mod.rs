@@ -12,7 +12,7 @@ use tfbert::evaluate::Prepared;
 use tfbert::feature::{FeatureSettings, Features, Tokenizer, features};
 use tfbert::model::{Contract, Precision};
 use tfbert::task::{Split, Task};
-use tfbert::tensorflow::SessionConfig;
+use tfbert::tensorflow::{Processor, SessionConfig};
 
 pub mod doctor;
 pub mod eval;
@@ -25,21 +25,9 @@ pub fn precision(argument: PrecisionArg) -> Precision {
     match argument {
         PrecisionArg::F32 => Precision::F32,
         PrecisionArg::Bf16 => Precision::Bf16,
-        PrecisionArg::Auto if computes_bf16() => Precision::Bf16,
+        PrecisionArg::Auto if Processor::detect().computes_bf16() => Precision::Bf16,
         PrecisionArg::Auto => Precision::F32,
     }
-}
-
-/// Whether the processor has instructions for bf16 products (AMX or AVX-512).
-pub fn computes_bf16() -> bool {
-    processor_flags().iter().any(|flag| flag == "amx_bf16" || flag == "avx512_bf16")
-}
-
-/// The processor's features as Linux lists them; empty elsewhere.
-pub fn processor_flags() -> Vec<String> {
-    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let line = text.lines().find(|line| line.starts_with("flags")).unwrap_or_default();
-    line.split_whitespace().map(str::to_owned).collect()
 }
 
 /// How sessions run.

@@ -8,12 +8,13 @@ use tfbert::error::{Error, Result};
 use tfbert::predict::{self, Request};
 use tfbert::settings::DEFAULT_EVAL_BATCH_SIZE;
 use tfbert::task;
-use tfbert::tensorflow::{self, TrainedModel};
+use tfbert::tensorflow::{self, Library, TrainedModel};
 
 use super::eval::{default_model, trained_contract};
 use super::{precision, session};
 
 pub fn run(args: &PredictArgs, cli: &Cli) -> Result<()> {
+    let library = Library::prepare(cli.tensorflow.as_deref(), cli.verbose);
     let stop = super::stop_signal()?;
     let (model_dir, contract) = match (&args.task, &args.model) {
         (Some(name), model) => {
@@ -31,7 +32,7 @@ pub fn run(args: &PredictArgs, cli: &Cli) -> Result<()> {
         .map(|path| std::fs::read_to_string(path).map_err(|error| Error::io("read", path, &error)))
         .transpose()?;
     let requests = requests(args)?;
-    tensorflow::start(cli.tensorflow.as_deref(), cli.verbose)?;
+    library?.load()?;
     let mut model =
         TrainedModel::load(&model_dir, precision(args.precision), session(args.threads))?;
     let tokenizer = super::tokenizer(&model_dir)?;

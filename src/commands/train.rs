@@ -14,13 +14,14 @@ use tfbert::report::duration;
 use tfbert::run::{Begin, DataRecord, RunFolder, RunRecord, write_whole};
 use tfbert::settings::TrainSettings;
 use tfbert::task::{self, Split, Task};
-use tfbert::tensorflow::{self, TrainingModel};
+use tfbert::tensorflow::{self, Library, TrainingModel};
 use tfbert::train::{self, Job, Outcome};
 
 use super::{check_head, check_length, precision, prepare, run_folder, session, tokenise};
 
 pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
     let start = Instant::now();
+    let library = Library::prepare(cli.tensorflow.as_deref(), cli.verbose);
     let stop = super::stop_signal()?;
     let task = task::find(&args.data.task)?;
     let train_split = trainable(&task)?;
@@ -51,7 +52,7 @@ pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
     check_targets(&train_set)?;
     settings.class_weights = class_weights(&args.class_weights, &labels, &train_set)?;
 
-    let (_, version) = tensorflow::start(cli.tensorflow.as_deref(), cli.verbose)?;
+    let version = library?.load()?;
     let config = session(args.threads);
     let number_format = settings.precision;
     let (model, features) = std::thread::scope(|scope| {

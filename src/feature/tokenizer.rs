@@ -93,10 +93,8 @@ impl Tokenizer {
     ///
     /// The tokenizer's own.
     pub fn pieces(&self, text: &str) -> Result<Vec<i32>> {
-        let encoding = self
-            .inner
-            .encode_fast(text, false)
-            .map_err(|error| Error::new(error.to_string()))?;
+        let encoding =
+            self.inner.encode_fast(text, false).map_err(|error| Error::new(error.to_string()))?;
         Ok(encoding.get_ids().iter().map(|&id| id as i32).collect())
     }
 

@@ -12,6 +12,8 @@ use std::process::Command;
 
 use sha2::{Digest, Sha256};
 
+use super::processor::Processor;
+use super::quiet;
 use crate::error::{Error, Result};
 
 /// What a person types to get the library.
@@ -70,79 +72,57 @@ pub fn find(option: Option<&Path>) -> Result<Found> {
         .hint(format!("install it with: {INSTALL}")))
 }
 
-/// Loads a library and makes the crate `tensorflow` use it; its version.
-///
-/// # Errors
-///
-/// The file cannot be opened, or is not TensorFlow.
-pub fn load(found: &Found, verbose: bool) -> Result<String> {
-    // The library logs while it is opened, before it has read its log level.
-    let _quiet = (!verbose).then(quiet::stderr).flatten();
-    check(found)?;
-    let dir = linked(&found.library)?;
-    set_variable(TENSORFLOW_DIR, dir.into_os_string());
-    tensorflow::library::load().map_err(|error| {
-        Error::new(format!("TensorFlow's library could not be loaded: {error}"))
-            .at(&found.library)
-            .hint("see what is wrong with `tfbert doctor`")
-    })?;
-    tensorflow::version().map_err(|error| {
-        Error::new(format!("TensorFlow's version is not text: {error}")).at(&found.library)
-    })
+/// A library that can be loaded, its folder told to the crate `tensorflow`.
+#[derive(Debug, Clone)]
+pub struct Library {
+    found: Found,
+    verbose: bool,
 }
 
-/// Sets how much TensorFlow says on stderr. Call it before [`load`].
-pub fn set_log_level(verbose: bool) {
-    let level = if verbose { "0" } else { "3" };
-    set_variable("TF_CPP_MIN_LOG_LEVEL", level.into());
-    set_variable("TF_CPP_MAX_VLOG_LEVEL", "0".into());
-}
-
-/// Keeps C++ code from writing to stderr.
-mod quiet {
-    use std::fs::OpenOptions;
-    use std::io::Write;
-    use std::os::fd::AsRawFd;
-
-    /// Leads stderr to nowhere while this lives.
-    pub(super) struct Quiet {
-        kept: libc::c_int,
+impl Library {
+    /// Finds the library and sets this process's environment for it: what TensorFlow logs, what
+    /// oneDNN may use, where the crate looks. Call it before any thread is started.
+    ///
+    /// # Errors
+    ///
+    /// See [`find`].
+    pub fn prepare(option: Option<&Path>, verbose: bool) -> Result<Self> {
+        set_variable("TF_CPP_MIN_LOG_LEVEL", if verbose { "0" } else { "3" }.into());
+        Processor::detect().protect();
+        let found = find(option)?;
+        set_variable(TENSORFLOW_DIR, linked(&found.library)?.into_os_string());
+        Ok(Self { found, verbose })
     }
 
-    /// Leads stderr to nowhere; `None` where that cannot be done, which costs only quiet.
-    pub(super) fn stderr() -> Option<Quiet> {
-        let nowhere = OpenOptions::new().write(true).open("/dev/null").ok()?;
-        let _ = std::io::stderr().flush();
-        // SAFETY: both descriptors are open; a failure is told by a negative number.
-        #[allow(unsafe_code)]
-        let kept = unsafe { libc::dup(libc::STDERR_FILENO) };
-        if kept < 0 {
-            return None;
-        }
-        // SAFETY: as above.
-        #[allow(unsafe_code)]
-        unsafe {
-            libc::dup2(nowhere.as_raw_fd(), libc::STDERR_FILENO);
-        }
-        Some(Quiet { kept })
+    /// Loads the library; TensorFlow's version.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be opened, or is not TensorFlow.
+    pub fn load(&self) -> Result<String> {
+        // The library logs while it is opened, before it has read its log level.
+        let _quiet = (!self.verbose).then(quiet::stderr).flatten();
+        check(&self.found)?;
+        tensorflow::library::load().map_err(|error| {
+            Error::new(format!("TensorFlow's library could not be loaded: {error}"))
+                .at(&self.found.library)
+                .hint("see what is wrong with `tfbert doctor`")
+        })?;
+        tensorflow::version().map_err(|error| {
+            Error::new(format!("TensorFlow's version is not text: {error}")).at(&self.found.library)
+        })
     }
 
-    impl Drop for Quiet {
-        fn drop(&mut self) {
-            // SAFETY: `kept` is the descriptor that `dup` gave and nobody else closes.
-            #[allow(unsafe_code)]
-            unsafe {
-                libc::dup2(self.kept, libc::STDERR_FILENO);
-                libc::close(self.kept);
-            }
-        }
+    /// The library, and what led to it.
+    pub fn found(&self) -> &Found {
+        &self.found
     }
 }
 
 /// Sets a variable of this process's environment.
-fn set_variable(name: &str, value: OsString) {
-    // SAFETY: called from `main` before any thread is started, so nothing else reads the
-    // environment at the same time.
+pub(super) fn set_variable(name: &str, value: OsString) {
+    // SAFETY: called by `Library::prepare`, which commands call before they start any thread, so
+    // nothing else reads the environment at the same time.
     #[allow(unsafe_code)]
     unsafe {
         std::env::set_var(name, value);
@@ -312,7 +292,7 @@ mod tests {
         let library = dir.path().join("libtensorflow.so");
         fs::write(&library, "not a library").unwrap();
         let found = find(Some(dir.path())).unwrap();
-        let error = load(&found, false).unwrap_err();
+        let error = Library { found, verbose: false }.load().unwrap_err();
         assert_eq!(error.place().unwrap().path, library);
     }
 }
