@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 v1 = tf.compat.v1
 
@@ -17,12 +18,16 @@ BETA1, BETA2 = 0.9, 0.999
 class ExportSession:
     """A loaded SavedModel whose signatures are called by key with numpy arrays."""
 
-    def __init__(self, folder, template=None):
-        """`template` is the folder of the `tfbert.json` for a folder that has none."""
+    def __init__(self, folder, template=None, variables=True):
+        """`template` is the folder of the `tfbert.json` for a folder that has none; without
+        `variables` the graph alone is loaded."""
         self._folder = Path(folder)
         self._session = v1.Session(graph=tf.Graph())
         with self._session.graph.as_default():
-            self.meta_graph = v1.saved_model.load(self._session, ["serve"], str(folder))
+            if variables:
+                self.meta_graph = v1.saved_model.load(self._session, ["serve"], str(folder))
+            else:
+                self.meta_graph = load_graph(folder)
         contract = Path(template or folder) / "assets.extra" / "tfbert.json"
         self.contract = json.loads(contract.read_text()) if contract.exists() else None
 
@@ -121,6 +126,14 @@ class ExportSession:
                 )
             session.run(save)
             self.restore(prefix)
+
+
+def load_graph(folder):
+    """Imports the graph of a `saved_model.pb` into the default graph, without its variables."""
+    saved = saved_model_pb2.SavedModel()
+    saved.ParseFromString((Path(folder) / "saved_model.pb").read_bytes())
+    v1.train.import_meta_graph(saved.meta_graphs[0])
+    return saved.meta_graphs[0]
 
 
 def _read_all(prefix):
