@@ -13,8 +13,7 @@ use crate::prediction::Prediction;
 /// - of a label: `label` and `probabilities` by label, in the order of the logits;
 /// - of an ending: `label`, its position from 0, and the `probabilities` of all in their order;
 /// - of a number: `score`;
-/// - of a sentence: `words` and `tags`;
-/// - of a question: `text`, empty for no answer.
+/// - of a sentence: `words` and `tags`.
 ///
 /// What is not a number is `null`.
 ///
@@ -49,7 +48,6 @@ enum Says<'a> {
     Ending { label: usize, probabilities: &'a [f32] },
     Score { score: f32 },
     Tags { words: &'a [String], tags: Vec<&'a str> },
-    Answer { text: &'a str },
 }
 
 /// An object whose keys are in the order of the labels.
@@ -86,7 +84,8 @@ fn says<'a>(
         (Prediction::Tags(tags), Input::Words(words)) => {
             Says::Tags { words, tags: tag_names(dataset, example, labels, tags)? }
         }
-        (Prediction::Span(span), _) => Says::Answer { text: &span.text },
-        (Prediction::Tags(_), _) => return Err(super::misfit(dataset, example)),
+        (Prediction::Span(_) | Prediction::Tags(_), _) => {
+            return Err(super::misfit(dataset, example));
+        }
     })
 }

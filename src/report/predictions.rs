@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{conll, glue, jsonl};
+use super::{conll, glue, jsonl, squad};
 use crate::dataset::{Dataset, Example, Labels};
 use crate::error::{Error, Result};
 use crate::prediction::Prediction;
@@ -14,6 +14,7 @@ use crate::task::{Head, Split, Task};
 ///
 /// - a split with a name for a leaderboard: GLUE's TSV under that name;
 /// - tags: `<split>.txt` in CoNLL's columns;
+/// - answers: SQuAD's files (see [`squad`]) in the folder `<split>`, since their names are fixed;
 /// - all else: `<split>.jsonl`.
 ///
 /// Each file is whole or absent: it is written aside and renamed.
@@ -38,16 +39,22 @@ pub fn write_predictions(
         ))
         .at(&dataset.path));
     }
+    let make = |dir: &Path| fs::create_dir_all(dir).map_err(|error| Error::io("make", dir, &error));
     let (name, text) = match (task.head, &split.submission) {
-        (Head::Classify | Head::Regress, Some(name)) => {
-            (name.clone(), glue::text(task, dataset, labels, predictions)?)
+        (Head::Span, _) => {
+            let dir = dir.join(&split.name);
+            make(&dir)?;
+            return squad::write(&dir, dataset, predictions);
         }
         (Head::Tag, _) => {
             (format!("{}.txt", split.name), conll::text(dataset, labels, predictions)?)
         }
+        (Head::Classify | Head::Regress, Some(name)) => {
+            (name.clone(), glue::text(task, dataset, labels, predictions)?)
+        }
         _ => (format!("{}.jsonl", split.name), jsonl::text(dataset, labels, predictions)?),
     };
-    fs::create_dir_all(dir).map_err(|error| Error::io("make", dir, &error))?;
+    make(dir)?;
     let path = dir.join(name);
     write_whole(&path, &text)?;
     Ok(vec![path])
@@ -237,11 +244,23 @@ mod tests {
         let (_, file) =
             written(&stsb, &stsb.dev[0], &rows, &[Prediction::Score(f32::NAN)]).unwrap();
         assert_eq!(file, "{\"id\":\"a\\\"b\",\"score\":null}\n");
+    }
 
+    #[test]
+    fn answers_become_squads_files_in_a_folder_of_the_split() {
         let squad = task::find("squad").unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let question = Input::Question { question: "a?".into(), context: "é".into() };
+        let rows = dataset(vec![("a\"b", question, None)]);
         let answer = SpanPrediction { text: "é".into(), ..SpanPrediction::default() };
-        let (_, file) = written(&squad, &squad.dev[0], &rows, &[Prediction::Span(answer)]).unwrap();
-        assert_eq!(file, "{\"id\":\"a\\\"b\",\"text\":\"é\"}\n");
+        let predictions = [Prediction::Span(answer)];
+        let labels = Labels::default();
+        let write = |split| {
+            write_predictions(&squad, split, &rows, &labels, &predictions, dir.path()).unwrap()
+        };
+        let paths = write(&squad.dev[0]);
+        assert!(paths.contains(&dir.path().join("dev/predictions.json")), "{paths:?}");
+        assert!(write(squad.train.as_ref().unwrap()).iter().all(|path| !paths.contains(path)));
     }
 
     #[test]

@@ -61,7 +61,7 @@ pub fn score(
         Head::Classify | Head::Choice => class::classes(task, dataset, predictions),
         Head::Regress => class::numbers(task, dataset, predictions),
         Head::Tag => tag::scores(task, dataset, labels, predictions),
-        Head::Span => span::scores(task, dataset, predictions),
+        Head::Span => span::span(task, dataset, predictions),
     }
 }
 
@@ -81,7 +81,8 @@ fn pairs<'a, T>(
             .target
             .as_ref()
             .ok_or_else(|| here("the example has no target, so it cannot be scored"))?;
-        pick(prediction, target).ok_or_else(|| here("the prediction is not what the target asks for"))
+        pick(prediction, target)
+            .ok_or_else(|| here("the prediction is not what the target asks for"))
     };
     dataset.examples.iter().zip(predictions).map(pair).collect()
 }

@@ -7,6 +7,6 @@ use crate::prediction::Prediction;
 use crate::task::Task;
 
 /// Scores answers as SQuAD's official scripts do.
-pub(super) fn scores(task: &Task, _: &Dataset, _: &[Prediction]) -> Result<Scores> {
+pub(super) fn span(task: &Task, _: &Dataset, _: &[Prediction]) -> Result<Scores> {
     Err(Error::new(format!("task `{}` cannot be scored yet", task.name)))
 }

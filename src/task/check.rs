@@ -175,6 +175,11 @@ fn splits(task: &Task) -> Checked {
         {
             return fault(&path("submission"), not_plain("submission", submission, "a file"));
         }
+        let same =
+            |other: &&Split| other.submission.is_some() && other.submission == split.submission;
+        if task.splits().filter(same).count() > 1 {
+            return fault(&path("submission"), "two files have the same `submission`");
+        }
         columns(task, split, &at)?;
     }
     Ok(())

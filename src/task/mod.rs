@@ -317,9 +317,8 @@ impl Task {
     ///
     /// A metric does not fit; the error names those that do.
     pub fn check_metrics(&self, labels: &[String]) -> Result<()> {
-        check::metrics(self, labels).map_err(|fault| {
-            Error::usage(format!("task `{}`: {}", self.name, fault.what))
-        })
+        check::metrics(self, labels)
+            .map_err(|fault| Error::usage(format!("task `{}`: {}", self.name, fault.what)))
     }
 
     /// Checks the whole row, as a task file is checked when it is read: for a row that came in
