@@ -26,7 +26,7 @@ impl Labels {
     ///
     /// # Errors
     ///
-    /// The training file cannot be read, or has fewer than two labels.
+    /// The training file cannot be read, has fewer than two labels, or more than a metric is for.
     pub fn of(task: &Task, data_dir: &Path) -> Result<Self> {
         if !has_labels(task.head) {
             return Ok(Self::default());
@@ -55,7 +55,9 @@ impl Labels {
             ))
             .at(&path));
         }
-        Ok(Self::new(found.into_iter().collect()))
+        let found = Self::new(found.into_iter().collect());
+        task.check_metrics(found.names())?;
+        Ok(found)
     }
 
     /// How many there are.

@@ -43,7 +43,7 @@ pub(super) fn read(
             Some(position) => Some(rows.field(position)?),
             None => None,
         };
-        let target = label.map(|text| target(task.head, text, labels, &places, path, line));
+        let target = label.map(|text| target(task, text, labels, &places, path, line));
         let id = places.id.map_or_else(|| Ok(examples.len().to_string()), field)?;
         examples.push(Example { id, line, input, target: target.transpose()? });
     }
@@ -74,19 +74,26 @@ pub(super) fn labels(task: &Task, split: &Split, path: &Path) -> Result<BTreeSet
 }
 
 fn target(
-    head: Head,
+    task: &Task,
     text: &str,
     labels: &Labels,
     places: &Places,
     path: &Path,
     line: usize,
 ) -> Result<Target> {
-    match head {
+    match task.head {
         Head::Regress => {
+            let [low, high] = task.score_range.unwrap_or([f32::MIN, f32::MAX]);
             match text.trim().parse::<f32>() {
-                Ok(score) if score.is_finite() => Ok(Target::Score(score)),
-                _ => Err(Error::new(format!("the score is `{text}`; expected a number"))
-                    .at_line(path, line)),
+                Ok(score) if (low..=high).contains(&score) => Ok(Target::Score(score)),
+                _ => {
+                    let range = match task.score_range {
+                        Some([low, high]) => format!(" from {low} to {high}"),
+                        None => String::new(),
+                    };
+                    Err(Error::new(format!("the score is `{text}`; expected a number{range}"))
+                        .at_line(path, line))
+                }
             }
         }
         Head::Choice => {
@@ -239,6 +246,15 @@ mod tests {
         let (_dir, path) = file("dev.tsv", "sentence1\tsentence2\tscore\na\tb\t4.5\nc\td\tnan\n");
         let error = read(&task, &task.dev[0], &path, &Labels::default(), 9).unwrap_err();
         assert_eq!(error.place().unwrap().line, Some(3));
+    }
+
+    #[test]
+    fn a_score_outside_the_range_names_its_line_and_the_range() {
+        let task = task::find("stsb").unwrap();
+        let (_dir, path) = file("dev.tsv", "sentence1\tsentence2\tscore\na\tb\t5.1\n");
+        let error = read(&task, &task.dev[0], &path, &Labels::default(), 9).unwrap_err();
+        assert_eq!(error.place().unwrap().line, Some(2));
+        assert!(error.what().contains("`5.1`; expected a number from 0 to 5"), "{error}");
     }
 
     #[test]

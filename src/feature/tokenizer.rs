@@ -98,16 +98,6 @@ impl Tokenizer {
         Ok(encoding.get_ids().iter().map(|&id| id as i32).collect())
     }
 
-    /// The word pieces of a text that is cut into words, without special tokens; the encoding's
-    /// `word_ids` say which word each belongs to.
-    ///
-    /// # Errors
-    ///
-    /// The tokenizer's own.
-    pub fn encode_words(&self, words: &[&str]) -> Result<Encoding> {
-        self.inner.encode_fast(words, false).map_err(|error| Error::new(error.to_string()))
-    }
-
     /// Tokens with their byte offsets; `special` adds `[CLS]` and `[SEP]`.
     ///
     /// # Errors

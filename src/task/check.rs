@@ -40,44 +40,16 @@ pub(super) fn check(task: &Task) -> Checked {
             format!("only the head `span` has questions without answer, not `{}`", task.head),
         );
     }
-    metrics(task)?;
-    if let Some(names) = &task.labels {
-        listed_labels(task, names)?;
+    match &task.labels {
+        Some(names) => {
+            listed_labels(task, names)?;
+            metrics(task, names)?;
+        }
+        None => metrics(task, &[])?,
     }
+    score_range(task)?;
     splits(task)?;
     defaults(&task.defaults)
-}
-
-/// Checks labels, listed or found, against the head and the metrics.
-///
-/// # Errors
-///
-/// Too few labels, or too many for a metric of two classes.
-pub(super) fn labels(task: &Task, names: &[String]) -> Checked {
-    if names.len() < 2 {
-        return fault(
-            &["labels"],
-            match names.first() {
-                Some(only) => format!("the only label is `{only}`; expected at least two labels"),
-                None => "there is no label; expected at least two labels".into(),
-            },
-        );
-    }
-    let binary = [MetricName::F1, MetricName::Precision, MetricName::Recall];
-    if task.head == Head::Classify
-        && names.len() != 2
-        && let Some(metric) = task.metrics.iter().find(|metric| binary.contains(metric))
-    {
-        return fault(
-            &["metrics"],
-            format!(
-                "the metric `{metric}` is that of the second of two labels, and there are {}; \
-                 expected `macro_f1`, `accuracy` or `matthews_correlation`",
-                names.len()
-            ),
-        );
-    }
-    Ok(())
 }
 
 fn listed_labels(task: &Task, names: &[String]) -> Checked {
@@ -115,10 +87,35 @@ fn listed_labels(task: &Task, names: &[String]) -> Checked {
     if task.tags_are_entities() && !names.iter().any(|name| name == "O") {
         return fault(&["labels"], "`labels` lacks `O`, the tag of words outside entities");
     }
-    labels(task, names)
+    match names {
+        [] => fault(&["labels"], "`labels` is empty; expected at least two labels"),
+        [only] => {
+            fault(&["labels"], format!("the only label is `{only}`; expected at least two labels"))
+        }
+        _ => Ok(()),
+    }
 }
 
-fn metrics(task: &Task) -> Checked {
+fn score_range(task: &Task) -> Checked {
+    match task.score_range {
+        Some(_) if task.head != Head::Regress => fault(
+            &["score_range"],
+            format!("only the head `regress` has scores, not `{}`", task.head),
+        ),
+        Some([low, high]) if !(low.is_finite() && high.is_finite() && low < high) => fault(
+            &["score_range"],
+            format!("`score_range` is {low} to {high}; expected two numbers, the lower one first"),
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// Checks the metrics against the head and against the labels, as far as these are known.
+///
+/// # Errors
+///
+/// A metric that does not fit.
+pub(super) fn metrics(task: &Task, labels: &[String]) -> Checked {
     if task.metrics.is_empty() {
         return fault(&["metrics"], "`metrics` is empty; the first selects the best checkpoint");
     }
@@ -138,6 +135,17 @@ fn metrics(task: &Task) -> Checked {
         }
         if task.metrics[..i].contains(metric) {
             return fault(&["metrics", &position], format!("`metrics` has `{metric}` twice"));
+        }
+        let binary = [MetricName::F1, MetricName::Precision, MetricName::Recall];
+        if task.head == Head::Classify && labels.len() > 2 && binary.contains(metric) {
+            return fault(
+                &["metrics", &position],
+                format!(
+                    "the metric `{metric}` is that of the second of two labels, and there are {}; \
+                     expected one of `accuracy`, `macro_f1`, `matthews_correlation`",
+                    labels.len()
+                ),
+            );
         }
     }
     Ok(())
@@ -166,6 +174,11 @@ fn splits(task: &Task) -> Checked {
             && !is_plain_name(submission)
         {
             return fault(&path("submission"), not_plain("submission", submission, "a file"));
+        }
+        let same =
+            |other: &&Split| other.submission.is_some() && other.submission == split.submission;
+        if task.splits().filter(same).count() > 1 {
+            return fault(&path("submission"), "two files have the same `submission`");
         }
         columns(task, split, &at)?;
     }

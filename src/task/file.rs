@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn f1_of_the_positive_class_wants_two_labels() {
-        refused("\"high\"]", "\"middle\", \"high\"]", 13, "the metric `f1` is that of the second");
+        refused("\"high\"]", "\"middle\", \"high\"]", 14, "the metric `f1` is that of the second");
     }
 
     #[test]

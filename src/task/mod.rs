@@ -224,6 +224,10 @@ pub struct Task {
     /// those of the training file, sorted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<Vec<String>>,
+    /// The lowest and the highest score of a file that has scores; predictions for a leaderboard
+    /// are clipped to them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score_range: Option<[f32; 2]>,
     /// The metrics; the first selects the best checkpoint.
     pub metrics: Vec<MetricName>,
     /// Whether a question may have no answer in its passage (SQuAD 2.0).
@@ -304,6 +308,28 @@ impl Task {
     /// All its files: training, development, test.
     pub fn splits(&self) -> impl Iterator<Item = &Split> {
         self.train.iter().chain(&self.dev).chain(&self.test)
+    }
+
+    /// Checks the metrics against the head and the labels, which are known late where they are
+    /// found in the training file.
+    ///
+    /// # Errors
+    ///
+    /// A metric does not fit; the error names those that do.
+    pub fn check_metrics(&self, labels: &[String]) -> Result<()> {
+        check::metrics(self, labels)
+            .map_err(|fault| Error::usage(format!("task `{}`: {}", self.name, fault.what)))
+    }
+
+    /// Checks the whole row, as a task file is checked when it is read: for a row that came in
+    /// another file, such as a trained model's.
+    ///
+    /// # Errors
+    ///
+    /// The row contradicts itself, or names a file outside its folder.
+    pub fn check(&self) -> Result<()> {
+        check::check(self)
+            .map_err(|fault| Error::new(format!("task `{}`: {}", self.name, fault.what)))
     }
 
     /// Whether a tagger's tags are entities in IOB1 or IOB2, as its metrics ask, and not tags that

@@ -49,6 +49,7 @@ static TASKS: LazyLock<Vec<Task>> = LazyLock::new(|| {
             head: Head::Regress,
             columns: pair("sentence1", "sentence2", "score"),
             test: vec![indexed_test(pair("sentence1", "sentence2", "score"), "STS-B.tsv")],
+            score_range: Some([0.0, 5.0]),
             metrics: vec![Pearson, Spearman],
             ..glue("stsb", "STS-B")
         },
@@ -152,6 +153,7 @@ static TASKS: LazyLock<Vec<Task>> = LazyLock::new(|| {
             }],
             columns: swag_columns(),
             labels: None,
+            score_range: None,
             metrics: vec![Accuracy],
             version_2_with_negative: false,
             model_of: None,
@@ -172,6 +174,7 @@ static TASKS: LazyLock<Vec<Task>> = LazyLock::new(|| {
             labels: labels(&[
                 "O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC", "B-MISC", "I-MISC",
             ]),
+            score_range: None,
             metrics: vec![F1, Precision, Recall],
             version_2_with_negative: false,
             model_of: None,
@@ -194,6 +197,7 @@ fn glue(name: &str, folder: &str) -> Task {
         test: vec![],
         columns: Columns::default(),
         labels: None,
+        score_range: None,
         metrics: vec![Accuracy],
         version_2_with_negative: false,
         model_of: None,

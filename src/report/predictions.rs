@@ -1,0 +1,283 @@
+//! Predictions as files, in the form that the task's scorer or leaderboard reads.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{conll, glue, jsonl, squad};
+use crate::dataset::{Dataset, Example, Labels};
+use crate::error::{Error, Result};
+use crate::prediction::Prediction;
+use crate::run::write_whole;
+use crate::task::{Head, Split, Task};
+
+/// Writes the predictions of one split into `dir`, which is made if it is not there; the files.
+///
+/// - a split with a name for a leaderboard: GLUE's TSV under that name;
+/// - tags: `<split>.txt` in CoNLL's columns;
+/// - answers: SQuAD's files (see [`squad`]) in the folder `<split>`, since their names are fixed;
+/// - all else: `<split>.jsonl`.
+///
+/// Each file is whole or absent: it is written aside and renamed.
+///
+/// # Errors
+///
+/// Not one prediction for each example, a prediction that does not fit the task, or a folder that
+/// cannot be written.
+pub fn write_predictions(
+    task: &Task,
+    split: &Split,
+    dataset: &Dataset,
+    labels: &Labels,
+    predictions: &[Prediction],
+    dir: &Path,
+) -> Result<Vec<PathBuf>> {
+    if predictions.len() != dataset.examples.len() {
+        return Err(Error::new(format!(
+            "expected {} predictions, one for each example, found {}",
+            dataset.examples.len(),
+            predictions.len()
+        ))
+        .at(&dataset.path));
+    }
+    let make = |dir: &Path| fs::create_dir_all(dir).map_err(|error| Error::io("make", dir, &error));
+    let (name, text) = match (task.head, &split.submission) {
+        (Head::Span, _) => {
+            let dir = dir.join(&split.name);
+            make(&dir)?;
+            return squad::write(&dir, dataset, predictions);
+        }
+        (Head::Tag, _) => {
+            (format!("{}.txt", split.name), conll::text(dataset, labels, predictions)?)
+        }
+        (Head::Classify | Head::Regress, Some(name)) => {
+            (name.clone(), glue::text(task, dataset, labels, predictions)?)
+        }
+        _ => (format!("{}.jsonl", split.name), jsonl::text(dataset, labels, predictions)?),
+    };
+    make(dir)?;
+    let path = dir.join(name);
+    write_whole(&path, &text)?;
+    Ok(vec![path])
+}
+
+/// The name of a predicted label.
+pub(super) fn label_name<'a>(
+    dataset: &Dataset,
+    example: &Example,
+    labels: &'a Labels,
+    label: usize,
+) -> Result<&'a str> {
+    labels.names().get(label).map(String::as_str).ok_or_else(|| misfit(dataset, example))
+}
+
+/// The names of a sentence's tags.
+pub(super) fn tag_names<'a>(
+    dataset: &Dataset,
+    example: &Example,
+    labels: &'a Labels,
+    tags: &[usize],
+) -> Result<Vec<&'a str>> {
+    tags.iter().map(|&tag| label_name(dataset, example, labels, tag)).collect()
+}
+
+/// A prediction that is not of the task's head and labels.
+pub(super) fn misfit(dataset: &Dataset, example: &Example) -> Error {
+    Error::new("the prediction does not fit the task's head and labels")
+        .at_line(&dataset.path, example.line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::{Input, Target};
+    use crate::prediction::SpanPrediction;
+    use crate::task;
+
+    fn dataset(examples: Vec<(&str, Input, Option<Target>)>) -> Dataset {
+        let example = |(i, (id, input, target)): (usize, (&str, Input, Option<Target>))| Example {
+            id: id.into(),
+            line: i + 2,
+            input,
+            target,
+        };
+        let examples = examples.into_iter().enumerate().map(example).collect();
+        Dataset { path: "test.tsv".into(), examples, split: "test".into() }
+    }
+
+    fn text(text: &str) -> Input {
+        Input::Text { text: text.into(), text_pair: None }
+    }
+
+    fn class(label: usize, probabilities: &[f32]) -> Prediction {
+        Prediction::Class { label, probabilities: probabilities.to_vec() }
+    }
+
+    /// The file that is written for a split of a task.
+    fn written(
+        task: &Task,
+        split: &Split,
+        dataset: &Dataset,
+        predictions: &[Prediction],
+    ) -> Result<(String, String)> {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("runs/x/predictions");
+        let labels = Labels::new(task.labels.clone().unwrap_or_default());
+        let paths = write_predictions(task, split, dataset, &labels, predictions, &folder)?;
+        let [path] = paths.as_slice() else { panic!("{paths:?}") };
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "nothing else is left there");
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        Ok((name, fs::read_to_string(path).unwrap()))
+    }
+
+    #[test]
+    fn a_submission_has_the_files_index_and_label_words() {
+        let mnli = task::find("mnli").unwrap();
+        let rows = dataset(vec![("7", text("a"), None), ("9", text("b"), None)]);
+        let predictions = [class(2, &[0.0, 0.0, 1.0]), class(0, &[1.0, 0.0, 0.0])];
+        let (name, file) = written(&mnli, &mnli.test[1], &rows, &predictions).unwrap();
+        assert_eq!(name, "MNLI-mm.tsv");
+        assert_eq!(file, "index\tprediction\n7\tneutral\n9\tcontradiction\n");
+
+        let cola = task::find("cola").unwrap();
+        let (name, file) =
+            written(&cola, &cola.test[0], &rows, &[class(0, &[1.0, 0.0]), class(1, &[0.0, 1.0])])
+                .unwrap();
+        assert_eq!(name, "CoLA.tsv");
+        assert_eq!(file, "index\tprediction\n7\t0\n9\t1\n");
+    }
+
+    #[test]
+    fn every_glue_task_names_the_file_that_the_leaderboard_wants() {
+        let mut names: Vec<_> = task::tasks()
+            .iter()
+            .flat_map(|task| &task.test)
+            .filter_map(|split| split.submission.as_deref())
+            .collect();
+        names.sort_unstable();
+        assert_eq!(
+            names,
+            [
+                "AX.tsv",
+                "CoLA.tsv",
+                "MNLI-m.tsv",
+                "MNLI-mm.tsv",
+                "MRPC.tsv",
+                "QNLI.tsv",
+                "QQP.tsv",
+                "RTE.tsv",
+                "SST-2.tsv",
+                "STS-B.tsv",
+                "WNLI.tsv"
+            ]
+        );
+    }
+
+    #[test]
+    fn an_index_that_would_break_the_row_names_its_line() {
+        let sst2 = task::find("sst2").unwrap();
+        let rows = dataset(vec![("a\tb", text("a"), None)]);
+        let error = written(&sst2, &sst2.test[0], &rows, &[class(1, &[0.0, 1.0])]).unwrap_err();
+        assert_eq!(error.place().unwrap().line, Some(2));
+        assert!(error.what().contains("holds a tab or a line break"), "{error}");
+    }
+
+    #[test]
+    fn scores_have_three_decimals_inside_the_range() {
+        let stsb = task::find("stsb").unwrap();
+        let rows = dataset(["0", "1", "2", "3"].map(|id| (id, text("a"), None)).into());
+        let predictions = [2.34567, -0.2, 5.3, 4.0].map(Prediction::Score);
+        let (name, file) = written(&stsb, &stsb.test[0], &rows, &predictions).unwrap();
+        assert_eq!(name, "STS-B.tsv");
+        assert_eq!(file, "index\tprediction\n0\t2.346\n1\t0.000\n2\t5.000\n3\t4.000\n");
+    }
+
+    #[test]
+    fn a_score_that_is_no_number_is_not_submitted() {
+        let stsb = task::find("stsb").unwrap();
+        let rows = dataset(vec![("0", text("a"), None)]);
+        let error = written(&stsb, &stsb.test[0], &rows, &[Prediction::Score(f32::NAN)]);
+        assert_eq!(error.unwrap_err().place().unwrap().line, Some(2));
+    }
+
+    #[test]
+    fn tags_are_written_in_columns_with_the_gold_tag_where_it_is_known() {
+        let conll = task::find("conll2003").unwrap();
+        let words = |words: &str| Input::Words(words.split(' ').map(str::to_owned).collect());
+        let rows = dataset(vec![
+            ("0", words("Ada runs"), Some(Target::Tags(vec![1, 0]))),
+            ("1", words("Oslo"), None),
+        ]);
+        let predictions = [Prediction::Tags(vec![0, 0]), Prediction::Tags(vec![5])];
+        let (name, file) = written(&conll, &conll.test[0], &rows, &predictions).unwrap();
+        assert_eq!(name, "test.txt");
+        assert_eq!(file, "Ada B-PER O\nruns O O\n\nOslo B-LOC\n\n");
+    }
+
+    #[test]
+    fn labels_become_json_lines_with_their_probabilities() {
+        let sst2 = task::find("sst2").unwrap();
+        let rows = dataset(vec![("5", text("a"), None)]);
+        let (name, file) = written(&sst2, &sst2.dev[0], &rows, &[class(1, &[0.25, 0.75])]).unwrap();
+        assert_eq!(name, "dev.jsonl");
+        assert_eq!(
+            file,
+            "{\"id\":\"5\",\"label\":\"1\",\"probabilities\":{\"0\":0.25,\"1\":0.75}}\n"
+        );
+    }
+
+    #[test]
+    fn endings_scores_and_answers_become_json_lines() {
+        let swag = task::find("swag").unwrap();
+        let choices = Input::Choices {
+            context: "a".into(),
+            start: String::new(),
+            endings: vec!["b".into(), "c".into()],
+        };
+        let rows = dataset(vec![("5", choices, None)]);
+        let (_, file) = written(&swag, &swag.dev[0], &rows, &[class(1, &[0.25, 0.75])]).unwrap();
+        assert_eq!(file, "{\"id\":\"5\",\"label\":1,\"probabilities\":[0.25,0.75]}\n");
+
+        let stsb = task::find("stsb").unwrap();
+        let rows = dataset(vec![("a\"b", text("a"), None)]);
+        let (_, file) = written(&stsb, &stsb.dev[0], &rows, &[Prediction::Score(5.25)]).unwrap();
+        assert_eq!(file, "{\"id\":\"a\\\"b\",\"score\":5.25}\n");
+        let (_, file) =
+            written(&stsb, &stsb.dev[0], &rows, &[Prediction::Score(f32::NAN)]).unwrap();
+        assert_eq!(file, "{\"id\":\"a\\\"b\",\"score\":null}\n");
+    }
+
+    #[test]
+    fn answers_become_squads_files_in_a_folder_of_the_split() {
+        let squad = task::find("squad").unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let question = Input::Question { question: "a?".into(), context: "é".into() };
+        let rows = dataset(vec![("a\"b", question, None)]);
+        let answer = SpanPrediction { text: "é".into(), ..SpanPrediction::default() };
+        let predictions = [Prediction::Span(answer)];
+        let labels = Labels::default();
+        let write = |split| {
+            write_predictions(&squad, split, &rows, &labels, &predictions, dir.path()).unwrap()
+        };
+        let paths = write(&squad.dev[0]);
+        assert!(paths.contains(&dir.path().join("dev/predictions.json")), "{paths:?}");
+        assert!(write(squad.train.as_ref().unwrap()).iter().all(|path| !paths.contains(path)));
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_file_that_was_there() {
+        let sst2 = task::find("sst2").unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let labels = Labels::new(sst2.labels.clone().unwrap());
+        let rows = dataset(vec![("5", text("a"), None)]);
+        let write = |label| {
+            let predictions = [class(label, &[0.25, 0.75])];
+            write_predictions(&sst2, &sst2.test[0], &rows, &labels, &predictions, dir.path())
+        };
+        write(1).unwrap();
+        assert!(write(2).is_err());
+        assert!(write_predictions(&sst2, &sst2.test[0], &rows, &labels, &[], dir.path()).is_err());
+        let left = fs::read_to_string(dir.path().join("SST-2.tsv")).unwrap();
+        assert_eq!(left, "index\tprediction\n5\t1\n");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,111 @@
+//! Scores of tags: entities as `conlleval` counts them.
+
+use super::{Scores, pairs};
+use crate::dataset::{Dataset, Labels, Target};
+use crate::error::Result;
+use crate::metric::{self, MetricName};
+use crate::prediction::Prediction;
+use crate::task::Task;
+
+/// Scores entities, overall and in the details by type, under the names that Hugging Face's
+/// `run_ner` gives them: `PER_precision`, `PER_recall`, `PER_f1`, `PER_number` (gold entities), and
+/// `accuracy`, the share of words whose tag is right.
+pub(super) fn scores(
+    task: &Task,
+    dataset: &Dataset,
+    labels: &Labels,
+    predictions: &[Prediction],
+) -> Result<Scores> {
+    let names = |tags: &[usize]| -> Option<Vec<&str>> {
+        tags.iter().map(|&tag| labels.names().get(tag).map(String::as_str)).collect()
+    };
+    let (pred, gold): (Vec<_>, Vec<_>) =
+        pairs(dataset, predictions, |prediction, target| match (prediction, target) {
+            (Prediction::Tags(pred), Target::Tags(gold)) if pred.len() == gold.len() => {
+                Some((names(pred)?, names(gold)?))
+            }
+            _ => None,
+        })?
+        .into_iter()
+        .unzip();
+    let found = metric::entity_scores(&pred, &gold);
+    let mut scores = Scores::of(task, |metric| match metric {
+        MetricName::F1 => found.overall.f1(),
+        MetricName::Precision => found.overall.precision(),
+        MetricName::Recall => found.overall.recall(),
+        MetricName::Accuracy => found.token_accuracy(),
+        _ => None,
+    });
+    scores.details.insert("accuracy".into(), found.token_accuracy());
+    if task.tags_are_entities() {
+        for (entity_type, counts) in &found.by_type {
+            for (name, value) in [
+                ("precision", counts.precision()),
+                ("recall", counts.recall()),
+                ("f1", counts.f1()),
+                ("number", Some(counts.gold as f64)),
+            ] {
+                scores.details.insert(format!("{entity_type}_{name}"), value);
+            }
+        }
+    }
+    Ok(scores)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::score;
+    use super::*;
+    use crate::dataset::{Example, Input};
+    use crate::task;
+
+    const NAMES: [&str; 5] = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"];
+
+    fn indices(tags: &str) -> Vec<usize> {
+        let index = |tag| NAMES.iter().position(|name| *name == tag).unwrap();
+        tags.split(' ').map(index).collect()
+    }
+
+    fn score_tags(gold: &[&str], pred: &[&str]) -> Result<Scores> {
+        let task = task::find("conll2003").unwrap();
+        let example = |(i, tags): (usize, &&str)| Example {
+            id: i.to_string(),
+            line: 10 * i + 1,
+            input: Input::Words(tags.split(' ').map(str::to_owned).collect()),
+            target: Some(Target::Tags(indices(tags))),
+        };
+        let examples = gold.iter().enumerate().map(example).collect();
+        let dataset = Dataset { path: "dev.txt".into(), examples, split: "dev".into() };
+        let pred: Vec<_> = pred.iter().map(|tags| Prediction::Tags(indices(tags))).collect();
+        score(&task, &dataset, &Labels::new(NAMES.map(str::to_owned).into()), &pred)
+    }
+
+    #[test]
+    fn entities_are_scored_overall_and_by_type() {
+        let scores =
+            score_tags(&["B-PER I-PER O B-LOC", "B-PER O"], &["B-PER I-PER O O", "O B-PER"])
+                .unwrap();
+        // gold: 2 PER, 1 LOC; predicted: 2 PER, of which one is right
+        assert_eq!(scores.get(MetricName::Precision), Some(1.0 / 2.0));
+        assert_eq!(scores.get(MetricName::Recall), Some(1.0 / 3.0));
+        assert_eq!(scores.get(MetricName::F1), Some(2.0 / 5.0));
+        assert_eq!(scores.details["PER_f1"], Some(2.0 / 4.0));
+        assert_eq!(scores.details["PER_number"], Some(2.0));
+        assert_eq!(scores.details["LOC_precision"], None);
+        assert_eq!(scores.details["LOC_recall"], Some(0.0));
+        assert_eq!(scores.details["accuracy"], Some(3.0 / 6.0));
+    }
+
+    #[test]
+    fn a_sentence_with_a_tag_too_few_names_its_line() {
+        let error = score_tags(&["O", "O O"], &["O", "O"]).unwrap_err();
+        assert_eq!(error.place().unwrap().line, Some(11));
+    }
+
+    #[test]
+    fn sentences_without_entities_leave_f1_undefined() {
+        let scores = score_tags(&["O O"], &["O O"]).unwrap();
+        assert_eq!(scores.get(MetricName::F1), None);
+        assert_eq!(scores.details["accuracy"], Some(1.0));
+    }
+}
