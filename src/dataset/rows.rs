@@ -202,60 +202,17 @@ impl Row {
 
     /// Reads a CSV row (RFC 4180) that begins on the current line; its quoted fields may reach over
     /// several lines.
-    ///
-    /// What other readers guess at is refused here, since a guess swallows rows: text behind a
-    /// closing quote, and a quote that is never closed.
     fn read_csv(&mut self, lines: &mut Lines) -> Result<()> {
-        let mut line = lines.current().to_owned();
-        let mut rest = line.as_str();
-        loop {
-            let start = self.text.len();
-            if let Some(quoted) = rest.strip_prefix('"') {
-                let opened = lines.number();
-                rest = quoted;
-                loop {
-                    let Some(quote) = rest.find('"') else {
-                        self.text.push_str(rest);
-                        self.text.push('\n');
-                        if self.text.len() > MAX_ROW {
-                            return Err(too_long(lines.path(), opened));
-                        }
-                        let Some(next) = lines.advance()? else {
-                            return Err(Error::new("a quote opens here and is never closed")
-                                .at_line(lines.path(), opened));
-                        };
-                        line = next.to_owned();
-                        rest = &line;
-                        continue;
-                    };
-                    self.text.push_str(&rest[..quote]);
-                    rest = &rest[quote + 1..];
-                    let Some(doubled) = rest.strip_prefix('"') else { break };
-                    self.text.push('"');
-                    rest = doubled;
-                }
-                self.end_field(start);
-                match rest.strip_prefix(',') {
-                    Some(next) => rest = next,
-                    None if rest.is_empty() => return Ok(()),
-                    None => {
-                        return Err(Error::new(
-                            "text follows a closing quote; expected a comma, or the quote doubled \
-                             where it is part of the text",
-                        )
-                        .at_line(lines.path(), lines.number()));
-                    }
-                }
-            } else if let Some(comma) = rest.find(',') {
-                self.text.push_str(&rest[..comma]);
-                self.end_field(start);
-                rest = &rest[comma + 1..];
-            } else {
-                self.text.push_str(rest);
-                self.end_field(start);
-                return Ok(());
-            }
-        }
+        let text = csv_row(lines)?;
+        let damaged = |error: csv::Error| {
+            Error::new(format!("could not read the row: {error}"))
+                .at_line(lines.path(), lines.number())
+        };
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
+        let mut record = csv::StringRecord::new();
+        reader.read_record(&mut record).map_err(damaged)?;
+        self.push_all(record.iter());
+        Ok(())
     }
 
     /// Reads an object's values of `keys`.
@@ -264,6 +221,63 @@ impl Row {
         let mut json = serde_json::Deserializer::from_str(line);
         Wanted { keys, row: self }.deserialize(&mut json)?;
         json.end()
+    }
+}
+
+/// Where a scan of a CSV row stands.
+#[derive(Clone, Copy, PartialEq)]
+enum At {
+    FieldStart,
+    Plain,
+    Quoted,
+    /// Behind a quote that ends the field, or is the first of two that stand for one.
+    Closed,
+}
+
+/// The text of the CSV row that begins on the current line, from its first line to its last.
+///
+/// What the `csv` crate guesses at is refused here, since a guess swallows rows: text behind a
+/// closing quote, and a quote that is never closed.
+fn csv_row(lines: &mut Lines) -> Result<String> {
+    let first = lines.number();
+    let mut opened = first;
+    let mut text = String::new();
+    let mut at = At::FieldStart;
+    loop {
+        let line = lines.current();
+        text.push_str(line);
+        for byte in line.bytes() {
+            at = match (at, byte) {
+                (At::FieldStart, b'"') => {
+                    opened = lines.number();
+                    At::Quoted
+                }
+                (At::Closed, b'"') => At::Quoted,
+                (At::Quoted, b'"') => At::Closed,
+                (At::Quoted, _) => At::Quoted,
+                (_, b',') => At::FieldStart,
+                (At::Closed, _) => {
+                    return Err(Error::new(
+                        "text follows a closing quote; expected a comma, or the quote doubled \
+                         where it is part of the text",
+                    )
+                    .at_line(lines.path(), lines.number()));
+                }
+                (At::FieldStart | At::Plain, _) => At::Plain,
+            };
+        }
+        if at != At::Quoted {
+            return Ok(text);
+        }
+        text.push('\n');
+        if text.len() > MAX_ROW {
+            return Err(too_long(lines.path(), opened));
+        }
+        if lines.advance()?.is_none() {
+            return Err(
+                Error::new("a quote opens here and is never closed").at_line(lines.path(), opened)
+            );
+        }
     }
 }
 
