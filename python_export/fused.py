@@ -187,7 +187,8 @@ class Fused:
         self._compiled = compiled
 
     def _run(self, function, *arguments):
-        return (function if self._compiled else function.python_function)(*arguments)
+        with tf.name_scope(function.__name__.lstrip("_")):
+            return (function if self._compiled else function.python_function)(*arguments)
 
     def drop(self, x, dropout):
         """Dropout alone."""

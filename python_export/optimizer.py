@@ -8,6 +8,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from .encoder import Parameter
+from .fused import island
 
 
 class Update(NamedTuple):
@@ -85,35 +86,52 @@ class AdamW(tf.Module):
         """
         norm = tf.sqrt(tf.add_n([_square_sum(gradient) for gradient in gradients]))
         limit = update.max_grad_norm
-        factor = tf.where(limit > 0.0, tf.minimum(1.0, limit / (norm + 1e-6)), 1.0)
+        clip = tf.where(limit > 0.0, tf.minimum(1.0, limit / (norm + 1e-6)), 1.0)
 
         def change():
-            for slot, (parameter, gradient) in enumerate(zip(parameters, gradients, strict=True)):
-                self._change(slot, parameter, _scaled(gradient, factor), update)
+            for slot, parameter in enumerate(parameters):
+                self._change(slot, parameter, gradients[slot], clip, update)
             self.step.assign_add(1)
 
         tf.cond(tf.math.is_finite(norm), change, lambda: None)
         return norm
 
-    def _change(self, slot, parameter, gradient, update):
+    def _change(self, slot, parameter, gradient, clip, update):
+        variable, m, v = parameter.variable, self.m[slot], self.v[slot]
         rate = update.learning_rate * update.layer_scale[parameter.layer]
-        variable = parameter.variable
-        if parameter.decays:
-            variable.assign_sub(rate * update.weight_decay * variable)
-        tf.raw_ops.ResourceApplyAdam(
-            var=variable.handle,
-            m=self.m[slot].handle,
-            v=self.v[slot].handle,
-            beta1_power=update.beta1_power,
-            beta2_power=update.beta2_power,
-            lr=rate,
+        # The contract (as PyTorch) adds epsilon after the second moment's bias is corrected; with
+        # this rate and epsilon it can be added before.
+        correction = tf.sqrt(1.0 - update.beta2_power)
+        constants = Constants(
+            decay=rate * update.weight_decay,
+            rate=rate * correction / (1.0 - update.beta1_power),
             beta1=update.beta1,
             beta2=update.beta2,
-            # TensorFlow adds epsilon before it corrects the second moment's bias, the contract
-            # (as PyTorch) after.
-            epsilon=update.epsilon * tf.sqrt(1.0 - update.beta2_power),
-            grad=tf.convert_to_tensor(gradient),
+            epsilon=update.epsilon * correction,
         )
+        if isinstance(gradient, tf.IndexedSlices):
+            _scale_moments(m, v, constants)
+            values = gradient.values * clip
+            first, second = _new_moments(values, constants)
+            m.scatter_add(tf.IndexedSlices(first, gradient.indices))
+            v.scatter_add(tf.IndexedSlices(second, gradient.indices))
+            _move(variable, m, v, constants)
+        elif parameter.decays:
+            _update(variable, m, v, gradient, clip, constants)
+        else:
+            # Biases and normalisations are too short for a compiled function to pay.
+            tf.raw_ops.ResourceApplyAdam(
+                var=variable.handle,
+                m=m.handle,
+                v=v.handle,
+                beta1_power=update.beta1_power,
+                beta2_power=update.beta2_power,
+                lr=rate,
+                beta1=update.beta1,
+                beta2=update.beta2,
+                epsilon=constants.epsilon,
+                grad=gradient * clip,
+            )
 
     def _empty_accumulators(self):
         for total in self.accumulated:
@@ -128,8 +146,43 @@ def _square_sum(gradient):
     return 2.0 * tf.nn.l2_loss(tf.cast(_values(gradient), tf.float32))
 
 
-def _scaled(gradient, factor):
-    scaled = tf.cast(_values(gradient), tf.float32) * factor
-    if isinstance(gradient, tf.IndexedSlices):
-        return tf.IndexedSlices(scaled, gradient.indices, gradient.dense_shape)
-    return scaled
+class Constants(NamedTuple):
+    """One update's scalars, so put that bias correction is in `rate` and `epsilon`."""
+
+    decay: tf.Tensor
+    rate: tf.Tensor
+    beta1: tf.Tensor
+    beta2: tf.Tensor
+    epsilon: tf.Tensor
+
+
+def _new_moments(gradient, c):
+    """What a gradient adds to the two moments."""
+    return (1.0 - c.beta1) * gradient, (1.0 - c.beta2) * gradient * gradient
+
+
+def _moved(variable, m, v, c):
+    return (1.0 - c.decay) * variable - c.rate * m / (tf.sqrt(v) + c.epsilon)
+
+
+# Compiled, these write the variables in place, in one pass over memory for each. A sparse gradient
+# takes three steps, so that the rows it does not touch are never made dense.
+
+
+@island
+def _update(variable, m, v, gradient, clip, c):
+    first, second = _new_moments(tf.cast(gradient, tf.float32) * clip, c)
+    m.assign(c.beta1 * m + first)
+    v.assign(c.beta2 * v + second)
+    variable.assign(_moved(variable, m, v, c))
+
+
+@island
+def _scale_moments(m, v, c):
+    m.assign(c.beta1 * m)
+    v.assign(c.beta2 * v)
+
+
+@island
+def _move(variable, m, v, c):
+    variable.assign(_moved(variable, m.read_value(), v.read_value(), c))
