@@ -1,0 +1,238 @@
+//! The whole way on a tiny export: train, evaluate, predict, and what a user sees when it fails.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::{fail, last_json, succeed, text, tfbert, tiny, train_tiny};
+
+#[test]
+fn training_then_evaluating_repeats_the_metrics_digit_for_digit() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let trained = last_json(&succeed(&mut train_tiny(&run)));
+    assert_eq!(trained["task"], "sst2");
+    assert_eq!(trained["steps"], 6);
+    assert_eq!(trained["examples"], 40);
+    for _ in 0..2 {
+        let mut eval = tfbert();
+        eval.args(["eval", "--task", "sst2", "--data-dir", "data", "--limit-dev", "40", "--json"]);
+        let evaluated = last_json(&succeed(eval.arg("--model").arg(run.join("model"))));
+        assert_eq!(evaluated["metrics"], trained["metrics"]);
+    }
+}
+
+#[test]
+fn the_final_model_holds_weights_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    succeed(&mut train_tiny(&run));
+    let size = |path: &Path| fs::metadata(path).unwrap().len();
+    let variables = "variables/variables.data-00000-of-00001";
+    let (model, export) =
+        (size(&run.join("model").join(variables)), size(&tiny("classify").join(variables)));
+    // Both hold the weights once; optimiser slots would make it three times.
+    assert!(model < export + export / 10, "{model} bytes, the export has {export}");
+}
+
+#[test]
+fn two_runs_with_one_seed_give_the_same_bytes_and_another_seed_does_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let weights = |name: &str, seed: &str| {
+        let run = dir.path().join(name);
+        succeed(train_tiny(&run).args(["--seed", seed]));
+        fs::read(run.join("model/variables/variables.data-00000-of-00001")).unwrap()
+    };
+    let first = weights("a", "7");
+    assert_eq!(first, weights("b", "7"));
+    assert_ne!(first, weights("c", "8"));
+}
+
+#[test]
+fn accumulated_micro_batches_train_like_one_batch() {
+    let dir = tempfile::tempdir().unwrap();
+    let losses = |name: &str, more: &[&str]| -> Vec<f64> {
+        let run = dir.path().join(name);
+        succeed(train_tiny(&run).args(["--dropout", "0", "--log-steps", "1"]).args(more));
+        let log = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+        log.lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+            .filter(|line| line.get("grad_norm").is_some())
+            .map(|line| line["loss"].as_f64().unwrap())
+            .collect()
+    };
+    let (whole, parts) = (losses("whole", &[]), losses("parts", &["--accumulate", "4"]));
+    assert_eq!(whole.len(), 6);
+    for (a, b) in whole.iter().zip(&parts) {
+        assert!((a - b).abs() < 1e-4 * a.abs(), "{whole:?}\n{parts:?}");
+    }
+}
+
+#[test]
+fn predictions_are_json_lines_from_arguments_a_file_and_stdin_alike() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    succeed(&mut train_tiny(&run));
+    let model = run.join("model");
+    let predict = || {
+        let mut command = tfbert();
+        command.arg("predict").arg("--model").arg(&model);
+        command
+    };
+    let by_argument = succeed(predict().args(["good film", "a bad one"]));
+    let lines: Vec<serde_json::Value> =
+        by_argument.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 2);
+    let sum: f64 =
+        lines[0]["probabilities"].as_object().unwrap().values().map(|p| p.as_f64().unwrap()).sum();
+    assert!((sum - 1.0).abs() < 1e-6);
+    let file = dir.path().join("texts.txt");
+    fs::write(&file, "good film\na bad one\n").unwrap();
+    assert_eq!(by_argument, succeed(predict().arg("--file").arg(&file)));
+    let stdin = fs::File::open(&file).unwrap();
+    assert_eq!(by_argument, succeed(predict().stdin(stdin)));
+}
+
+#[test]
+fn a_folder_with_a_run_is_never_overwritten_unasked() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    succeed(&mut train_tiny(&run));
+    let before = fs::read(run.join("result.json")).unwrap();
+    let stderr = fail(&mut train_tiny(&run));
+    assert!(stderr.contains("--overwrite") && stderr.contains("--resume"), "{stderr}");
+    assert_eq!(before, fs::read(run.join("result.json")).unwrap());
+    succeed(train_tiny(&run).arg("--overwrite"));
+}
+
+#[test]
+fn a_folder_that_holds_something_else_is_not_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("thesis.txt"), "mine").unwrap();
+    for more in [&[][..], &["--overwrite"]] {
+        let stderr = fail(train_tiny(dir.path()).args(more));
+        assert!(stderr.contains("--output"), "{stderr}");
+    }
+    assert_eq!(fs::read_to_string(dir.path().join("thesis.txt")).unwrap(), "mine");
+}
+
+#[test]
+fn a_missing_library_says_what_was_tried_and_how_to_install_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let stderr = fail(train_tiny(&dir.path().join("run")).arg("--tensorflow").arg(dir.path()));
+    assert!(stderr.contains("--tensorflow") && stderr.contains("pip install"), "{stderr}");
+    assert!(!dir.path().join("run").exists());
+}
+
+#[test]
+fn a_library_that_is_not_tensorflow_is_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let library = dir.path().join("libtensorflow.so");
+    fs::write(&library, "no library").unwrap();
+    let stderr = fail(train_tiny(&dir.path().join("run")).arg("--tensorflow").arg(dir.path()));
+    assert!(stderr.contains("libtensorflow.so") && stderr.contains("hint:"), "{stderr}");
+}
+
+#[test]
+fn a_missing_export_is_answered_with_the_command_that_makes_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = tfbert();
+    command.args(["train", "--task", "sst2", "--data-dir", "data"]);
+    let stderr = fail(
+        command
+            .arg("--model")
+            .arg(dir.path().join("none"))
+            .arg("--output")
+            .arg(dir.path().join("run")),
+    );
+    assert!(stderr.contains("python -m python_export"), "{stderr}");
+}
+
+#[test]
+fn an_export_of_another_head_is_refused_with_both_heads() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = tfbert();
+    command.args(["train", "--task", "sst2", "--data-dir", "data"]);
+    let stderr =
+        fail(command.arg("--model").arg(tiny("tag")).arg("--output").arg(dir.path().join("run")));
+    assert!(stderr.contains("`classify`") && stderr.contains("`tag`"), "{stderr}");
+}
+
+#[test]
+fn a_length_past_the_encoder_is_refused_with_the_longest() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = tfbert();
+    command.args(["train", "--task", "sst2", "--data-dir", "data", "--max-length", "129"]);
+    let run = dir.path().join("run");
+    let stderr = fail(command.arg("--model").arg(tiny("classify")).arg("--output").arg(&run));
+    assert!(stderr.contains("129") && stderr.contains("128"), "{stderr}");
+    assert!(!run.exists());
+}
+
+/// Trains on a data folder with this SST-2 training file.
+fn train_on(rows: &str) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let sst2 = dir.path().join("SST-2");
+    fs::create_dir(&sst2).unwrap();
+    fs::write(sst2.join("train.tsv"), rows).unwrap();
+    fs::write(sst2.join("dev.tsv"), "sentence\tlabel\nfine\t1\n").unwrap();
+    let run = dir.path().join("run");
+    let mut command = tfbert();
+    command.args(["train", "--task", "sst2", "--data-dir"]).arg(dir.path());
+    let stderr = fail(command.arg("--model").arg(tiny("classify")).arg("--output").arg(&run));
+    assert!(!run.exists(), "something was written");
+    stderr
+}
+
+#[test]
+fn broken_data_names_file_and_line() {
+    for (rows, expected) in [
+        ("sentence\tlabel\ngood\t1\nbad\n", "train.tsv:3: expected 2 columns"),
+        ("sentence\tlabel\ngood\t1\nbad\t7\n", "train.tsv:3: unknown label `7`"),
+        ("sentence\tlabel\n", "train.tsv"),
+        ("", "train.tsv"),
+    ] {
+        let stderr = train_on(rows);
+        assert!(stderr.contains(expected), "{rows:?}: {stderr}");
+    }
+}
+
+#[test]
+fn a_missing_data_file_names_the_folder_and_the_flag() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = tfbert();
+    command.args(["train", "--task", "sst2", "--data-dir"]).arg(dir.path());
+    let stderr = fail(
+        command.arg("--model").arg(tiny("classify")).arg("--output").arg(dir.path().join("run")),
+    );
+    assert!(stderr.contains("SST-2/train.tsv") && stderr.contains("--data-dir"), "{stderr}");
+}
+
+#[test]
+fn evaluating_before_training_is_answered_with_the_train_command() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = tfbert();
+    command.args(["eval", "--task", "sst2", "--data-dir", "data"]);
+    let stderr = fail(command.arg("--model").arg(dir.path().join("none")));
+    assert!(stderr.contains("tfbert train --task sst2"), "{stderr}");
+}
+
+#[test]
+fn doctor_tells_the_library_and_the_exports() {
+    let output = tfbert().args(["doctor", "--saved-models", "target/exports"]).output().unwrap();
+    let (stdout, stderr) = text(&output);
+    assert!(stdout.contains("ok   TensorFlow: 2."), "{stdout}{stderr}");
+    assert!(stdout.contains("tiny classify"), "{stdout}{stderr}");
+    assert!(output.status.success(), "{stdout}{stderr}");
+}
+
+#[test]
+fn nothing_of_tensorflows_log_reaches_a_quiet_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = train_tiny(&dir.path().join("run")).output().unwrap();
+    let (_, stderr) = text(&output);
+    for noise in ["oneDNN", "absl", "XLA", "cpu_feature_guard", "StreamExecutor"] {
+        assert!(!stderr.contains(noise), "{stderr}");
+    }
+}
