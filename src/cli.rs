@@ -41,7 +41,7 @@ pub enum Command {
 /// A number format, or the machine's best.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum PrecisionArg {
-    /// bf16 where the processor computes it, else f32.
+    /// bf16 where the processor multiplies it faster (AMX), else f32.
     Auto,
     /// 32-bit floats.
     F32,

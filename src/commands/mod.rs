@@ -20,12 +20,12 @@ pub mod predict;
 pub mod tasks;
 pub mod train;
 
-/// The number format that `auto` stands for: bf16 where the processor multiplies it.
+/// The number format that `auto` stands for: bf16 where the processor multiplies it faster.
 pub fn precision(argument: PrecisionArg) -> Precision {
     match argument {
         PrecisionArg::F32 => Precision::F32,
         PrecisionArg::Bf16 => Precision::Bf16,
-        PrecisionArg::Auto if Processor::detect().computes_bf16() => Precision::Bf16,
+        PrecisionArg::Auto if Processor::detect().multiplies_bf16_faster() => Precision::Bf16,
         PrecisionArg::Auto => Precision::F32,
     }
 }

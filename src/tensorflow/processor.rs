@@ -57,9 +57,11 @@ impl Processor {
         Self { avx512: false, avx512_bf16: false, amx: Amx::Absent }
     }
 
-    /// Whether bf16 products are faster than f32's.
-    pub fn computes_bf16(self) -> bool {
-        self.avx512_bf16 || self.amx == Amx::Usable
+    /// Whether bf16 products are faster than f32's: with AMX. AVX-512's own bf16 products are not
+    /// enough: through oneDNN 3.7 a training step took 1.4 times what it took in f32
+    /// (`docs/performance.md`).
+    pub fn multiplies_bf16_faster(self) -> bool {
+        self.amx == Amx::Usable
     }
 
     /// Keeps oneDNN from AMX where that would end the process. Call it before any library is
