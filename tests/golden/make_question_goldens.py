@@ -31,6 +31,7 @@ Inputs are written here or random with a fixed seed, so that the same versions m
 import json
 import math
 import random
+import unicodedata
 from importlib.metadata import version
 from pathlib import Path
 
@@ -49,13 +50,16 @@ WORDS = (
     "july 19 ##69 ##11 ##40 hours surface"
 )
 OTHERS = list(".,;:!?'\"()[]-/%$&#@*+=_<>|~^`\\{}")
-OTHERS += list("東京大学の가나다한국αβγδабвгдéßøæıœłđ–—…“”’€°½²")
+OTHERS += list("東京大学のαβγδабвгдéßøæıœłđ–—…“”’€°½²")
 
 
 def vocabulary() -> dict[str, int]:
     """A piece's id by piece: every Latin letter and digit is spelt, other signs partly."""
     pieces = [*SPECIALS, *OTHERS, *LETTERS, *(f"##{letter}" for letter in LETTERS), *WORDS.split()]
-    pieces += [f"##{sign}" for sign in "αβγбвгßøæıœłđ나다"]
+    pieces += [f"##{sign}" for sign in "αβγбвгßøæıœłđ"]
+    # The normaliser takes Korean syllables apart.
+    signs = unicodedata.normalize("NFD", "가나다한국")
+    pieces += [*signs, *(f"##{sign}" for sign in signs)]
     return {piece: index for index, piece in enumerate(dict.fromkeys(pieces))}
 
 
@@ -101,7 +105,8 @@ WRITTEN = [
     ("letters that lower-casing lengthens", "İ?", "İstanbul İİI İİİ moon ŞŞ", ("moon", 0)),
     ("ligatures and sharp s", "ﬁ ß?", "ﬁne ﬂow Straße STRASSE ẞ ĳ Ǆ moon", ("Straße", 0)),
     ("Chinese and Japanese", "東京?", "東京大学の月面着陸、1969年7月20日。東京。", ("1969", 0)),
-    ("Korean", "한국?", "한국의 가나다 나다 갂갃 한국", ("나다", 1)),
+    # `run_qa.py` would begin this answer with the last of the pieces of its first syllable.
+    ("Korean", "한?", "한국 가나다 나다 갂갃 한국", None),
     ("Greek and Cyrillic", "αβγ?", "ΑΒΓΔ αβγδ άέή АБВ абвгд ёЙ", ("αβγδ", 0)),
     ("Arabic, Hebrew, Hindi, Thai", "שלום", "السَّلامُ עֲלֵיכֶם नमस्ते สวัสดี moon", ("moon", 0)),
     ("emoji", "🚀?", "🚀 to the 🌕: 👩‍🚀👨🏽‍🚀 🇩🇪 moon 🏳️‍🌈", ("moon", 0)),
@@ -334,7 +339,8 @@ def main() -> None:
             cases.append((case, answer))
         for number in range(12):
             context = random_text(rng, 200) + "moon"
-            question = random_text(rng, 20)
+            # A question with Korean signs cannot always be given cut, see `encoded`.
+            question = "".join(sign for sign in random_text(rng, 20) if sign not in "한나가")
             case = {"name": f"random {number}", "question": question, "context": context, **sizes}
             cases.append((case, ("moon", 0)))
     for stride in (0, 1, 7, 8):

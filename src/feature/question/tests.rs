@@ -123,6 +123,16 @@ fn a_window_that_cuts_the_answer_off_has_none() {
 }
 
 #[test]
+fn an_answer_takes_in_all_pieces_of_a_character_that_is_taken_apart() {
+    let context: Arc<str> = "the 한 moon".into();
+    let dataset = dataset(vec![example("who", &context, answer("한", 4))]);
+    let features = features(&dataset, &tokenizer(), &settings(16, 1, 4)).unwrap();
+    let (_, offsets, _) = window(&features, 0);
+    assert_eq!(offsets, [(0, 3), (4, 7), (4, 7), (4, 7), (8, 12)]);
+    assert_eq!(features.target(0), &FeatureTarget::Span(4, 6));
+}
+
+#[test]
 fn a_question_without_answer_points_at_cls_and_an_unknown_one_nowhere() {
     let context: Arc<str> = "the moon".into();
     let examples = vec![
