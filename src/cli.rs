@@ -212,7 +212,7 @@ pub struct EvalArgs {
     #[arg(long)]
     pub split: Option<String>,
 
-    /// Folder for prediction files [default: runs/<task>/predictions, beside the model].
+    /// Folder for prediction files [default: `predictions` in the model's run, if it has one].
     #[arg(long, value_name = "DIR")]
     pub output: Option<PathBuf>,
 
@@ -241,6 +241,7 @@ pub struct EvalArgs {
 #[derive(Debug, Args)]
 pub struct PredictArgs {
     /// Texts; for pairs the two texts of each, with a tab between; for questions the questions.
+    /// Without texts and on a terminal, a prompt asks for them.
     #[arg(value_name = "TEXT")]
     pub texts: Vec<String>,
 

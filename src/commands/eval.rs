@@ -11,6 +11,7 @@ use tfbert::evaluate::{self, Trained};
 use tfbert::feature::FeatureSettings;
 use tfbert::model::{Contract, Predictor};
 use tfbert::prediction::PredictionSettings;
+use tfbert::report::write_predictions;
 use tfbert::settings::DEFAULT_EVAL_BATCH_SIZE;
 use tfbert::task::{self, Split, Task};
 use tfbert::tensorflow::{self, Library, TrainedModel};
@@ -51,6 +52,7 @@ pub fn run(args: &EvalArgs, cli: &Cli) -> Result<()> {
         version_2_with_negative: task.version_2_with_negative,
         null_threshold: trained.null_threshold.unwrap_or(0.0),
     };
+    let output = args.output.clone().or_else(|| predictions_beside(&model_dir));
     let rows = args.batch_size.unwrap_or(DEFAULT_EVAL_BATCH_SIZE);
     for (split, prepared) in &prepared {
         let start = Instant::now();
@@ -63,6 +65,20 @@ pub fn run(args: &EvalArgs, cli: &Cli) -> Result<()> {
             &stop,
         )?;
         let scores = evaluate::score(&task, prepared, &labels, &evaluation)?;
+        let written = match &output {
+            Some(dir) => write_predictions(
+                &task,
+                split,
+                &prepared.dataset,
+                &labels,
+                &evaluation.predictions,
+                dir,
+            )?,
+            None => Vec::new(),
+        };
+        for path in &written {
+            log::info!("wrote {}", path.display());
+        }
         let seconds = start.elapsed().as_secs_f64();
         match &scores {
             Some(scores) => println!("{} {}: {}", task.name, split.name, evaluate::shown(scores)),
@@ -84,6 +100,7 @@ pub fn run(args: &EvalArgs, cli: &Cli) -> Result<()> {
                 "model": model_dir,
                 "precision": number_format,
                 "padding": evaluation.padding,
+                "predictions": written,
             });
             println!("{result}");
         }
@@ -94,6 +111,12 @@ pub fn run(args: &EvalArgs, cli: &Cli) -> Result<()> {
 /// The model that a task's run leaves.
 pub fn default_model(task: &Task) -> PathBuf {
     Path::new("runs").join(task.model_of.as_deref().unwrap_or(&task.name)).join("model")
+}
+
+/// The folder of predictions of the run that a model belongs to, if it belongs to one.
+fn predictions_beside(model_dir: &Path) -> Option<PathBuf> {
+    let run = model_dir.parent()?;
+    run.join("run.json").is_file().then(|| run.join("predictions"))
 }
 
 /// The contract of a trained model that fits the task.

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::Path;
+use std::sync::atomic::AtomicI32;
 
 use tfbert::cli::{Cli, PredictArgs};
 use tfbert::error::{Error, Result};
@@ -15,7 +16,8 @@ use super::{precision, session};
 
 pub fn run(args: &PredictArgs, cli: &Cli) -> Result<()> {
     let library = Library::prepare(cli.tensorflow.as_deref(), cli.verbose);
-    let stop = super::stop_signal()?;
+    // Ctrl-C ends a prediction at once: there is nothing to keep.
+    let stop = AtomicI32::new(0);
     let (model_dir, contract) = match (&args.task, &args.model) {
         (Some(name), model) => {
             let task = task::find(name)?;
@@ -31,7 +33,8 @@ pub fn run(args: &PredictArgs, cli: &Cli) -> Result<()> {
         .as_deref()
         .map(|path| std::fs::read_to_string(path).map_err(|error| Error::io("read", path, &error)))
         .transpose()?;
-    let requests = requests(args)?;
+    let asks = args.texts.is_empty() && args.file.is_none() && std::io::stdin().is_terminal();
+    let (texts, path) = if asks { (Vec::new(), None) } else { given(args)? };
     library?.load()?;
     let mut model =
         TrainedModel::load(&model_dir, precision(args.precision), session(args.threads))?;
@@ -43,9 +46,17 @@ pub fn run(args: &PredictArgs, cli: &Cli) -> Result<()> {
         rows: args.batch_size.unwrap_or(DEFAULT_EVAL_BATCH_SIZE),
         stop: &stop,
     };
+    if asks {
+        return prompt(&request, &mut model);
+    }
+    print(&predict::predict(&request, &texts, path.as_deref(), &mut model)?)
+}
+
+/// Prints a line for each prediction.
+fn print(predictions: &[serde_json::Value]) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
-    for line in predict::predict(&request, &requests.0, requests.1.as_deref(), &mut model)? {
-        match writeln!(stdout, "{line}") {
+    for prediction in predictions {
+        match writeln!(stdout, "{prediction}") {
             // The reader, `head` for example, has seen enough.
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
             result => result.map_err(|error| Error::new(format!("could not write: {error}")))?,
@@ -54,8 +65,29 @@ pub fn run(args: &PredictArgs, cli: &Cli) -> Result<()> {
     Ok(())
 }
 
+/// Predicts what a person types, line after line, until the end of input (Ctrl-D).
+fn prompt(request: &Request<'_>, model: &mut TrainedModel) -> Result<()> {
+    let ask = || {
+        eprint!("> ");
+        let _ = std::io::stderr().flush();
+    };
+    ask();
+    for line in std::io::stdin().lock().lines() {
+        let line = line.map_err(|error| Error::new(format!("could not read: {error}")))?;
+        if !line.trim().is_empty() {
+            match predict::predict(request, &[line], None, model) {
+                Ok(predictions) => print(&predictions)?,
+                Err(error) => eprintln!("error: {error}"),
+            }
+        }
+        ask();
+    }
+    eprintln!();
+    Ok(())
+}
+
 /// The texts, and the file they come from.
-fn requests(args: &PredictArgs) -> Result<(Vec<String>, Option<std::path::PathBuf>)> {
+fn given(args: &PredictArgs) -> Result<(Vec<String>, Option<std::path::PathBuf>)> {
     if !args.texts.is_empty() {
         return Ok((args.texts.clone(), None));
     }
@@ -64,10 +96,6 @@ fn requests(args: &PredictArgs) -> Result<(Vec<String>, Option<std::path::PathBu
             let file =
                 std::fs::File::open(path).map_err(|error| Error::io("open", path, &error))?;
             (path.clone(), Box::new(std::io::BufReader::new(file)))
-        }
-        None if std::io::stdin().is_terminal() => {
-            return Err(Error::usage("there is nothing to predict")
-                .hint("give texts as arguments, a file with `--file FILE`, or lines on stdin"));
         }
         _ => ("stdin".into(), Box::new(std::io::stdin().lock())),
     };

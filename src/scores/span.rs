@@ -138,10 +138,7 @@ mod tests {
         let found = span(&find("squad").unwrap(), &dataset, &predictions).unwrap();
         // f1: 1, and against `red moon` 2 · 1 · ½ / 1½
         let f1 = (1.0 + 2.0 / 3.0) / 2.0;
-        assert_eq!(
-            found.values,
-            [(MetricName::F1, Some(f1)), (MetricName::ExactMatch, Some(0.5))]
-        );
+        assert_eq!(found.values, [(MetricName::F1, Some(f1)), (MetricName::ExactMatch, Some(0.5))]);
         assert!(found.details.is_empty());
     }
 
