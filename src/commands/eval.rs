@@ -96,6 +96,7 @@ pub fn run(args: &EvalArgs, cli: &Cli) -> Result<()> {
                 "split": split.name,
                 "examples": prepared.dataset.examples.len(),
                 "metrics": scores.as_ref().map(evaluate::to_json),
+                "details": scores.as_ref().map(|scores| &scores.details),
                 "seconds": seconds,
                 "model": model_dir,
                 "precision": number_format,

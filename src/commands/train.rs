@@ -266,6 +266,7 @@ fn finish(args: &TrainArgs, job: &Job<'_>, outcome: &Outcome, start: Instant) ->
         "examples": examples,
         "metrics": evaluate::to_json(scores),
         "splits": all,
+        "details": scores.details,
         "seconds": seconds,
         "steps": outcome.steps,
         "best_step": outcome.best.step,

@@ -1,0 +1,58 @@
+//! Every row of the task table, from its sample files through a tiny model to metrics.
+
+mod common;
+
+use common::{last_json, succeed, tfbert, tiny};
+use tfbert::task::{Task, tasks};
+
+/// Trains two steps on the sample and evaluates the saved model.
+fn walk(task: &Task) {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let arguments = ["--task", &task.name, "--data-dir", "data", "--limit-dev", "20", "--json"];
+    let mut train = tfbert();
+    train.arg("train").args(arguments).args(["--limit-train", "16", "--max-steps", "2"]);
+    train.args(["--batch-size", "8", "--max-length", "128", "--doc-stride", "16"]);
+    train.args(["--precision", "f32"]).arg("--model").arg(tiny(task.head.name()));
+    let trained = last_json(&succeed(train.arg("--output").arg(&run)));
+    assert_eq!(trained["task"], task.name.as_str());
+    for metric in &task.metrics {
+        assert!(trained["metrics"].get(metric.name()).is_some(), "{}: {trained}", task.name);
+    }
+    let mut eval = tfbert();
+    eval.arg("eval").args(arguments).args(["--split", &task.dev[0].name]);
+    let evaluated = last_json(&succeed(eval.arg("--model").arg(run.join("model"))));
+    assert_eq!(evaluated["metrics"], trained["metrics"], "{}", task.name);
+    let written = evaluated["predictions"].as_array().unwrap();
+    assert!(!written.is_empty(), "{}: no prediction files", task.name);
+    for test in &task.test {
+        let mut eval = tfbert();
+        eval.arg("eval").args(arguments).args(["--split", &test.name]);
+        succeed(eval.arg("--model").arg(run.join("model")));
+    }
+}
+
+#[test]
+fn every_task_trains_evaluates_and_writes_predictions_from_its_sample() {
+    for task in tasks().iter().filter(|task| task.train.is_some()) {
+        walk(task);
+    }
+}
+
+#[test]
+fn a_users_own_task_does_the_same_from_a_file() {
+    let task = tfbert::task::find("data/my-task/my-task.json").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let mut train = tfbert();
+    train.args(["train", "--task", "data/my-task/my-task.json", "--max-steps", "2", "--json"]);
+    train.args(["--precision", "f32", "--max-length", "64"]);
+    let trained = last_json(&succeed(
+        train.arg("--model").arg(tiny(task.head.name())).arg("--output").arg(&run),
+    ));
+    assert_eq!(trained["task"], task.name.as_str());
+    let mut predict = tfbert();
+    predict.arg("predict").arg("--model").arg(run.join("model"));
+    let line = last_json(&succeed(predict.arg("I was charged twice this month")));
+    assert!(line["label"].is_string(), "{line}");
+}
