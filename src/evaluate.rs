@@ -168,6 +168,33 @@ pub fn score(
     scores::score(task, &prepared.dataset, labels, &evaluation.predictions).map(Some)
 }
 
+/// As [`score`]; where questions may have no answer, first finds the null threshold of the highest
+/// F1 and answers by it, so that the scores are those of the model with that threshold.
+///
+/// # Errors
+///
+/// See [`score`].
+pub fn score_at_best_threshold(
+    task: &Task,
+    prepared: &Prepared,
+    labels: &Labels,
+    evaluation: &mut Evaluation,
+) -> Result<Option<Scores>> {
+    let scores = score(task, prepared, labels, evaluation)?;
+    let Some(threshold) = scores.as_ref().and_then(best_threshold) else { return Ok(scores) };
+    for prediction in &mut evaluation.predictions {
+        if let Prediction::Span(span) = prediction {
+            span.apply_null_threshold(threshold);
+        }
+    }
+    score(task, prepared, labels, evaluation)
+}
+
+/// The null threshold of the highest F1, for a task whose questions may have no answer.
+pub fn best_threshold(scores: &Scores) -> Option<f64> {
+    scores.details.get("best_f1_threshold").copied().flatten()
+}
+
 /// Scores as JSON: an object by metric, `null` for what is undefined.
 pub fn to_json(scores: &Scores) -> serde_json::Value {
     let values =

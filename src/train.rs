@@ -376,7 +376,7 @@ impl<'a> Trainer<'a> {
         let mut found: Vec<(String, Scores)> = Vec::new();
         let mut losses = Vec::new();
         for prepared in job.dev {
-            let evaluation = evaluate::predict(
+            let mut evaluation = evaluate::predict(
                 job.task.head,
                 prepared,
                 &mut InTraining(self.model),
@@ -460,12 +460,8 @@ fn trained_contract(export: &Contract, job: &Job<'_>, best: &Best) -> Contract {
             (split.clone(), values)
         })
         .collect();
-    let null_threshold = best
-        .scores
-        .first()
-        .and_then(|(_, scores)| scores.details.get("best_f1_threshold"))
-        .copied()
-        .flatten();
+    let null_threshold =
+        best.scores.first().and_then(|(_, scores)| evaluate::best_threshold(scores));
     Contract {
         signatures: Default::default(),
         trained: Some(Trained {
