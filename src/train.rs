@@ -20,7 +20,7 @@ use crate::settings::{OnNan, TrainSettings};
 use crate::task::Task;
 
 /// The time to compile a shape for training, in padding tokens that cost the same.
-const SHAPE_COST: usize = 12_000;
+const SHAPE_COST: usize = 9_000;
 
 /// What is trained on what.
 pub struct Job<'a> {
