@@ -21,6 +21,7 @@ pub mod model;
 pub mod prediction;
 pub mod report;
 
+pub mod bench;
 pub mod cli;
 pub mod evaluate;
 pub mod predict;

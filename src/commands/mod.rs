@@ -14,6 +14,7 @@ use tfbert::model::{Contract, Precision};
 use tfbert::task::{Split, Task};
 use tfbert::tensorflow::{Processor, SessionConfig};
 
+pub mod bench;
 pub mod doctor;
 pub mod eval;
 pub mod predict;

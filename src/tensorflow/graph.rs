@@ -1,5 +1,6 @@
 //! A SavedModel in a session: its signatures resolved once, its saver, its runs.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,7 @@ use tensorflow::{
 };
 
 use super::proto::{ConfigProto, GpuOptions, MetaGraphDef, SaverDef};
+use super::trace::{self, Trace};
 use crate::error::{Error, Result};
 use crate::model::{Signature, TensorSpec};
 
@@ -21,7 +23,7 @@ pub struct SessionConfig {
 }
 
 impl SessionConfig {
-    fn options(self) -> Result<SessionOptions> {
+    pub(super) fn options(self) -> Result<SessionOptions> {
         let config = ConfigProto {
             intra_op_parallelism_threads: i32::try_from(self.threads).unwrap_or(0),
             // The graph is a chain: what runs beside an operation only takes its cores.
@@ -85,6 +87,8 @@ pub(super) struct LoadedGraph {
     graph: Graph,
     calls: BTreeMap<String, Call>,
     saver: Option<SaverDef>,
+    /// What runs tell when they are traced; `None` while they are not.
+    traced: RefCell<Option<Vec<u8>>>,
 }
 
 impl LoadedGraph {
@@ -115,7 +119,7 @@ impl LoadedGraph {
             })?;
             calls.insert(name.clone(), call);
         }
-        Ok(Self { path: path.to_owned(), bundle, graph, calls, saver })
+        Ok(Self { path: path.to_owned(), bundle, graph, calls, saver, traced: RefCell::new(None) })
     }
 
     /// Runs a signature and returns the named outputs, which are float32.
@@ -146,11 +150,29 @@ impl LoadedGraph {
             })?;
             tokens.push(args.request_fetch(operation, *index));
         }
+        let traced = self.traced.borrow().is_some();
+        if traced {
+            args.set_run_options(&trace::run_options());
+            args.set_request_metadata(true);
+        }
         self.bundle.session.run(&mut args).map_err(|status| explain(&status))?;
+        if traced {
+            *self.traced.borrow_mut() = args.get_metadata().map(<[u8]>::to_vec);
+        }
         tokens
             .into_iter()
             .map(|token| args.fetch(token).map_err(|status| explain(&status)))
             .collect()
+    }
+
+    /// Traces runs from now on.
+    pub(super) fn start_trace(&self) {
+        *self.traced.borrow_mut() = Some(Vec::new());
+    }
+
+    /// The trace of the last run; later runs are not traced.
+    pub(super) fn take_trace(&self) -> Result<Trace> {
+        Trace::decode(&self.traced.borrow_mut().take().unwrap_or_default())
     }
 
     /// Runs a signature for its effect: fetches an output of any type and drops it.
@@ -327,7 +349,7 @@ fn status_text(status: &Status) -> String {
 }
 
 /// A failed run as an error for people.
-fn explain(status: &Status) -> Error {
+pub(super) fn explain(status: &Status) -> Error {
     let error = Error::new(format!("TensorFlow failed: {}", status_text(status)));
     match status.code() {
         Code::ResourceExhausted => error.hint(

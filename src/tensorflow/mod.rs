@@ -3,15 +3,21 @@
 mod contract;
 mod graph;
 mod library;
+mod memory;
+mod peak;
 mod processor;
 mod proto;
 mod quiet;
+mod trace;
 mod trained;
 mod training;
 
 pub use contract::read as read_contract;
 pub use graph::SessionConfig;
 pub use library::{Found, Library};
+pub use memory::peak_memory;
+pub use peak::matmul_peak;
 pub use processor::{Amx, Processor};
+pub use trace::{OpTime, Trace, TracedOp};
 pub use trained::TrainedModel;
 pub use training::TrainingModel;

@@ -1,7 +1,7 @@
 //! The few protocol buffer messages that are written or read, by hand and in part.
 //!
 //! prost skips unknown fields, so a message lists only what is used. Field numbers are those of
-//! TensorFlow's `config.proto`, `meta_graph.proto` and `saver.proto`.
+//! TensorFlow's `config.proto`, `meta_graph.proto`, `saver.proto` and `step_stats.proto`.
 
 /// How a session runs (`tensorflow.ConfigProto`).
 #[derive(Clone, PartialEq, prost::Message)]
@@ -56,4 +56,54 @@ pub struct SaverDef {
     /// The operation that reads it.
     #[prost(string, tag = "3")]
     pub restore_op_name: String,
+}
+
+/// What a traced run tells (`tensorflow.RunMetadata`).
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct RunMetadata {
+    /// The executions of all operations.
+    #[prost(message, optional, tag = "1")]
+    pub step_stats: Option<StepStats>,
+}
+
+/// `tensorflow.StepStats`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct StepStats {
+    /// By device.
+    #[prost(message, repeated, tag = "1")]
+    pub dev_stats: Vec<DeviceStepStats>,
+}
+
+/// `tensorflow.DeviceStepStats`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct DeviceStepStats {
+    /// The device.
+    #[prost(string, tag = "1")]
+    pub device: String,
+    /// Executions on it.
+    #[prost(message, repeated, tag = "2")]
+    pub node_stats: Vec<NodeExecStats>,
+}
+
+/// One execution (`tensorflow.NodeExecStats`).
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct NodeExecStats {
+    /// The operation's name.
+    #[prost(string, tag = "1")]
+    pub node_name: String,
+    /// When the executor took it up, in microseconds since 1970.
+    #[prost(int64, tag = "2")]
+    pub all_start_micros: i64,
+    /// When it began, in microseconds after that.
+    #[prost(int64, tag = "3")]
+    pub op_start_rel_micros: i64,
+    /// When it ended, in microseconds after `all_start_micros`.
+    #[prost(int64, tag = "4")]
+    pub op_end_rel_micros: i64,
+    /// Name, type and inputs, as `name = Type(input, …)`.
+    #[prost(string, tag = "8")]
+    pub timeline_label: String,
+    /// The thread.
+    #[prost(uint32, tag = "10")]
+    pub thread_id: u32,
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::contract::{self, ASSETS};
 use super::graph::{Feed, LoadedGraph, SessionConfig};
+use super::trace::Trace;
 use super::trained::{inputs, logits};
 use crate::batch::{Batch, BatchLabels};
 use crate::error::{Error, Result};
@@ -47,6 +48,20 @@ impl TrainingModel {
     /// The devices that it computes on: name and type.
     pub fn devices(&self) -> Vec<(String, String)> {
         self.graph.devices()
+    }
+
+    /// Traces runs from now on, which slows them down.
+    pub fn start_trace(&self) {
+        self.graph.start_trace();
+    }
+
+    /// The trace of the last run; later runs are not traced.
+    ///
+    /// # Errors
+    ///
+    /// TensorFlow's trace cannot be read.
+    pub fn take_trace(&self) -> Result<Trace> {
+        self.graph.take_trace()
     }
 
     fn name(&self, call: &str) -> String {

@@ -1,0 +1,335 @@
+//! Timing training steps and evaluations of a model on synthetic full-length batches.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
+
+use crate::batch::{Batch, prefetch};
+use crate::error::Result;
+use crate::feature::{FeatureTarget, Features, Sequence};
+use crate::model::{Encoder, Model, StepSettings};
+use crate::task::Head;
+
+/// Labels of the heads that take any number of them; as many as CoNLL-2003 has tags.
+const TAGS: usize = 9;
+/// Endings of a multiple-choice example, as in SWAG.
+const CHOICES: usize = 4;
+
+/// Rows and length of a batch, written `32x128`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchShape {
+    /// Examples.
+    pub rows: usize,
+    /// Word pieces a sequence.
+    pub length: usize,
+}
+
+impl fmt::Display for BatchShape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}", self.rows, self.length)
+    }
+}
+
+impl FromStr for BatchShape {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let number = |text: &str| text.trim().parse().ok().filter(|&number: &usize| number > 0);
+        text.split_once('x')
+            .and_then(|(rows, length)| Some(Self { rows: number(rows)?, length: number(length)? }))
+            .filter(|shape| shape.length >= 2)
+            .ok_or_else(|| {
+                "expected rows and length such as `32x128`, with a length of at least 2".into()
+            })
+    }
+}
+
+/// How a shape is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BenchSettings {
+    /// Steps before the first that is timed.
+    pub warmup: usize,
+    /// Timed steps, at least 1.
+    pub steps: usize,
+    /// Whether evaluation is timed beside training.
+    pub eval: bool,
+    /// Seed of token ids, labels and dropout.
+    pub seed: u64,
+}
+
+/// What was measured of a shape. Times are in seconds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Measurement {
+    /// The shape, `32x128`.
+    pub shape: String,
+    /// The first training step, which compiles.
+    pub first_step_seconds: f64,
+    /// The median of the timed training steps.
+    pub step_seconds: f64,
+    /// The fastest of them.
+    pub min_step_seconds: f64,
+    /// How many were timed.
+    pub steps: usize,
+    /// Training steps a second.
+    pub steps_per_second: f64,
+    /// Examples trained on a second.
+    pub examples_per_second: f64,
+    /// Word pieces trained on a second.
+    pub tokens_per_second: f64,
+    /// Arithmetic of a training step in units of 10⁹ operations; see [`step_flops`].
+    pub step_gflop: f64,
+    /// That arithmetic by `step_seconds`.
+    pub gflops_per_second: f64,
+    /// `gflops_per_second` by the machine's measured peak, where that was measured.
+    pub peak_share: Option<f64>,
+    /// Time that steps waited for batches, as a share of their time.
+    pub input_wait: f64,
+    /// Padding as a share of the batches' positions.
+    pub padding: f64,
+    /// The process's highest resident memory so far, in bytes.
+    pub peak_memory_bytes: u64,
+    /// The first evaluation, which compiles.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_eval_seconds: Option<f64>,
+    /// The median of the timed evaluations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eval_seconds: Option<f64>,
+    /// Examples evaluated a second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eval_examples_per_second: Option<f64>,
+}
+
+/// Measures the training step of a model on batches of one shape, and its evaluation on request.
+///
+/// The model must be initialised for [`num_labels`] labels; it is trained by this. `peak` is the
+/// rate of the machine's matrix products in operations a second, `memory` tells the highest
+/// resident memory in bytes.
+///
+/// # Errors
+///
+/// The computation fails, for want of memory for example.
+pub fn measure(
+    model: &mut dyn Model,
+    shape: BatchShape,
+    settings: &BenchSettings,
+    peak: Option<f64>,
+    memory: impl Fn() -> u64,
+) -> Result<Measurement> {
+    let head = model.contract().head;
+    let encoder = model.contract().encoder.clone();
+    let batches = SyntheticBatches::new(head, &encoder, shape, settings.seed);
+    let mut steps = Timer::default();
+    let (waited, padding) =
+        prefetch(batches.take(1 + settings.warmup + settings.steps), |items| {
+            let (mut waited, mut padding) = (Duration::ZERO, 0.0);
+            for step in 0..1 + settings.warmup + settings.steps {
+                let wait_before = items.waited();
+                // The wait is the step's: a run that is slow to lay batches out trains slowly.
+                let start = Instant::now();
+                let Some(batch) = items.next() else { break };
+                train_step(model, &batch, step, settings.seed)?;
+                steps.push(start.elapsed());
+                if step > settings.warmup {
+                    waited += items.waited() - wait_before;
+                }
+                padding = 1.0 - batch.tokens() as f64 / batch.attention_mask.len() as f64;
+            }
+            Ok::<_, crate::error::Error>((waited, padding))
+        })?;
+    let timed = steps.timed(settings.warmup);
+    let step_seconds = median(timed);
+    let flops = step_flops(&encoder, head, shape);
+    let sequences = if head == Head::Choice { CHOICES } else { 1 };
+    let mut measurement = Measurement {
+        shape: shape.to_string(),
+        first_step_seconds: steps.0[0],
+        step_seconds,
+        min_step_seconds: timed.iter().copied().fold(f64::INFINITY, f64::min),
+        steps: timed.len(),
+        steps_per_second: 1.0 / step_seconds,
+        examples_per_second: shape.rows as f64 / step_seconds,
+        tokens_per_second: (shape.rows * sequences * shape.length) as f64 / step_seconds,
+        step_gflop: flops / 1e9,
+        gflops_per_second: flops / 1e9 / step_seconds,
+        peak_share: peak.map(|peak| flops / step_seconds / peak),
+        input_wait: waited.as_secs_f64() / timed.iter().sum::<f64>(),
+        padding,
+        peak_memory_bytes: memory(),
+        first_eval_seconds: None,
+        eval_seconds: None,
+        eval_examples_per_second: None,
+    };
+    if settings.eval {
+        let mut evaluations = Timer::default();
+        let batches = SyntheticBatches::new(head, &encoder, shape, settings.seed);
+        for batch in batches.take(1 + settings.warmup + settings.steps) {
+            let start = Instant::now();
+            model.evaluate(&batch)?;
+            evaluations.push(start.elapsed());
+        }
+        let seconds = median(evaluations.timed(settings.warmup));
+        measurement.first_eval_seconds = Some(evaluations.0[0]);
+        measurement.eval_seconds = Some(seconds);
+        measurement.eval_examples_per_second = Some(shape.rows as f64 / seconds);
+        measurement.peak_memory_bytes = memory();
+    }
+    Ok(measurement)
+}
+
+/// One training step on a synthetic batch, as [`measure`] times it.
+///
+/// # Errors
+///
+/// The computation fails.
+pub fn one_step(model: &mut dyn Model, shape: BatchShape, seed: u64) -> Result<()> {
+    let contract = model.contract();
+    let mut batches = SyntheticBatches::new(contract.head, &contract.encoder, shape, seed);
+    let batch = batches.draw();
+    train_step(model, &batch, 0, seed)
+}
+
+/// How many labels [`measure`] gives a head.
+pub fn num_labels(head: Head) -> usize {
+    match head {
+        Head::Classify | Head::Span => 2,
+        Head::Tag => TAGS,
+        Head::Regress | Head::Choice => 1,
+    }
+}
+
+/// The floating-point operations of one training step, counted from its matrix products alone.
+///
+/// Forward, a matrix product takes two operations (multiply, add) for each weight and token, and
+/// attention's two products (scores, and the mix of values) two for each pair of positions and
+/// each hidden unit:
+///
+/// ```text
+/// forward = 2 · tokens · layers · (4 h² + 2 h i)  +  2 · 2 · sequences · length² · h · layers
+/// ```
+///
+/// with `h` hidden and `i` intermediate units. Backward takes twice as many, which gives the usual
+/// 6 · parameters · tokens for the weights (Kaplan et al. 2020, section 2.1, with attention added).
+/// Embeddings are looked up and the head is small: neither is counted.
+pub fn step_flops(encoder: &Encoder, head: Head, shape: BatchShape) -> f64 {
+    let sequences = shape.rows * if head == Head::Choice { CHOICES } else { 1 };
+    let (hidden, length) = (encoder.hidden_size as f64, shape.length as f64);
+    let layers = encoder.num_hidden_layers as f64;
+    let tokens = sequences as f64 * length;
+    let weights = layers * hidden * (4.0 * hidden + 2.0 * encoder.intermediate_size as f64);
+    let attention = 4.0 * sequences as f64 * length * length * hidden * layers;
+    3.0 * (2.0 * tokens * weights + attention)
+}
+
+fn train_step(model: &mut dyn Model, batch: &Batch, step: usize, seed: u64) -> Result<()> {
+    let (beta1, beta2) = (0.9f32, 0.999f32);
+    let settings = StepSettings {
+        // Small enough that hundreds of steps on noise leave the weights ordinary.
+        learning_rate: 1e-6,
+        layer_scale: vec![1.0; model.contract().encoder.num_hidden_layers + 2],
+        weight_decay: 0.01,
+        beta1,
+        beta2,
+        epsilon: 1e-6,
+        beta1_power: beta1.powi(step as i32 + 1),
+        beta2_power: beta2.powi(step as i32 + 1),
+        max_grad_norm: 1.0,
+        dropout: 0.1,
+        label_smoothing: 0.0,
+    };
+    model.train(std::slice::from_ref(batch), &settings, &[[seed as i32, step as i32]]).map(drop)
+}
+
+/// Endless batches of random token ids and labels, every sequence of full length.
+struct SyntheticBatches {
+    head: Head,
+    shape: BatchShape,
+    vocab_size: usize,
+    pad_token_id: i32,
+    rng: ChaCha8Rng,
+}
+
+impl SyntheticBatches {
+    fn new(head: Head, encoder: &Encoder, shape: BatchShape, seed: u64) -> Self {
+        Self {
+            head,
+            shape,
+            vocab_size: encoder.vocab_size,
+            pad_token_id: encoder.pad_token_id,
+            rng: ChaCha8Rng::seed_from_u64(seed),
+        }
+    }
+
+    fn draw(&mut self) -> Batch {
+        let BatchShape { rows, length } = self.shape;
+        let sequences = if self.head == Head::Choice { CHOICES } else { 1 };
+        let mut features = Features::default();
+        for row in 0..rows {
+            let ids: Vec<Vec<i32>> = (0..sequences)
+                .map(|_| (0..length).map(|_| self.below(self.vocab_size)).collect())
+                .collect();
+            let drawn: Vec<Sequence<'_>> = ids
+                .iter()
+                .map(|ids| Sequence { input_ids: ids, second_segment: length / 2 })
+                .collect();
+            let target = self.target();
+            features.push(row, &drawn, target);
+        }
+        let all: Vec<usize> = (0..rows).collect();
+        Batch::new(self.head, &features, &all, rows, length, self.pad_token_id, &[])
+    }
+
+    fn target(&mut self) -> FeatureTarget {
+        let length = self.shape.length;
+        match self.head {
+            Head::Classify => FeatureTarget::Class(self.below(num_labels(Head::Classify))),
+            Head::Choice => FeatureTarget::Class(self.below(CHOICES)),
+            Head::Regress => FeatureTarget::Score(self.rng.random_range(0.0..5.0)),
+            Head::Span => {
+                let start = self.below(length);
+                FeatureTarget::Span(start, start + self.below(length - start as usize))
+            }
+            Head::Tag => FeatureTarget::Tags((0..length).map(|_| self.below(TAGS)).collect()),
+        }
+    }
+
+    fn below(&mut self, end: usize) -> i32 {
+        self.rng.random_range(0..end as i32)
+    }
+}
+
+impl Iterator for SyntheticBatches {
+    type Item = Batch;
+
+    fn next(&mut self) -> Option<Batch> {
+        Some(self.draw())
+    }
+}
+
+/// The times of calls, in seconds and order: the first, the warm-up's, the timed.
+#[derive(Default)]
+struct Timer(Vec<f64>);
+
+impl Timer {
+    fn push(&mut self, duration: Duration) {
+        self.0.push(duration.as_secs_f64());
+    }
+
+    fn timed(&self, warmup: usize) -> &[f64] {
+        &self.0[1 + warmup..]
+    }
+}
+
+/// The middle value, or the mean of the two in the middle.
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    if sorted.len() % 2 == 1 { sorted[middle] } else { (sorted[middle - 1] + sorted[middle]) / 2.0 }
+}
+
+#[cfg(test)]
+mod tests;

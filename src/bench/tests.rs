@@ -1,0 +1,156 @@
+use std::path::Path;
+
+use super::*;
+use crate::batch::BatchLabels;
+use crate::model::{Contract, Logits, Predictor, StepOutcome};
+
+fn encoder() -> Encoder {
+    Encoder {
+        name: "toy".into(),
+        hidden_size: 2,
+        num_hidden_layers: 1,
+        num_attention_heads: 1,
+        intermediate_size: 8,
+        vocab_size: 50,
+        max_position_embeddings: 16,
+        type_vocab_size: 2,
+        hidden_act: "gelu".into(),
+        layer_norm_eps: 1e-12,
+        initializer_range: 0.02,
+        pad_token_id: 0,
+    }
+}
+
+/// Counts its calls; the first of each kind takes 30 ms, as compiling does.
+struct Counting {
+    contract: Contract,
+    trained: usize,
+    evaluated: usize,
+}
+
+impl Counting {
+    fn new() -> Self {
+        let contract = Contract {
+            contract_version: 1,
+            tfbert_version: "0".into(),
+            head: Head::Classify,
+            encoder: encoder(),
+            max_length: 16,
+            do_lower_case: true,
+            precisions: Vec::new(),
+            weights_sha256: String::new(),
+            signatures: Default::default(),
+            serving_signatures: Default::default(),
+            trained: None,
+        };
+        Self { contract, trained: 0, evaluated: 0 }
+    }
+
+    fn work(calls: &mut usize) {
+        *calls += 1;
+        std::thread::sleep(Duration::from_millis(if *calls == 1 { 30 } else { 2 }));
+    }
+}
+
+impl Predictor for Counting {
+    fn contract(&self) -> &Contract {
+        &self.contract
+    }
+
+    fn predict(&mut self, _: &Batch) -> Result<Logits> {
+        unreachable!("a bench does not predict")
+    }
+}
+
+impl Model for Counting {
+    fn init(&mut self, _: usize, _: u64) -> Result<()> {
+        Ok(())
+    }
+
+    fn train(&mut self, _: &[Batch], _: &StepSettings, _: &[[i32; 2]]) -> Result<StepOutcome> {
+        Self::work(&mut self.trained);
+        Ok(StepOutcome { loss: 1.0, grad_norm: 1.0 })
+    }
+
+    fn evaluate(&mut self, _: &Batch) -> Result<(Logits, f64)> {
+        Self::work(&mut self.evaluated);
+        Ok((Logits { values: Vec::new(), shape: Vec::new() }, 0.0))
+    }
+
+    fn save(&mut self, _: &Path) -> Result<()> {
+        unreachable!("a bench does not save")
+    }
+
+    fn restore(&mut self, _: &Path) -> Result<()> {
+        unreachable!("a bench does not restore")
+    }
+
+    fn export(&mut self, _: &Path, _: &Path, _: &Contract) -> Result<()> {
+        unreachable!("a bench does not export")
+    }
+}
+
+#[test]
+fn the_first_step_is_told_apart_and_warm_up_is_not_timed() {
+    let mut model = Counting::new();
+    let settings = BenchSettings { warmup: 2, steps: 4, eval: true, seed: 1 };
+    let shape = BatchShape { rows: 3, length: 8 };
+    let found = measure(&mut model, shape, &settings, Some(1e9), || 7).unwrap();
+    assert_eq!((model.trained, model.evaluated), (1 + 2 + 4, 1 + 2 + 4));
+    assert_eq!(found.steps, 4);
+    assert!(found.first_step_seconds >= 0.03, "{found:?}");
+    assert!(found.step_seconds >= 0.002 && found.step_seconds < 0.03, "{found:?}");
+    assert!(found.min_step_seconds <= found.step_seconds);
+    assert_eq!(found.examples_per_second, 3.0 / found.step_seconds);
+    assert_eq!(found.tokens_per_second, 24.0 / found.step_seconds);
+    assert_eq!(found.padding, 0.0);
+    assert_eq!(found.peak_memory_bytes, 7);
+    let share = found.step_gflop / found.step_seconds;
+    assert!((found.peak_share.unwrap() / share - 1.0).abs() < 1e-9);
+    assert!(found.first_eval_seconds.unwrap() >= 0.03);
+    assert!(found.eval_seconds.unwrap() < 0.03);
+}
+
+#[test]
+fn arithmetic_is_counted_as_its_formula_says() {
+    // 24 tokens and 2 · (4 · 2 + 2 · 8) = 48 weights: 2 · 24 · 48 = 2304 forward.
+    // Attention: 4 · 3 rows · 8² positions · 2 units = 1536 forward. Thrice their sum: 11520.
+    let shape = BatchShape { rows: 3, length: 8 };
+    assert_eq!(step_flops(&encoder(), Head::Classify, shape), 11_520.0);
+    assert_eq!(step_flops(&encoder(), Head::Choice, shape), 4.0 * 11_520.0);
+}
+
+#[test]
+fn synthetic_batches_are_full_and_repeat_with_their_seed() {
+    for head in [Head::Classify, Head::Regress, Head::Span, Head::Tag, Head::Choice] {
+        let shape = BatchShape { rows: 5, length: 6 };
+        let batches =
+            |seed| SyntheticBatches::new(head, &encoder(), shape, seed).take(3).collect::<Vec<_>>();
+        assert_eq!(batches(1), batches(1));
+        assert_ne!(batches(1), batches(2));
+        for batch in batches(1) {
+            assert_eq!(batch.tokens(), batch.input_ids.len());
+            assert!(batch.input_ids.iter().all(|&id| (0..50).contains(&id)));
+            assert!(batch.sample_weight.iter().all(|&weight| weight == 1.0));
+            if let (Head::Span, BatchLabels::Ints(labels)) = (head, &batch.labels) {
+                assert!(labels.chunks(2).all(|span| span[0] <= span[1] && span[1] < 6));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_shape_is_read_as_it_is_written() {
+    let shape: BatchShape = "32x128".parse().unwrap();
+    assert_eq!(shape, BatchShape { rows: 32, length: 128 });
+    assert_eq!(shape.to_string(), "32x128");
+    for wrong in ["32", "0x128", "32x1", "32x", "axb", "32×128", "32x128x4"] {
+        assert!(wrong.parse::<BatchShape>().is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn a_median_of_an_even_number_of_values_is_between_the_middle_two() {
+    assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
+    assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
+}

@@ -1,0 +1,150 @@
+//! `tfbert bench`.
+
+use serde_json::json;
+use tfbert::bench::{self, BatchShape, BenchSettings, Measurement};
+use tfbert::cli::{BenchArgs, Cli};
+use tfbert::error::{Error, Result};
+use tfbert::model::{Contract, Model};
+use tfbert::tensorflow::{self, Library, OpTime, TrainingModel, matmul_peak, peak_memory};
+
+/// Rows of a profile's table.
+const TOP: usize = 25;
+
+pub fn run(args: &BenchArgs, cli: &Cli) -> Result<()> {
+    let library = Library::prepare(cli.tensorflow.as_deref(), cli.verbose)?;
+    let contract = tensorflow::read_contract(&args.model)?;
+    check_lengths(args, &contract)?;
+    let precision = super::precision(args.precision);
+    let config = super::session(args.threads);
+    library.load()?;
+    let peak = matmul_peak(precision, config)?;
+    let mut model = TrainingModel::load(&args.model, precision, config)?;
+    model.init(bench::num_labels(contract.head), args.seed)?;
+    let settings =
+        BenchSettings { warmup: args.warmup, steps: args.steps, eval: args.eval, seed: args.seed };
+    println!(
+        "{} {} in {precision}; matrix products reach {:.0} GFLOP/s here",
+        contract.encoder.name,
+        contract.head,
+        peak / 1e9
+    );
+    println!("{}", header(args.eval));
+    let mut found = Vec::new();
+    for &shape in &args.shapes {
+        let measured = bench::measure(&mut model, shape, &settings, Some(peak), peak_memory)?;
+        println!("{}", row(&measured));
+        found.push(measured);
+    }
+    let mut profiles = serde_json::Map::new();
+    if let Some(dir) = &args.profile {
+        for &shape in &args.shapes {
+            model.start_trace();
+            bench::one_step(&mut model, shape, args.seed)?;
+            let trace = model.take_trace()?;
+            let path = dir.join(format!("trace-{precision}-{shape}.json"));
+            trace.write_chrome(&path)?;
+            let times = trace.by_type();
+            print_profile(shape, &times);
+            println!("trace: {}", path.display());
+            profiles.insert(
+                shape.to_string(),
+                json!({ "ops": times.get(..TOP).unwrap_or(&times), "trace": path }),
+            );
+        }
+    }
+    if args.json {
+        let mut result = json!({
+            "shapes": found,
+            "precision": precision,
+            "model": args.model,
+            "encoder": contract.encoder.name,
+            "head": contract.head,
+            "peak_gflops_per_second": peak / 1e9,
+            "peak_memory_bytes": peak_memory(),
+        });
+        if !profiles.is_empty() {
+            result["profiles"] = profiles.into();
+        }
+        println!("{result}");
+    }
+    Ok(())
+}
+
+/// Refuses a length that the encoder has no positions for.
+fn check_lengths(args: &BenchArgs, contract: &Contract) -> Result<()> {
+    match args.shapes.iter().find(|shape| shape.length > contract.max_length) {
+        None => Ok(()),
+        Some(shape) => Err(Error::usage(format!(
+            "`--shapes {shape}`: its length is past the encoder's {}",
+            contract.max_length
+        ))
+        .at(&args.model)),
+    }
+}
+
+fn header(eval: bool) -> String {
+    let mut text = format!(
+        "{:>9} {:>8} {:>9} {:>9} {:>8} {:>9} {:>8} {:>6} {:>6} {:>8}",
+        "shape",
+        "first s",
+        "step s",
+        "min s",
+        "steps/s",
+        "tokens/s",
+        "GFLOP",
+        "peak",
+        "input",
+        "memory"
+    );
+    if eval {
+        text += &format!(" {:>9} {:>9}", "eval s", "eval ex/s");
+    }
+    text
+}
+
+fn row(measured: &Measurement) -> String {
+    let mut text = format!(
+        "{:>9} {:>8.2} {:>9.4} {:>9.4} {:>8.2} {:>9.0} {:>8.1} {:>5.1}% {:>5.1}% {:>4.0} MiB",
+        measured.shape,
+        measured.first_step_seconds,
+        measured.step_seconds,
+        measured.min_step_seconds,
+        measured.steps_per_second,
+        measured.tokens_per_second,
+        measured.step_gflop,
+        100.0 * measured.peak_share.unwrap_or(f64::NAN),
+        100.0 * measured.input_wait,
+        measured.peak_memory_bytes as f64 / f64::from(1 << 20),
+    );
+    if let (Some(seconds), Some(rate)) = (measured.eval_seconds, measured.eval_examples_per_second)
+    {
+        text += &format!(" {seconds:>9.4} {rate:>9.0}");
+    }
+    text
+}
+
+fn print_profile(shape: BatchShape, times: &[OpTime]) {
+    let all: f64 = times.iter().map(|time| time.seconds).sum();
+    println!("\n{shape}: {:.1} ms in operations of one traced step", 1e3 * all);
+    println!("{:>9} {:>6} {:>6}  operation", "ms", "share", "calls");
+    for time in times.iter().take(TOP) {
+        println!(
+            "{:>9.2} {:>5.1}% {:>6}  {}",
+            1e3 * time.seconds,
+            100.0 * time.share,
+            time.calls,
+            time.op
+        );
+    }
+    if let Some(rest) = times.get(TOP..).filter(|rest| !rest.is_empty()) {
+        let seconds: f64 = rest.iter().map(|time| time.seconds).sum();
+        let calls: usize = rest.iter().map(|time| time.calls).sum();
+        let share: f64 = rest.iter().map(|time| time.share).sum();
+        println!(
+            "{:>9.2} {:>5.1}% {calls:>6}  {} other types",
+            1e3 * seconds,
+            100.0 * share,
+            rest.len()
+        );
+    }
+}

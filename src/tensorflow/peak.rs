@@ -1,0 +1,93 @@
+//! The machine's rate of matrix products, measured through TensorFlow itself.
+
+use std::time::Instant;
+
+use tensorflow::{
+    BFloat16, DataType, Graph, Operation, Session, SessionRunArgs, Shape, Tensor, TensorType,
+};
+
+use super::graph::{SessionConfig, explain};
+use crate::error::Result;
+use crate::model::Precision;
+
+/// Rows and columns of the matrices: large enough to hide what a call costs.
+const SIZE: usize = 2048;
+/// Products of one call, each of the one before, so that none is left out as a repetition.
+const CHAIN: usize = 4;
+/// Calls before those that are timed.
+const WARM_UP: usize = 2;
+/// Timed calls; the fastest counts, since others share the machine.
+const CALLS: usize = 8;
+
+/// Floating-point operations a second of products of 2048 × 2048 matrices in a number format.
+///
+/// # Errors
+///
+/// TensorFlow fails.
+pub fn matmul_peak(precision: Precision, config: SessionConfig) -> Result<f64> {
+    match precision {
+        Precision::F32 => measure::<f32>(DataType::Float, config),
+        Precision::Bf16 => measure::<BFloat16>(DataType::BFloat16, config),
+    }
+}
+
+fn measure<T: TensorType + From<f32>>(dtype: DataType, config: SessionConfig) -> Result<f64> {
+    let mut graph = Graph::new();
+    let factor = placeholder(&mut graph, dtype).map_err(|status| explain(&status))?;
+    let mut last = factor.clone();
+    for i in 0..CHAIN {
+        last = product(&mut graph, &format!("product_{i}"), dtype, &last, &factor)
+            .map_err(|status| explain(&status))?;
+    }
+    let session = Session::new(&config.options()?, &graph).map_err(|status| explain(&status))?;
+    let values = matrix::<T>();
+    let mut seconds = f64::INFINITY;
+    for call in 0..WARM_UP + CALLS {
+        let mut args = SessionRunArgs::new();
+        args.add_feed(&factor, 0, &values);
+        // A target is computed like a fetch, and copied nowhere.
+        args.add_target(&last);
+        let start = Instant::now();
+        session.run(&mut args).map_err(|status| explain(&status))?;
+        if call >= WARM_UP {
+            seconds = seconds.min(start.elapsed().as_secs_f64());
+        }
+    }
+    // A multiplication and an addition for each row, column and inner position.
+    Ok(2.0 * (SIZE as f64).powi(3) * CHAIN as f64 / seconds)
+}
+
+fn placeholder(graph: &mut Graph, dtype: DataType) -> tensorflow::Result<Operation> {
+    let size = Some(SIZE as i64);
+    let mut operation = graph.new_operation("Placeholder", "factor")?;
+    operation.set_attr_type("dtype", dtype)?;
+    operation.set_attr_shape("shape", &Shape::from(Some(vec![size, size])))?;
+    operation.finish()
+}
+
+fn product(
+    graph: &mut Graph,
+    name: &str,
+    dtype: DataType,
+    left: &Operation,
+    right: &Operation,
+) -> tensorflow::Result<Operation> {
+    let mut operation = graph.new_operation("MatMul", name)?;
+    operation.add_input(left.clone());
+    operation.add_input(right.clone());
+    operation.set_attr_type("T", dtype)?;
+    operation.finish()
+}
+
+/// A matrix of both signs whose powers neither vanish nor grow: its entries' variance is 1 / SIZE.
+fn matrix<T: TensorType + From<f32>>() -> Tensor<T> {
+    let half_width = (3.0 / SIZE as f32).sqrt();
+    let mut tensor = Tensor::new(&[SIZE as u64, SIZE as u64]);
+    let mut state = 1u32;
+    for value in tensor.iter_mut() {
+        // A linear congruential generator (Numerical Recipes): its upper bits are random enough.
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        *value = T::from((state as f32 / u32::MAX as f32 * 2.0 - 1.0) * half_width);
+    }
+    tensor
+}
