@@ -1,6 +1,7 @@
 //! The rows of TSV, CSV and JSON lines files, one at a time.
 
 use std::fmt;
+use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 
@@ -25,6 +26,7 @@ pub(super) struct Rows {
     width: Option<usize>,
     /// Columns that are asked for by position.
     needed: usize,
+    csv: CsvFields,
     row: Row,
 }
 
@@ -46,6 +48,7 @@ impl Rows {
             names: Vec::new(),
             width: None,
             needed: 0,
+            csv: CsvFields::new(),
             row: Row::default(),
         };
         if format == Format::Jsonl {
@@ -148,7 +151,13 @@ impl Rows {
                         .at_line(self.lines.path(), self.line)
                 })?;
             }
-            Format::Csv => self.row.read_csv(&mut self.lines)?,
+            Format::Csv => {
+                let text = csv_row(&mut self.lines)?;
+                self.csv.read(text, &mut self.row).map_err(|error| {
+                    Error::new(format!("could not read the row: {error}"))
+                        .at_line(self.lines.path(), self.line)
+                })?;
+            }
             _ => self.row.push_all(self.lines.current().split('\t')),
         }
         if self.format != Format::Jsonl {
@@ -200,27 +209,56 @@ impl Row {
         self.fields.push(Some(start..self.text.len()));
     }
 
-    /// Reads a CSV row (RFC 4180) that begins on the current line; its quoted fields may reach over
-    /// several lines.
-    fn read_csv(&mut self, lines: &mut Lines) -> Result<()> {
-        let text = csv_row(lines)?;
-        let damaged = |error: csv::Error| {
-            Error::new(format!("could not read the row: {error}"))
-                .at_line(lines.path(), lines.number())
-        };
-        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
-        let mut record = csv::StringRecord::new();
-        reader.read_record(&mut record).map_err(damaged)?;
-        self.push_all(record.iter());
-        Ok(())
-    }
-
     /// Reads an object's values of `keys`.
     fn read_json(&mut self, line: &str, keys: &[String]) -> serde_json::Result<()> {
         self.fields.resize(keys.len(), None);
         let mut json = serde_json::Deserializer::from_str(line);
         Wanted { keys, row: self }.deserialize(&mut json)?;
         json.end()
+    }
+}
+
+/// The `csv` crate, which cuts one row after the other into fields.
+///
+/// It is one reader for the whole file, since making one costs more than reading a row, and only a
+/// line feed ends a row for it: a carriage return inside a field is text.
+struct CsvFields {
+    reader: csv::Reader<Feed>,
+    record: csv::StringRecord,
+}
+
+/// What the `csv` crate reads: the row that it is given, and no further.
+#[derive(Default)]
+struct Feed {
+    row: Vec<u8>,
+    at: usize,
+}
+
+impl Read for Feed {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let read = (&self.row[self.at..]).read(into)?;
+        self.at += read;
+        Ok(read)
+    }
+}
+
+impl CsvFields {
+    fn new() -> Self {
+        let reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .terminator(csv::Terminator::Any(b'\n'))
+            .from_reader(Feed::default());
+        Self { reader, record: csv::StringRecord::new() }
+    }
+
+    fn read(&mut self, text: String, row: &mut Row) -> csv::Result<()> {
+        let mut bytes = text.into_bytes();
+        bytes.push(b'\n');
+        *self.reader.get_mut() = Feed { row: bytes, at: 0 };
+        self.reader.read_record(&mut self.record)?;
+        row.push_all(self.record.iter());
+        Ok(())
     }
 }
 
@@ -394,6 +432,23 @@ mod tests {
     fn a_quote_inside_an_unquoted_field_is_a_character() {
         let found = rows(Format::Csv, "5\" disk,1\n", &[]).unwrap();
         assert_eq!(found, [(1, named(&["5\" disk", "1"]))]);
+    }
+
+    #[test]
+    fn a_carriage_return_inside_a_field_is_a_character() {
+        let found = rows(Format::Csv, "1,a\rb\r\n2,\"c\rd\"\r\n", &[]).unwrap();
+        assert_eq!(found, [(1, named(&["1", "a\rb"])), (2, named(&["2", "c\rd"]))]);
+    }
+
+    #[test]
+    fn rows_longer_than_any_buffer_are_read_one_by_one() {
+        let long = "x\u{e9}".repeat(50_000);
+        let text = format!("1,{long}\n2,\"{long}\n{long}\"\n3,a\n");
+        let found = rows(Format::Csv, &text, &[]).unwrap();
+        let lines: Vec<_> = found.iter().map(|(line, _)| *line).collect();
+        assert_eq!(lines, [1, 2, 4]);
+        assert_eq!(found[1].1[1], format!("{long}\n{long}"));
+        assert_eq!(found[2].1, named(&["3", "a"]));
     }
 
     #[test]
