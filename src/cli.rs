@@ -26,6 +26,7 @@ pub struct Cli {
 
 /// The commands.
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant)] // There is one, made once.
 pub enum Command {
     /// Fine-tune an exported encoder on a task.
     Train(TrainArgs),

@@ -229,7 +229,7 @@ impl<'a> Trainer<'a> {
         let todo = &todo[..todo.len().min(steps_left)];
         let waited = prefetch(todo.iter().map(lay_out), |batches| -> Result<Duration> {
             let mut shapes_seen = std::collections::HashSet::new();
-            while let Some(batch) = batches.next() {
+            for batch in batches.by_ref() {
                 let step_start = Instant::now();
                 self.step(&batch)?;
                 if self.timing.first_step.is_none() {

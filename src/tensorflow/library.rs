@@ -39,17 +39,16 @@ pub struct Found {
 /// None is there. A place that the user named (the first two) and that has none is an error too.
 pub fn find(option: Option<&Path>) -> Result<Found> {
     let mut tried = Vec::new();
-    let mut named = Vec::new();
-    if let Some(dir) = option {
-        named.push(("--tensorflow".to_owned(), dir.to_owned()));
-    } else if let Some(dir) = std::env::var_os(TENSORFLOW_DIR).filter(|dir| !dir.is_empty()) {
-        named.push((format!("the variable {TENSORFLOW_DIR}"), dir.into()));
-    }
-    for (by, dir) in &named {
-        return match in_folder(dir) {
-            Some(library) => Ok(Found { library, by: by.clone() }),
+    let variable = || std::env::var_os(TENSORFLOW_DIR).filter(|dir| !dir.is_empty());
+    let named = match option {
+        Some(dir) => Some(("--tensorflow".to_owned(), dir.to_owned())),
+        None => variable().map(|dir| (format!("the variable {TENSORFLOW_DIR}"), dir.into())),
+    };
+    if let Some((by, dir)) = named {
+        return match in_folder(&dir) {
+            Some(library) => Ok(Found { library, by }),
             None => Err(Error::new(format!("no TensorFlow library there, as {by} says"))
-                .at(dir)
+                .at(&dir)
                 .hint(format!(
                     "name a folder with `libtensorflow.so` or a virtual environment with \
                      TensorFlow; to make one: {INSTALL}"
@@ -62,10 +61,8 @@ pub fn find(option: Option<&Path>) -> Result<Found> {
         }
         tried.push(format!("{by} ({})", dir.display()));
     }
-    if let Some(dir) = python_package() {
-        if let Some(library) = in_folder(&dir) {
-            return Ok(Found { library, by: "python3".into() });
-        }
+    if let Some(library) = python_package().and_then(|dir| in_folder(&dir)) {
+        return Ok(Found { library, by: "python3".into() });
     }
     tried.push("what `python3` imports".into());
     Err(Error::new(format!("TensorFlow's library was not found; tried {}", tried.join(", ")))

@@ -155,7 +155,7 @@ impl Model for Learner {
             _ => {}
         }
         let weight_sum: f32 = batches.iter().map(Batch::weight_sum).sum();
-        let mut gradient = vec![0.0f32; VOCABULARY];
+        let mut gradient = [0.0f32; VOCABULARY];
         let mut loss = 0.0;
         for (batch, seed) in batches.iter().zip(dropout_seeds) {
             self.trained.extend(&batch.features);
