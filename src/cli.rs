@@ -183,7 +183,11 @@ pub struct TrainArgs {
     #[arg(long, value_parser = positive)]
     pub save_steps: Option<usize>,
 
-    /// Checkpoints to keep beside the best.
+    /// Minutes between two checkpoints, beside those by steps.
+    #[arg(long, value_name = "MINUTES", value_parser = positive)]
+    pub save_minutes: Option<usize>,
+
+    /// Newest checkpoints to keep, beside the best and one to fall back to.
     #[arg(long, default_value_t = 1, value_parser = positive)]
     pub keep_checkpoints: usize,
 

@@ -107,7 +107,16 @@ pub fn predict(
             if stop.load(Ordering::SeqCst) != 0 {
                 return Err(Error::new("stopped by a signal").exit_with(EXIT_INTERRUPTED));
             }
-            let (found, batch_loss) = model.logits(&batch)?;
+            let (found, batch_loss) = model.logits(&batch).map_err(|error| {
+                let shape = format!("{} × {}", batch.rows, batch.length);
+                let error = Error::new(format!("evaluation (batch {shape}): {}", error.what()))
+                    .hint(error.hint_text().unwrap_or("run again with `-v`").to_owned());
+                if error.hint_text().is_some_and(|hint| hint.contains("memory ran out")) {
+                    error.hint("memory ran out: try a smaller `--eval-batch-size`")
+                } else {
+                    error
+                }
+            })?;
             keep(&mut logits, features, &batch, &found)?;
             weight += f64::from(batch.weight_sum());
             if let Some(batch_loss) = batch_loss {

@@ -22,13 +22,15 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            tfbert::run::log_line(&format!("error: {error}"));
             eprintln!("error: {error}");
             ExitCode::from(error.exit_code())
         }
     }
 }
 
-/// Log lines on stderr: bare for people, with level and module under `-v`.
+/// Log lines on stderr, and in a run's `log.txt`: bare for people, with level and module under
+/// `-v`.
 fn init_log(verbose: bool) {
     let mut builder = env_logger::Builder::new();
     builder.filter_level(log::LevelFilter::Warn);
@@ -36,10 +38,15 @@ fn init_log(verbose: bool) {
         builder.filter_module("tfbert", log::LevelFilter::Debug);
     } else {
         builder.filter_module("tfbert", log::LevelFilter::Info);
-        builder.format(|buffer, record| match record.level() {
-            log::Level::Info => writeln!(buffer, "{}", record.args()),
-            level => writeln!(buffer, "{}: {}", level.as_str().to_lowercase(), record.args()),
-        });
     }
+    builder.format(move |buffer, record| {
+        let line = match (record.level(), verbose) {
+            (log::Level::Info, false) => record.args().to_string(),
+            (level, false) => format!("{}: {}", level.as_str().to_lowercase(), record.args()),
+            (level, true) => format!("[{level} {}] {}", record.target(), record.args()),
+        };
+        tfbert::run::log_line(&line);
+        writeln!(buffer, "{line}")
+    });
     builder.parse_default_env().init();
 }

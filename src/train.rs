@@ -4,20 +4,24 @@ use std::path::Path;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
-
 use crate::batch::{Batch, Buckets, PlannedBatch, padding_share, prefetch, training_plan};
 use crate::dataset::Labels;
 use crate::error::{Error, Result};
 use crate::evaluate::{self, InTraining, Prepared};
 use crate::feature::Features;
-use crate::model::{Contract, Model, StepOutcome, StepSettings, Trained};
+use crate::model::{Model, StepOutcome, StepSettings};
 use crate::report::{Progress, duration};
-use crate::run::{Best, Checkpoints, MetricsLog, RunFolder, State, replace_folder};
+use crate::run::{Best, Checkpoints, MetricsLog, RunFolder, Scalars, State, replace_folder};
 use crate::schedule::Schedule;
 use crate::scores::Scores;
 use crate::settings::{OnNan, TrainSettings};
 use crate::task::Task;
+
+mod final_model;
+mod line;
+
+use final_model::trained_contract;
+use line::Line;
 
 /// The time to compile a shape for training, in padding tokens that cost the same.
 const SHAPE_COST: usize = 9_000;
@@ -40,6 +44,8 @@ pub struct Job<'a> {
     pub resume: bool,
     /// Checkpoints to keep beside the best.
     pub keep: usize,
+    /// Time between two checkpoints, beside those by steps.
+    pub save_interval: Option<Duration>,
     /// The number of a signal that asks to stop, 0 before one comes.
     pub stop: &'a AtomicI32,
 }
@@ -67,34 +73,14 @@ pub struct Outcome {
     pub examples: usize,
 }
 
-/// A line of `metrics.jsonl`.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Line<'a> {
-    Step {
-        step: usize,
-        epoch: f64,
-        loss: f64,
-        learning_rate: f32,
-        grad_norm: f32,
-    },
-    Evaluation {
-        step: usize,
-        epoch: f64,
-        split: &'a str,
-        loss: Option<f64>,
-        metrics: serde_json::Value,
-    },
-}
-
 /// Trains, evaluates, keeps the best, and writes the final model.
 ///
 /// # Errors
 ///
 /// The model or the disk fails; a loss is not finite (unless skipped); a signal came. What is
 /// complete on disk stays, and the error says how to go on.
-pub fn train(job: &Job<'_>, model: &mut dyn Model) -> Result<Outcome> {
-    Trainer::begin(job, model)?.run()
+pub fn train(job: &Job<'_>, model: &mut dyn Model, scalars: &mut dyn Scalars) -> Result<Outcome> {
+    Trainer::begin(job, model, scalars)?.run()
 }
 
 struct Trainer<'a> {
@@ -103,6 +89,7 @@ struct Trainer<'a> {
     state: State,
     checkpoints: Checkpoints,
     log: MetricsLog,
+    scalars: &'a mut dyn Scalars,
     schedule: Schedule,
     steps_per_epoch: usize,
     buckets: Buckets,
@@ -111,6 +98,7 @@ struct Trainer<'a> {
     timing: Timing,
     /// Step and last evaluation of the newest checkpoint.
     saved_step: Option<(usize, usize)>,
+    saved_at: Instant,
 }
 
 #[derive(Default)]
@@ -123,7 +111,11 @@ struct Timing {
 }
 
 impl<'a> Trainer<'a> {
-    fn begin(job: &'a Job<'a>, model: &'a mut dyn Model) -> Result<Self> {
+    fn begin(
+        job: &'a Job<'a>,
+        model: &'a mut dyn Model,
+        scalars: &'a mut dyn Scalars,
+    ) -> Result<Self> {
         let settings = job.settings;
         let contract = model.contract();
         let (max_length, layers) = (contract.max_length, contract.encoder.num_hidden_layers);
@@ -137,6 +129,9 @@ impl<'a> Trainer<'a> {
             warnings.iter().for_each(|warning| log::warn!("{warning}"));
             match found {
                 Some(found) => {
+                    found
+                        .check(total, steps_per_epoch)
+                        .map_err(|error| error.at(&checkpoints.weights(found.step)))?;
                     model.restore(&checkpoints.weights(found.step))?;
                     log::info!("resuming after step {} of {total}", found.step);
                     state = found;
@@ -152,9 +147,12 @@ impl<'a> Trainer<'a> {
         let passes = total.div_ceil(steps_per_epoch.max(1)).max(1);
         let buckets = Buckets::choose(lengths, passes, SHAPE_COST, max_length);
         let log = MetricsLog::open(job.folder.dir(), state.log_bytes)?;
+        scalars.open(state.events_bytes)?;
         Ok(Self {
             job,
             model,
+            scalars,
+            saved_at: Instant::now(),
             saved_step: (state.step > 0).then_some((state.step, state.evaluated)),
             state,
             checkpoints,
@@ -170,6 +168,11 @@ impl<'a> Trainer<'a> {
 
     fn run(mut self) -> Result<Outcome> {
         let total = self.schedule.total;
+        let signal = self.job.stop.load(Ordering::SeqCst);
+        if signal != 0 && self.state.step < total {
+            // Nothing is lost: what there is was saved before.
+            return Err(interrupted(signal, self.saved_step, self.job.folder.dir()));
+        }
         let mut progress = Progress::new("train", total, self.state.step);
         if self.state.step > 0 && self.is_evaluated_at(self.state.step) {
             // A signal may have come before the evaluation of the step that is resumed from.
@@ -307,7 +310,7 @@ impl<'a> Trainer<'a> {
             if let Some(loss) = self.mean_loss() {
                 let epoch = self.epochs_done();
                 let step = self.state.step;
-                self.log.write(&Line::Step { step, epoch, loss, learning_rate, grad_norm })?;
+                self.write(&Line::Step { step, epoch, loss, learning_rate, grad_norm })?;
             }
             self.state.loss_sum = 0.0;
             self.state.loss_count = 0;
@@ -322,7 +325,7 @@ impl<'a> Trainer<'a> {
         };
         Error::new(format!(
             "step {}: the loss is {loss}, the gradient's norm {grad_norm}, at learning rate \
-             {learning_rate:e}, batch {} of epoch {} ({} × {}); the update was left out, {kept}",
+             {learning_rate:e}, batch {} of epoch {} ({} × {}); {kept}",
             self.state.step,
             self.state.batch,
             self.state.epoch + 1,
@@ -330,7 +333,15 @@ impl<'a> Trainer<'a> {
             batch[0].length
         ))
         .at(self.job.folder.dir())
-        .hint("try a lower `--learning-rate` or `--precision f32`; `--on-nan skip` leaves such updates out")
+        .hint(
+            "`--resume --on-nan skip` leaves such updates out; or begin anew with a lower \
+             `--learning-rate`, or `--precision f32`",
+        )
+    }
+
+    fn write(&mut self, line: &Line<'_>) -> Result<()> {
+        self.log.write(line)?;
+        self.scalars.write(line.step(), &line.scalars())
     }
 
     /// Whether the run is evaluated after this step.
@@ -351,13 +362,14 @@ impl<'a> Trainer<'a> {
             }
         }
         let saves = evaluates
-            || self.job.settings.save_steps.is_some_and(|steps| step.is_multiple_of(steps));
+            || self.job.settings.save_steps.is_some_and(|steps| step.is_multiple_of(steps))
+            || self.job.save_interval.is_some_and(|interval| self.saved_at.elapsed() >= interval);
         if saves || signal() != 0 {
             self.save()?;
         }
         if signal() != 0 && !(step == self.schedule.total && self.state.evaluated == step) {
             self.checkpoints.wait()?;
-            return Err(interrupted(signal(), step, self.job.folder.dir()));
+            return Err(interrupted(signal(), self.saved_step, self.job.folder.dir()));
         }
         Ok(())
     }
@@ -403,7 +415,7 @@ impl<'a> Trainer<'a> {
         }
         for ((split, scores), loss) in found.iter().zip(losses) {
             let metrics = evaluate::to_json(scores);
-            self.log.write(&Line::Evaluation { step, epoch, split, loss, metrics })?;
+            self.write(&Line::Evaluation { step, epoch, split, loss, metrics })?;
         }
         let metric = job.task.selecting_metric();
         let value = |scores: &[(String, Scores)]| scores.first().and_then(|(_, s)| s.get(metric));
@@ -423,7 +435,9 @@ impl<'a> Trainer<'a> {
         if self.saved_step == Some((self.state.step, self.state.evaluated)) {
             return Ok(());
         }
+        self.job.folder.check_held()?;
         self.state.log_bytes = self.log.sync()?;
+        self.state.events_bytes = self.scalars.sync()?;
         let mut state = self.state.clone();
         if state.batch == self.steps_per_epoch {
             state.epoch += 1;
@@ -431,6 +445,7 @@ impl<'a> Trainer<'a> {
         }
         self.checkpoints.save(&state, |prefix| self.model.save(prefix))?;
         self.saved_step = Some((self.state.step, self.state.evaluated));
+        self.saved_at = Instant::now();
         Ok(())
     }
 
@@ -440,49 +455,31 @@ impl<'a> Trainer<'a> {
 
     fn export(&mut self, best: &Best) -> Result<()> {
         let job = self.job;
+        job.folder.check_held()?;
+        self.checkpoints.check(best.step).map_err(|error| {
+            Error::new(format!(
+                "the best checkpoint, of which the final model is made, is damaged: {error}"
+            ))
+            .hint("the same command with `--resume` trains it again from an earlier one")
+        })?;
         let contract = trained_contract(self.model.contract(), job, best);
         let weights = self.checkpoints.weights(best.step);
         replace_folder(&job.folder.model(), |into| self.model.export(&weights, into, &contract))
     }
 }
 
-/// The contract of the final model.
-fn trained_contract(export: &Contract, job: &Job<'_>, best: &Best) -> Contract {
-    let metrics = best
-        .scores
-        .iter()
-        .map(|(split, scores)| {
-            let values = scores
-                .values
-                .iter()
-                .map(|(name, value)| (name.name().to_owned(), *value))
-                .collect();
-            (split.clone(), values)
-        })
-        .collect();
-    let null_threshold =
-        best.scores.first().and_then(|(_, scores)| evaluate::best_threshold(scores));
-    Contract {
-        signatures: Default::default(),
-        trained: Some(Trained {
-            task: job.task.clone(),
-            labels: job.labels.names().to_vec(),
-            precision: job.settings.precision,
-            max_length: job.settings.features.max_length,
-            metrics,
-            null_threshold,
-        }),
-        ..export.clone()
-    }
-}
-
-fn interrupted(signal: i32, step: usize, dir: &Path) -> Error {
+fn interrupted(signal: i32, saved: Option<(usize, usize)>, dir: &Path) -> Error {
     let name = if signal == 2 { "Ctrl-C" } else { "SIGTERM" };
-    Error::new(format!("stopped by {name} after step {step}; its checkpoint is complete"))
-        .at(dir)
-        .hint("continue with the same command and `--resume`")
-        // Shells report a process that a signal ended as 128 and the signal's number.
-        .exit_with(128u8.saturating_add(signal as u8))
+    Error::new(match saved {
+        Some((step, _)) => {
+            format!("stopped by {name} after step {step}; its checkpoint is complete")
+        }
+        None => format!("stopped by {name} before the first step"),
+    })
+    .at(dir)
+    .hint("continue with the same command and `--resume`")
+    // Shells report a process that a signal ended as 128 and the signal's number.
+    .exit_with(128u8.saturating_add(signal as u8))
 }
 
 /// Two numbers that no other (micro-)batch of any run with another seed is likely to have.

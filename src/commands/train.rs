@@ -1,7 +1,7 @@
 //! `tfbert train`.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tfbert::cli::{Cli, TrainArgs};
@@ -11,10 +11,10 @@ use tfbert::evaluate::{self, Prepared};
 use tfbert::feature::Features;
 use tfbert::model::Contract;
 use tfbert::report::duration;
-use tfbert::run::{Begin, DataRecord, RunFolder, RunRecord, write_whole};
+use tfbert::run::{Begin, DataRecord, RunFolder, RunRecord, open_log, write_whole};
 use tfbert::settings::TrainSettings;
 use tfbert::task::{self, Split, Task};
-use tfbert::tensorflow::{self, Library, TrainingModel};
+use tfbert::tensorflow::{self, EventFile, Library, TrainingModel};
 use tfbert::train::{self, Job, Outcome};
 
 use super::{check_head, check_length, precision, prepare, run_folder, session, tokenise};
@@ -53,6 +53,26 @@ pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
     settings.class_weights = class_weights(&args.class_weights, &labels, &train_set)?;
 
     let version = library?.load()?;
+    let record = RunRecord {
+        tfbert_version: env!("CARGO_PKG_VERSION").into(),
+        tensorflow_version: version,
+        command: std::env::args().collect(),
+        labels: labels.names().to_vec(),
+        settings: settings.clone(),
+        model: model_dir.clone(),
+        weights_sha256: contract.weights_sha256.clone(),
+        data: std::iter::once(train_split)
+            .chain(&task.dev)
+            .map(|split| DataRecord::of(&split.name, &dataset::find(&task, split, data_dir)?))
+            .collect::<Result<_>>()?,
+        task: task.clone(),
+    };
+    // A run that is resumed is compared and locked first; a new one begins when all can be read.
+    let resumed = args.resume.then(|| RunFolder::open(&output, begin, &record)).transpose()?;
+    if let Some(result) = resumed.as_ref().and_then(RunFolder::complete) {
+        return show_complete(args, &result, &output);
+    }
+
     let config = session(args.threads);
     let number_format = settings.precision;
     let (model, features) = std::thread::scope(|scope| {
@@ -64,21 +84,11 @@ pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
     let (train, dev) = features?;
     let mut model = model?;
 
-    let record = RunRecord {
-        tfbert_version: env!("CARGO_PKG_VERSION").into(),
-        tensorflow_version: version,
-        command: std::env::args().collect(),
-        labels: labels.names().to_vec(),
-        settings: settings.clone(),
-        model: model_dir.clone(),
-        weights_sha256: contract.weights_sha256.clone(),
-        data: std::iter::once((train_split.name.as_str(), train_set.path.as_path()))
-            .chain(dev.iter().map(|dev| (dev.dataset.split.as_str(), dev.dataset.path.as_path())))
-            .map(|(split, path)| DataRecord::of(split, path))
-            .collect::<Result<_>>()?,
-        task: task.clone(),
+    let folder = match resumed {
+        Some(folder) => folder,
+        None => RunFolder::open(&output, begin, &record)?,
     };
-    let folder = RunFolder::open(&output, begin, &record)?;
+    open_log(folder.dir())?;
     announce(&task, &settings, &contract, train_set.examples.len(), &dev, start);
     let job = Job {
         task: &task,
@@ -89,10 +99,35 @@ pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
         folder: &folder,
         resume: args.resume,
         keep: args.keep_checkpoints,
+        save_interval: args.save_minutes.map(|minutes| Duration::from_secs(60 * minutes as u64)),
         stop: &stop,
     };
-    let outcome = train::train(&job, &mut model)?;
+    let mut events = EventFile::new(folder.dir());
+    let outcome = train::train(&job, &mut model, &mut events)?;
     finish(args, &job, &outcome, start)
+}
+
+/// The result of a run that was complete already.
+fn show_complete(args: &TrainArgs, result: &serde_json::Value, output: &Path) -> Result<()> {
+    log::info!("{}: the run is complete; this is its result", output.display());
+    let task = result["task"].as_str().unwrap_or("?");
+    for (split, metrics) in result["splits"].as_object().into_iter().flatten() {
+        let shown: Vec<String> = metrics
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(name, value)| match value.as_f64() {
+                Some(value) => format!("{name} {value:.4}"),
+                None => format!("{name} undefined"),
+            })
+            .collect();
+        println!("{task} {split}: {} (step {})", shown.join("  "), result["best_step"]);
+    }
+    println!("model: {}", output.join("model").display());
+    if args.json {
+        println!("{result}");
+    }
+    Ok(())
 }
 
 /// The training split of a task that can be trained.

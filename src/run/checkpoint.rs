@@ -3,7 +3,7 @@
 //! TensorFlow writes the weights into a hidden folder beside; a thread of its own then computes
 //! checksums, syncs and renames, so that training waits for the write alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
@@ -32,10 +32,35 @@ pub struct State {
     pub skipped: usize,
     /// Bytes of `metrics.jsonl`.
     pub log_bytes: u64,
+    /// Bytes of the TensorBoard events.
+    #[serde(default)]
+    pub events_bytes: u64,
     /// Sum of the losses since the last line of `metrics.jsonl`, and of how many steps.
     pub loss_sum: f64,
     /// See `loss_sum`.
     pub loss_count: usize,
+}
+
+impl State {
+    /// Refuses a state that no run of `total` steps and so many an epoch can have.
+    ///
+    /// # Errors
+    ///
+    /// It stands past the end, or its epoch and batch are not those of its step.
+    pub fn check(&self, total: usize, steps_per_epoch: usize) -> Result<()> {
+        let before = self.epoch.checked_mul(steps_per_epoch);
+        let position = before.and_then(|before| before.checked_add(self.batch));
+        let fits = self.step <= total && self.batch < steps_per_epoch;
+        if fits && position == Some(self.step) {
+            return Ok(());
+        }
+        Err(Error::new(format!(
+            "the checkpoint stands at step {} of {total}, epoch {} and batch {} of \
+             {steps_per_epoch}, which cannot be",
+            self.step, self.epoch, self.batch
+        ))
+        .hint("remove that checkpoint, and `--resume` takes the one before"))
+    }
 }
 
 /// An evaluation, and the step it was made after.
@@ -49,12 +74,12 @@ pub struct Best {
 
 /// Name, size and checksum of a checkpoint's files.
 #[derive(Debug, Serialize, Deserialize)]
-struct Manifest {
+pub(crate) struct Manifest {
     files: BTreeMap<String, FileRecord>,
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct FileRecord {
+pub(crate) struct FileRecord {
     bytes: u64,
     sha256: String,
 }
@@ -62,6 +87,7 @@ struct FileRecord {
 const STATE: &str = "state.json";
 const MANIFEST: &str = "manifest.json";
 const WEIGHTS: &str = "weights";
+const WEIGHTS_INDEX: &str = "weights.index";
 
 /// The checkpoints of a run.
 #[derive(Debug)]
@@ -76,7 +102,8 @@ pub struct Checkpoints {
 pub struct Pending(JoinHandle<Result<()>>);
 
 impl Checkpoints {
-    /// The checkpoints in a run's folder, of which the newest `keep` stay, and the best.
+    /// The checkpoints in a run's folder. The newest `keep` stay, one beside the newest in any
+    /// case, and the best that any of these knows, so that the newest can be lost.
     pub fn new(run: &Path, keep: usize) -> Self {
         Self { dir: run.join("checkpoints"), keep: keep.max(1), pending: None }
     }
@@ -105,8 +132,11 @@ impl Checkpoints {
                 fs::remove_dir_all(&partial)
                     .map_err(|error| Error::io("remove", &partial, &error))?;
             }
-            fs::create_dir_all(&partial)
-                .map_err(|error| Error::io("make", &partial, &error).hint(ROOM))?;
+            // Not with its parents: a run's folder that is gone is not made again, without its run.
+            if !self.dir.is_dir() {
+                make(&self.dir)?;
+            }
+            make(&partial)?;
             write(&partial.join(WEIGHTS))
         })();
         if let Err(error) = prepared {
@@ -121,7 +151,7 @@ impl Checkpoints {
                 let _ = fs::remove_dir_all(&partial);
                 return result;
             }
-            retire(&dir, keep, state.best.as_ref().map(|best| best.step));
+            retire(&dir, keep);
             Ok(())
         })));
         Ok(())
@@ -141,35 +171,89 @@ impl Checkpoints {
         }
     }
 
-    /// Removes what interrupted saves left.
+    /// Ends what interrupted saves left: what is complete gets its name, the rest is removed.
     pub fn clean(&self) {
         for entry in fs::read_dir(&self.dir).into_iter().flatten().flatten() {
-            if entry.file_name().to_string_lossy().ends_with(".partial") {
-                let _ = fs::remove_dir_all(entry.path());
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let hidden = entry.path();
+            if name.ends_with(RETIRED) {
+                let _ = fs::remove_dir_all(&hidden);
+            } else if let Some(name) = name.strip_suffix(".partial") {
+                let path = self.dir.join(name.trim_start_matches('.'));
+                let whole = !path.exists() && verify(&hidden).is_ok();
+                if !whole || fs::rename(&hidden, &path).is_err() {
+                    let _ = fs::remove_dir_all(&hidden);
+                }
             }
         }
     }
 
-    /// The newest complete checkpoint's state, and a warning for each newer one that is damaged.
+    /// The newest complete checkpoint's state, and a warning for each newer one that is damaged,
+    /// which is renamed, so that nothing takes it for a checkpoint again.
+    ///
+    /// A checkpoint counts as complete only with the best one that it knows: the final model is
+    /// made of that.
     ///
     /// # Errors
     ///
-    /// The folder cannot be read.
+    /// A damaged checkpoint cannot be renamed.
     pub fn newest(&self) -> Result<(Option<State>, Vec<String>)> {
         let mut warnings = Vec::new();
         for step in steps(&self.dir).into_iter().rev() {
             let path = self.path(step);
-            match verify(&path) {
+            let state = verify(&path).and_then(|state| match &state.best {
+                _ if state.step != step => {
+                    Err(Error::new(format!("its {STATE} is that of step {}", state.step)))
+                }
+                Some(best) if best.step != step => self.check(best.step).map(|()| state),
+                _ => Ok(state),
+            });
+            match state {
                 Ok(state) => return Ok((Some(state), warnings)),
-                Err(error) => warnings.push(format!(
-                    "the checkpoint {} is damaged and passed over: {}",
-                    path.display(),
-                    error.to_string().replace('\n', "; ")
-                )),
+                Err(error) => {
+                    warnings.push(format!(
+                        "the checkpoint {} is damaged and passed over: {}",
+                        path.display(),
+                        error.to_string().replace('\n', "; ")
+                    ));
+                    let damaged = damaged(&path);
+                    let _ = fs::remove_dir_all(&damaged);
+                    fs::rename(&path, &damaged)
+                        .map_err(|error| Error::io("rename", &path, &error))?;
+                }
             }
         }
         Ok((None, warnings))
     }
+
+    /// Compares a step's checkpoint with its manifest.
+    ///
+    /// # Errors
+    ///
+    /// It is missing or damaged.
+    pub fn check(&self, step: usize) -> Result<()> {
+        verify(&self.path(step)).map(drop)
+    }
+}
+
+impl Drop for Checkpoints {
+    /// A failing step must not cost the checkpoint before it.
+    fn drop(&mut self) {
+        if let Err(error) = self.wait() {
+            log::error!("{error}");
+        }
+    }
+}
+
+const RETIRED: &str = ".retired";
+
+/// What a damaged checkpoint is called, until its step is saved again.
+fn damaged(path: &Path) -> PathBuf {
+    path.with_extension("damaged")
+}
+
+fn make(dir: &Path) -> Result<()> {
+    fs::create_dir(dir).map_err(|error| Error::io("make", dir, &error).hint(ROOM))
 }
 
 /// Adds state and manifest, syncs, renames.
@@ -185,12 +269,23 @@ fn complete(partial: &Path, path: &Path, state: &State) -> Result<()> {
     }
     fs::write(partial.join(MANIFEST), to_json(&Manifest { files })?).map_err(failed)?;
     sync_tree(partial).map_err(failed)?;
-    if path.exists() {
-        // The same step is saved again after a resume from an older checkpoint.
-        fs::remove_dir_all(path).map_err(|error| Error::io("remove", path, &error))?;
-    }
+    // A step is saved again when a signal came before its evaluation. The new one is complete
+    // already, so that a stop between the two renames leaves it to `clean`.
+    remove(path);
     fs::rename(partial, path).map_err(failed)?;
-    sync_folder(path.parent().unwrap_or(Path::new("."))).map_err(failed)
+    sync_folder(path.parent().unwrap_or(Path::new("."))).map_err(failed)?;
+    let _ = fs::remove_dir_all(damaged(path));
+    Ok(())
+}
+
+/// Removes a checkpoint so that no half of it can be seen. What cannot be removed stays.
+fn remove(path: &Path) {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let retired = path.with_file_name(format!(".{name}{RETIRED}"));
+    let _ = fs::remove_dir_all(&retired);
+    if fs::rename(path, &retired).is_ok() {
+        let _ = fs::remove_dir_all(&retired);
+    }
 }
 
 /// Reads a checkpoint's state after comparing every file with the manifest.
@@ -199,8 +294,8 @@ fn verify(path: &Path) -> Result<State> {
         let file = path.join(name);
         fs::read_to_string(&file).map_err(|error| Error::io("read", &file, &error))
     };
-    let manifest: Manifest = serde_json::from_str(&read(MANIFEST)?)
-        .map_err(|error| Error::new(error.to_string()).at(&path.join(MANIFEST)))?;
+    let manifest = parse_manifest(&read(MANIFEST)?)
+        .map_err(|error| Error::new(error).at(&path.join(MANIFEST)))?;
     for (name, expected) in &manifest.files {
         let file = path.join(name);
         let length = fs::metadata(&file).map_err(|error| Error::io("read", &file, &error))?.len();
@@ -214,8 +309,7 @@ fn verify(path: &Path) -> Result<State> {
             return Err(Error::new("its checksum differs from the manifest's").at(&file));
         }
     }
-    serde_json::from_str(&read(STATE)?)
-        .map_err(|error| Error::new(error.to_string()).at(&path.join(STATE)))
+    parse_state(&read(STATE)?).map_err(|error| Error::new(error).at(&path.join(STATE)))
 }
 
 /// The steps of the checkpoints in a folder, ascending.
@@ -229,12 +323,39 @@ fn steps(dir: &Path) -> Vec<usize> {
     steps
 }
 
-/// Removes all but the newest `keep` checkpoints and the best. What cannot be removed stays.
-fn retire(dir: &Path, keep: usize, best: Option<usize>) {
+/// Removes all but the newest `keep` checkpoints, at least the newest and one to fall back to, and
+/// the best that any of these knows.
+fn retire(dir: &Path, keep: usize) {
+    let path = |step: usize| dir.join(format!("step-{step:06}"));
+    let best = |step: usize| {
+        let text = fs::read_to_string(path(step).join(STATE)).ok()?;
+        serde_json::from_str::<State>(&text).ok()?.best.map(|best| best.step)
+    };
     let steps = steps(dir);
-    for &step in &steps[..steps.len().saturating_sub(keep)] {
-        if Some(step) != best {
-            let _ = fs::remove_dir_all(dir.join(format!("step-{step:06}")));
+    let mut kept: BTreeSet<usize> = steps.iter().rev().take(keep).copied().collect();
+    kept.extend(kept.clone().into_iter().filter_map(best));
+    if kept.len() < 2 {
+        kept.extend(steps.iter().rev().nth(1));
+        kept.extend(kept.clone().into_iter().filter_map(best));
+    }
+    steps.iter().filter(|step| !kept.contains(step)).for_each(|&step| remove(&path(step)));
+}
+
+/// Parses a manifest; its names must be those of files beside it, state and weights among them.
+pub(crate) fn parse_manifest(text: &str) -> std::result::Result<Manifest, String> {
+    let manifest: Manifest = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    if let Some(name) = manifest.files.keys().find(|name| name.contains('/') || *name == "..") {
+        return Err(format!("`{name}` is not the name of a file beside it"));
+    }
+    for name in [STATE, WEIGHTS_INDEX] {
+        if !manifest.files.contains_key(name) {
+            return Err(format!("it does not name {name}"));
         }
     }
+    Ok(manifest)
+}
+
+/// Parses a `state.json`.
+pub(crate) fn parse_state(text: &str) -> std::result::Result<State, String> {
+    serde_json::from_str(text).map_err(|error| error.to_string())
 }

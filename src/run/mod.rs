@@ -11,6 +11,7 @@
 //! ```
 
 use std::fs::{self, File, OpenOptions, TryLockError};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -21,11 +22,15 @@ use crate::task::Task;
 
 mod checkpoint;
 mod disk;
+mod log_file;
 mod metrics_log;
+mod scalars;
 
 pub use checkpoint::{Best, Checkpoints, Pending, State};
 pub use disk::{replace_folder, write_whole};
+pub use log_file::{log_line, open_log};
 pub use metrics_log::MetricsLog;
+pub use scalars::{NoScalars, Scalars};
 
 /// What a run is made of: `run.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -91,7 +96,7 @@ pub enum Begin {
 pub struct RunFolder {
     dir: PathBuf,
     /// Held for its lock, which the operating system drops with the process however it ends.
-    _lock: File,
+    lock: File,
 }
 
 impl RunFolder {
@@ -106,7 +111,7 @@ impl RunFolder {
         Self::check(dir, begin)?;
         fs::create_dir_all(dir).map_err(|error| Error::io("make", dir, &error))?;
         let lock = lock(dir)?;
-        let folder = Self { dir: dir.to_owned(), _lock: lock };
+        let folder = Self { dir: dir.to_owned(), lock };
         match begin {
             Begin::Resume => folder.check_same(record)?,
             Begin::New => folder.write_record(record)?,
@@ -122,7 +127,7 @@ impl RunFolder {
     ///
     /// # Errors
     ///
-    /// As [`RunFolder::open`], but for the lock and the record.
+    /// As [`RunFolder::open`], but for the record.
     pub fn check(dir: &Path, begin: Begin) -> Result<()> {
         let holds_run = dir.join(RECORD).is_file();
         match begin {
@@ -152,6 +157,9 @@ impl RunFolder {
             }
             _ => {}
         }
+        if dir.join(LOCK).exists() {
+            lock(dir)?; // And let go of: whoever holds it will be there for long.
+        }
         Ok(())
     }
 
@@ -170,9 +178,33 @@ impl RunFolder {
         self.dir.join("predictions")
     }
 
-    /// The result of a complete run.
+    /// Where the result of a complete run lies.
     pub fn result(&self) -> PathBuf {
         self.dir.join(RESULT)
+    }
+
+    /// The result, if the run is complete.
+    pub fn complete(&self) -> Option<serde_json::Value> {
+        let text = fs::read_to_string(self.result()).ok()?;
+        serde_json::from_str(&text).ok().filter(|_| self.model().is_dir())
+    }
+
+    /// Refuses a folder that is gone, or not the one any more that this locked.
+    ///
+    /// # Errors
+    ///
+    /// The folder was removed, moved, or removed and made again.
+    pub fn check_held(&self) -> Result<()> {
+        let held = self.lock.metadata();
+        let there = fs::metadata(self.dir.join(LOCK));
+        let same = matches!((&held, &there), (Ok(held), Ok(there))
+            if held.dev() == there.dev() && held.ino() == there.ino());
+        if same {
+            return Ok(());
+        }
+        Err(Error::new("the run's folder was removed or replaced while the run was going")
+            .at(&self.dir)
+            .hint("put it back and continue with `--resume`, or begin the run anew"))
     }
 
     fn write_record(&self, record: &RunRecord) -> Result<()> {
@@ -181,7 +213,12 @@ impl RunFolder {
 
     /// Removes what a run wrote, its record last, so that a half-cleared folder is still a run.
     fn clear(&self) -> Result<()> {
-        for name in ["checkpoints", "model", "predictions"] {
+        // First what says that the run is complete.
+        let result = self.result();
+        if result.exists() {
+            fs::remove_file(&result).map_err(|error| Error::io("remove", &result, &error))?;
+        }
+        for name in ["checkpoints", "model", ".model.partial", "predictions"] {
             let path = self.dir.join(name);
             if path.exists() {
                 fs::remove_dir_all(&path).map_err(|error| Error::io("remove", &path, &error))?;
@@ -191,7 +228,7 @@ impl RunFolder {
             fs::read_dir(&self.dir).map_err(|error| Error::io("list", &self.dir, &error))?;
         for entry in entries.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            if matches!(name.as_str(), RESULT | "metrics.jsonl" | "log.txt")
+            if matches!(name.as_str(), "metrics.jsonl" | "log.txt")
                 || name.starts_with("events.out.tfevents")
             {
                 let path = entry.path();
@@ -205,11 +242,22 @@ impl RunFolder {
     fn check_same(&self, record: &RunRecord) -> Result<()> {
         let path = self.dir.join(RECORD);
         let text = fs::read_to_string(&path).map_err(|error| Error::io("read", &path, &error))?;
-        let known: RunRecord = serde_json::from_str(&text).map_err(|error| {
+        let known = parse_record(&text).map_err(|error| {
             Error::new(format!("the run's record is damaged: {error}"))
                 .at_line(&path, error.line())
-                .hint("begin the run anew with `--overwrite`")
+                .hint("put the file back, or begin the run anew with `--overwrite`")
         })?;
+        for (name, known, now) in [
+            ("tfbert", &known.tfbert_version, &record.tfbert_version),
+            ("TensorFlow", &known.tensorflow_version, &record.tensorflow_version),
+        ] {
+            if known != now {
+                log::warn!(
+                    "the run was begun by {name} {known}, this is {now}: it may end in other digits \
+                     than without the interruption"
+                );
+            }
+        }
         let differences = differences(&known, record)?;
         if differences.is_empty() {
             return Ok(());
@@ -223,9 +271,17 @@ impl RunFolder {
 const RECORD: &str = "run.json";
 const RESULT: &str = "result.json";
 
-/// Whether a folder has files that are not a lock left by an earlier try.
+/// Parses a `run.json`.
+pub(crate) fn parse_record(text: &str) -> serde_json::Result<RunRecord> {
+    serde_json::from_str(text)
+}
+
+/// Whether a folder has files that are not what a try leaves that was stopped as it began.
 fn is_occupied(dir: &Path) -> bool {
-    fs::read_dir(dir).is_ok_and(|entries| entries.flatten().any(|entry| entry.file_name() != LOCK))
+    let ours = |name: &std::ffi::OsStr| name == LOCK || name == ".run.json.partial";
+    fs::read_dir(dir).is_ok_and(|mut entries| {
+        entries.any(|entry| entry.is_ok_and(|entry| !ours(&entry.file_name())))
+    })
 }
 
 const LOCK: &str = ".lock";
@@ -254,9 +310,7 @@ fn differences(known: &RunRecord, now: &RunRecord) -> Result<Vec<String>> {
     let mut found = Vec::new();
     let (a, b) = (flat(known)?, flat(now)?);
     for (key, value) in &a {
-        // Where files lie and how the command was typed changes nothing.
-        let path = key == "model" || key.starts_with("data.") && key.ends_with(".path");
-        if path || key.starts_with("command") || key.starts_with("task.base") {
+        if changes_nothing(key) {
             continue;
         }
         match b.iter().find(|(other, _)| other == key) {
@@ -266,11 +320,27 @@ fn differences(known: &RunRecord, now: &RunRecord) -> Result<Vec<String>> {
         }
     }
     for (key, value) in &b {
-        if !key.starts_with("command") && !a.iter().any(|(other, _)| other == key) {
+        if !changes_nothing(key) && !a.iter().any(|(other, _)| other == key) {
             found.push(format!("`{key}` was absent, now {value}"));
         }
     }
     Ok(found)
+}
+
+/// Whether a record's value may differ and the run still ends the same: where files lie, how the
+/// command was typed, when checkpoints are written, what is done with a loss that was finite so
+/// far. Versions are warned of.
+fn changes_nothing(key: &str) -> bool {
+    matches!(
+        key,
+        "model"
+            | "settings.save_steps"
+            | "settings.on_nan"
+            | "tfbert_version"
+            | "tensorflow_version"
+    ) || key.starts_with("data.") && key.ends_with(".path")
+        || key.starts_with("command")
+        || key.starts_with("task.base")
 }
 
 /// A record as `path.to.value`, `value` pairs.

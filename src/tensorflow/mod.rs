@@ -1,6 +1,7 @@
 //! TensorFlow's C API: the only place that names the crates `tensorflow` and `prost`.
 
 mod contract;
+mod events;
 mod graph;
 mod library;
 mod memory;
@@ -13,6 +14,7 @@ mod trained;
 mod training;
 
 pub use contract::read as read_contract;
+pub use events::EventFile;
 pub use graph::SessionConfig;
 pub use library::{Found, Library};
 pub use memory::peak_memory;

@@ -107,3 +107,39 @@ pub struct NodeExecStats {
     #[prost(uint32, tag = "10")]
     pub thread_id: u32,
 }
+
+/// One entry of an event file (`tensorflow.Event`).
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Event {
+    /// Seconds since 1970.
+    #[prost(double, tag = "1")]
+    pub wall_time: f64,
+    /// Updates done.
+    #[prost(int64, tag = "2")]
+    pub step: i64,
+    /// In a file's first event.
+    #[prost(string, optional, tag = "3")]
+    pub file_version: Option<String>,
+    /// In all others.
+    #[prost(message, optional, tag = "5")]
+    pub summary: Option<Summary>,
+}
+
+/// `tensorflow.Summary`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Summary {
+    /// The values.
+    #[prost(message, repeated, tag = "1")]
+    pub value: Vec<SummaryValue>,
+}
+
+/// `tensorflow.Summary.Value`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct SummaryValue {
+    /// The curve's name.
+    #[prost(string, tag = "1")]
+    pub tag: String,
+    /// The number; one of several forms, so 0 is written too.
+    #[prost(float, optional, tag = "2")]
+    pub simple_value: Option<f32>,
+}

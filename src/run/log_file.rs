@@ -1,0 +1,50 @@
+//! `log.txt`: the lines that a person saw, kept in the run's folder.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+use std::sync::Mutex;
+
+use crate::error::{Error, Result};
+
+/// Lines from before the folder is known are kept up to this many.
+const EARLY_LINES: usize = 1000;
+
+enum Target {
+    Waiting(Vec<String>),
+    Open(File),
+}
+
+static TARGET: Mutex<Target> = Mutex::new(Target::Waiting(Vec::new()));
+
+/// Takes a line into the log; before [`open_log`] it waits for it.
+///
+/// A line that cannot be written is lost silently: whoever logs has no way to act on it, and what
+/// must not be lost on a full disk is told by its own error.
+pub fn log_line(line: &str) {
+    let Ok(mut target) = TARGET.lock() else { return };
+    match &mut *target {
+        Target::Waiting(lines) if lines.len() < EARLY_LINES => lines.push(format!("{line}\n")),
+        Target::Waiting(_) => {}
+        Target::Open(file) => {
+            let _ = file.write_all(format!("{line}\n").as_bytes());
+        }
+    }
+}
+
+/// Leads all lines, those that waited first, to the end of `log.txt` in a run's folder.
+///
+/// # Errors
+///
+/// The file cannot be written.
+pub fn open_log(dir: &Path) -> Result<()> {
+    let path = dir.join("log.txt");
+    let failed = |error: std::io::Error| Error::io("write", &path, &error);
+    let mut file = OpenOptions::new().create(true).append(true).open(&path).map_err(failed)?;
+    let Ok(mut target) = TARGET.lock() else { return Ok(()) };
+    if let Target::Waiting(lines) = &*target {
+        file.write_all(lines.concat().as_bytes()).map_err(failed)?;
+    }
+    *target = Target::Open(file);
+    Ok(())
+}

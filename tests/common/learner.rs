@@ -1,0 +1,237 @@
+//! A small model that learns, without TensorFlow: logistic regression on bags of token ids, with
+//! momentum. Everything that training hands to a model takes part in its arithmetic (learning
+//! rate, seeds of dropout, bias powers), so that whatever a resumed run gets wrong shows.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use tfbert::batch::{Batch, BatchLabels};
+use tfbert::error::{Error, Result};
+use tfbert::model::{
+    CONTRACT_VERSION, Contract, Encoder, Logits, Model, Precision, Predictor, StepOutcome,
+    StepSettings,
+};
+use tfbert::task::Head;
+
+/// Token ids below this exist.
+pub const VOCABULARY: usize = 32;
+
+/// What goes wrong, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The loss of this step, counted from 1, is not a number.
+    Nan(u64),
+    /// The signal to stop comes during this step.
+    Stop(u64),
+    /// The signal comes during the first evaluation after this step.
+    StopInEvaluation(u64),
+    /// The weights of this step cannot be written.
+    Save(u64),
+    /// This step runs out of memory.
+    Memory(u64),
+}
+
+/// The model.
+pub struct Learner {
+    contract: Contract,
+    weights: Vec<f32>,
+    momentum: Vec<f32>,
+    /// Calls to `train` since `init`, wherever they were made.
+    pub steps: u64,
+    pub fault: Option<Fault>,
+    pub stop: Arc<AtomicI32>,
+    /// The features that were evaluated, and those that were trained on, in order.
+    pub evaluated: Vec<usize>,
+    pub trained: Vec<usize>,
+}
+
+impl Learner {
+    pub fn new() -> Self {
+        let encoder = Encoder {
+            name: "bag".into(),
+            hidden_size: 1,
+            num_hidden_layers: 1,
+            num_attention_heads: 1,
+            intermediate_size: 1,
+            vocab_size: VOCABULARY,
+            max_position_embeddings: 16,
+            type_vocab_size: 2,
+            hidden_act: "gelu".into(),
+            layer_norm_eps: 1e-12,
+            initializer_range: 0.02,
+            pad_token_id: 0,
+        };
+        let contract = Contract {
+            contract_version: CONTRACT_VERSION,
+            tfbert_version: "0".into(),
+            head: Head::Classify,
+            encoder,
+            max_length: 16,
+            do_lower_case: true,
+            precisions: vec![Precision::F32],
+            weights_sha256: String::new(),
+            signatures: BTreeMap::new(),
+            serving_signatures: BTreeMap::new(),
+            trained: None,
+        };
+        Self {
+            contract,
+            weights: Vec::new(),
+            momentum: Vec::new(),
+            steps: 0,
+            fault: None,
+            stop: Arc::new(AtomicI32::new(0)),
+            evaluated: Vec::new(),
+            trained: Vec::new(),
+        }
+    }
+
+    pub fn weights(&self) -> &[f32] {
+        &self.weights
+    }
+
+    /// The probability of class 1 of each row.
+    fn probabilities(&self, batch: &Batch) -> Vec<f32> {
+        let row = |row: usize| {
+            let ids = &batch.input_ids[row * batch.length..(row + 1) * batch.length];
+            let mask = &batch.attention_mask[row * batch.length..(row + 1) * batch.length];
+            let sum: f32 = ids
+                .iter()
+                .zip(mask)
+                .map(|(&id, &mask)| self.weights[id as usize] * mask as f32)
+                .sum();
+            1.0 / (1.0 + (-sum).exp())
+        };
+        (0..batch.rows).map(row).collect()
+    }
+
+    fn losses(batch: &Batch, probabilities: &[f32]) -> Vec<f32> {
+        let BatchLabels::Ints(labels) = &batch.labels else { panic!("classes have labels") };
+        probabilities
+            .iter()
+            .zip(labels)
+            .zip(&batch.sample_weight)
+            .map(|((p, &label), weight)| -weight * (if label == 1 { *p } else { 1.0 - p }).ln())
+            .collect()
+    }
+}
+
+impl Predictor for Learner {
+    fn contract(&self) -> &Contract {
+        &self.contract
+    }
+
+    fn predict(&mut self, batch: &Batch) -> Result<Logits> {
+        Ok(self.evaluate(batch)?.0)
+    }
+}
+
+impl Model for Learner {
+    fn init(&mut self, _num_labels: usize, seed: u64) -> Result<()> {
+        self.weights = (0..VOCABULARY).map(|id| ((seed + id as u64) % 7) as f32 * 1e-2).collect();
+        self.momentum = vec![0.0; VOCABULARY];
+        self.steps = 0;
+        Ok(())
+    }
+
+    fn train(
+        &mut self,
+        batches: &[Batch],
+        settings: &StepSettings,
+        dropout_seeds: &[[i32; 2]],
+    ) -> Result<StepOutcome> {
+        self.steps += 1;
+        match self.fault {
+            Some(Fault::Nan(step)) if step == self.steps => {
+                return Ok(StepOutcome { loss: f32::NAN, grad_norm: f32::NAN });
+            }
+            Some(Fault::Memory(step)) if step == self.steps => {
+                return Err(Error::new("TensorFlow failed: OOM").hint("memory ran out: try less"));
+            }
+            Some(Fault::Stop(step)) if step == self.steps => self.stop.store(15, Ordering::SeqCst),
+            _ => {}
+        }
+        let weight_sum: f32 = batches.iter().map(Batch::weight_sum).sum();
+        let mut gradient = vec![0.0f32; VOCABULARY];
+        let mut loss = 0.0;
+        for (batch, seed) in batches.iter().zip(dropout_seeds) {
+            self.trained.extend(&batch.features);
+            let probabilities = self.probabilities(batch);
+            loss += Self::losses(batch, &probabilities).iter().sum::<f32>() / weight_sum;
+            let BatchLabels::Ints(labels) = &batch.labels else { panic!("classes have labels") };
+            for row in 0..batch.rows {
+                let error = (probabilities[row] - labels[row] as f32) * batch.sample_weight[row];
+                for i in row * batch.length..(row + 1) * batch.length {
+                    gradient[batch.input_ids[i] as usize] +=
+                        error * batch.attention_mask[i] as f32 / weight_sum;
+                }
+            }
+            if settings.dropout > 0.0 {
+                gradient[(seed[0] as u32 % VOCABULARY as u32) as usize] *= 1.0 - settings.dropout;
+            }
+        }
+        let grad_norm = gradient.iter().map(|g| g * g).sum::<f32>().sqrt();
+        for (id, g) in gradient.iter().enumerate() {
+            self.momentum[id] = settings.beta1 * self.momentum[id] + g;
+            self.weights[id] -=
+                settings.learning_rate * self.momentum[id] / (1.0 - settings.beta1_power / 2.0);
+        }
+        Ok(StepOutcome { loss, grad_norm })
+    }
+
+    fn evaluate(&mut self, batch: &Batch) -> Result<(Logits, f64)> {
+        if matches!(self.fault, Some(Fault::StopInEvaluation(step)) if step <= self.steps) {
+            self.stop.store(2, Ordering::SeqCst);
+        }
+        self.evaluated.extend(&batch.features);
+        let probabilities = self.probabilities(batch);
+        let loss = Self::losses(batch, &probabilities).iter().map(|&loss| f64::from(loss)).sum();
+        let values = probabilities.iter().flat_map(|&p| [(1.0 - p).ln(), p.ln()]).collect();
+        Ok((Logits { values, shape: vec![batch.rows, 2] }, loss))
+    }
+
+    fn save(&mut self, prefix: &Path) -> Result<()> {
+        let data = prefix.with_extension("data-00000-of-00001");
+        let bytes: Vec<u8> = self
+            .weights
+            .iter()
+            .chain(&self.momentum)
+            .flat_map(|value| value.to_le_bytes())
+            .collect();
+        let written = if self.fault == Some(Fault::Save(self.steps)) {
+            // As a full disk does: a part, then the error.
+            fs::write(&data, &bytes[..bytes.len() / 2]).ok();
+            Err(std::io::Error::from(std::io::ErrorKind::StorageFull))
+        } else {
+            fs::write(&data, bytes)
+        };
+        written
+            .and_then(|()| fs::write(prefix.with_extension("index"), self.steps.to_string()))
+            .map_err(|error| Error::io("write", prefix, &error))
+    }
+
+    fn restore(&mut self, prefix: &Path) -> Result<()> {
+        let read = |extension: &str| {
+            let path = prefix.with_extension(extension);
+            fs::read(&path).map_err(|error| Error::io("read", &path, &error))
+        };
+        let data = read("data-00000-of-00001")?;
+        let values: Vec<f32> =
+            data.chunks(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect();
+        self.weights = values[..VOCABULARY].to_vec();
+        self.momentum = values[VOCABULARY..].to_vec();
+        self.steps = String::from_utf8(read("index")?).unwrap().parse().unwrap();
+        Ok(())
+    }
+
+    fn export(&mut self, prefix: &Path, into: &Path, contract: &Contract) -> Result<()> {
+        let data = prefix.with_extension("data-00000-of-00001");
+        let bytes = fs::read(&data).map_err(|error| Error::io("read", &data, &error))?;
+        fs::write(into.join("weights"), &bytes[..VOCABULARY * 4]).unwrap();
+        fs::write(into.join("tfbert.json"), serde_json::to_string(contract).unwrap()).unwrap();
+        Ok(())
+    }
+}
