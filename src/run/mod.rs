@@ -27,6 +27,7 @@ mod metrics_log;
 mod scalars;
 
 pub use checkpoint::{Best, Checkpoints, Pending, State};
+pub(crate) use checkpoint::{parse_manifest, parse_state};
 pub use disk::{replace_folder, write_whole};
 pub use log_file::{log_line, open_log};
 pub use metrics_log::MetricsLog;
