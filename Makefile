@@ -64,8 +64,8 @@ target/exports/.made: $(EXPORT_SOURCES) | $(VENV)/.installed
 lint: $(VENV)/.installed-dev ## Formatting and lints
 	cargo fmt --check
 	cargo clippy --quiet --locked --all-targets -- -D warnings
-	$(BIN)/ruff format --quiet --check python_export tests
-	$(BIN)/ruff check --quiet python_export tests
+	$(BIN)/ruff format --quiet --check python_export tests benches
+	$(BIN)/ruff check --quiet python_export tests benches
 
 test-rust: test-exports
 	cargo test --locked
@@ -84,5 +84,31 @@ fuzz: ## Fuzz every reader and parser, FUZZ_SECONDS each (cargo install cargo-fu
 			fuzz/corpus/$$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=4096; \
 	done
 
+bench: build saved_models/minilm-l6/classify/saved_model.pb ## Time training steps, and the stages around the model
+	$(TFBERT) bench
+	cargo bench --locked
+
+# PEERS=torch,keras adds KerasHub; ARGS goes to benches/peers/compare.py (--epoch, --shapes, …).
+PEERS ?= torch
+PEERS_VENV := .venv-peers
+PEERS_PIP := $(PEERS_VENV)/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes
+
+bench-peers: build saved_models/minilm-l6/classify/saved_model.pb \
+		$(PEERS_VENV)/.installed $(if $(findstring keras,$(PEERS)),$(PEERS_VENV)/.installed-keras)
+bench-peers: ## Time training steps beside PyTorch's (PEERS=torch,keras ARGS="--epoch …")
+	$(PEERS_VENV)/bin/python benches/peers/compare.py --peers $(PEERS) $(ARGS)
+
+$(PEERS_VENV)/.installed: benches/peers/requirements.lock python_export/encoders.lock
+	@echo "== installing PyTorch and transformers into $(PEERS_VENV)"
+	test -x $(PEERS_VENV)/bin/python || $(PYTHON) -m venv $(PEERS_VENV)
+	$(PEERS_PIP) -r benches/peers/requirements.lock
+	$(PEERS_PIP) --no-deps -r python_export/encoders.lock
+	@touch $@
+
+$(PEERS_VENV)/.installed-keras: benches/peers/requirements-keras.lock $(PEERS_VENV)/.installed
+	@echo "== installing KerasHub into $(PEERS_VENV)"
+	$(PEERS_PIP) -r benches/peers/requirements-keras.lock
+	@touch $@
+
 clean: ## Remove what was built, exported and trained here
-	rm -rf target $(VENV) saved_models/minilm-l6 saved_models/tiny runs
+	rm -rf target $(VENV) $(PEERS_VENV) saved_models/minilm-l6 saved_models/tiny runs
