@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from .attention import MASKED, attend, split_heads
 from .config import EncoderConfig
-from .fused import MASKED, Fused
+from .fused import Fused
 
 
 class Inputs(NamedTuple):
@@ -43,7 +44,7 @@ class Pass:
     def __init__(self, dtype=tf.float32, compiled=True, dropout=None, tape=None):
         self.dtype = dtype
         self.dropout = dropout
-        self.fused = Fused(compiled)
+        self.fused = Fused(compiled, training=tape is not None)
         self._tape = tape
         self._reads = {}
         self._rows = {}
@@ -159,7 +160,7 @@ class Embeddings(tf.Module):
         ]
 
 
-def _first_tokens(x, batch):
+def first_tokens(x, batch):
     """`[batch * length, H]` to the `[batch, H]` rows of the first tokens."""
     length, width = tf.shape(x)[0] // batch, x.shape[-1]
 
@@ -196,46 +197,40 @@ class Layer(tf.Module):
         With `first_only` the result is that of the first tokens alone, `[batch, H]`: they need
         every token's key and value, but no other token's query, output or feed-forward network.
         """
-        batch = tf.shape(offset)[0]
         if first_only:
-            query, key, value = self._first_query_key_value(p, x, batch)
-            skip = _first_tokens(skip, batch)
+            heads = self._first_heads(p, x, offset)
+            skip = first_tokens(skip, tf.shape(offset)[0])
         else:
-            query, key, value = self._query_key_value(p, x)
-        context = self._attend(p, query, key, value, offset)
+            heads = self._heads(p, x, offset)
+        context = attend(p.fused, *heads, offset, p.dropout)
         x, skip = self._add_norm(p, self.attention_output, self.attention_norm, context, skip)
         hidden = p.fused.gelu(self.intermediate.product(p, x), p.vector(self.intermediate.bias))
         return self._add_norm(p, self.output, self.output_norm, hidden, skip)
 
-    def _query_key_value(self, p, x):
-        bias = tf.cast(p.vector(self.query_key_value.bias), p.dtype)
-        return tf.split(tf.nn.bias_add(self.query_key_value.product(p, x), bias), 3, -1)
+    def _heads(self, p, x, offset):
+        product = self.query_key_value.product(p, x)
+        bias = p.vector(self.query_key_value.bias)
+        return self._split(p, product, bias, 3, offset, self._scale)
 
-    def _first_query_key_value(self, p, x, batch):
+    def _first_heads(self, p, x, offset):
+        """As `_heads`, with the first tokens' query alone."""
         width = self._config.hidden_size
         kernels = tf.split(p.kernel(self.query_key_value.kernel), [width, 2 * width], -1)
         biases = tf.split(p.vector(self.query_key_value.bias), [width, 2 * width], -1)
-        query, key_value = (
-            tf.nn.bias_add(tf.matmul(rows, kernel), tf.cast(bias, p.dtype))
-            for rows, kernel, bias in zip(
-                (_first_tokens(x, batch), x), kernels, biases, strict=True
-            )
+        query = tf.matmul(first_tokens(x, tf.shape(offset)[0]), kernels[0])
+        key_value = tf.matmul(x, kernels[1])
+        return (
+            *self._split(p, query, biases[0], 1, offset, self._scale),
+            *self._split(p, key_value, biases[1], 2, offset, 1.0),
         )
-        return query, *tf.split(key_value, 2, -1)
 
-    def _attend(self, p, query, key, value, offset):
-        """Scaled dot-product attention of `[rows, H]` queries, keys and values."""
-        query, key, value = (self._split_heads(z, tf.shape(offset)[0]) for z in (query, key, value))
-        scores = tf.matmul(query, key, transpose_b=True)
-        scale = self._config.head_size**-0.5
-        probabilities = p.fused.attention_probabilities(scores, offset, scale, p.dropout)
-        context = tf.transpose(tf.matmul(probabilities, value), [0, 2, 1, 3])
-        return tf.reshape(context, [-1, self._config.hidden_size])
+    def _split(self, p, product, bias, parts, offset, scale):
+        heads = self._config.num_attention_heads
+        return split_heads(p.fused, product, bias, parts, heads, offset, scale)
 
-    def _split_heads(self, x, batch):
-        """`[batch * length, H]` to `[batch, A, length, head_size]`."""
-        shape = [batch, -1, self._config.num_attention_heads, self._config.head_size]
-        return tf.transpose(tf.reshape(x, shape), [0, 2, 1, 3])
+    @property
+    def _scale(self):
+        return self._config.head_size**-0.5
 
     def _add_norm(self, p, dense, norm, x, skip):
         epsilon = self._config.layer_norm_eps

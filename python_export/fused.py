@@ -1,20 +1,18 @@
 """The element-wise runs between matrix products, each a compiled island with its own gradient.
 
-Matrix products are left to oneDNN (or the GPU's library). Everything between two of them is one
-function here: XLA compiles it to a single pass over memory, once for each shape, shared by all
-layers. The gradients are written out because they are shorter than what differentiation of the
-forward pass gives, and need less kept from it.
+Matrix products and soft-max are left to oneDNN (or the GPU's library). Everything between two of
+them is one function here: XLA compiles it to few passes over memory, once for each shape, shared by
+all layers. The gradients are written out because they are shorter than what differentiation of the
+forward pass gives; what they need of it is computed there, and only in training.
 
 Inside an island all arithmetic is float32; what goes out to a matrix product has the dtype that
-came in. `N` is batch * length, `H` a width, `A` the number of attention heads, `T` the length.
+came in. `N` is batch * length, `H` a width.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import tensorflow as tf
 
-# Added to the attention scores of padding: exp() of it is exactly 0.
-MASKED = -1e9
 _SQRT_HALF = 0.7071067811865476
 _INV_SQRT_2PI = 0.3989422804014327
 _PHILOX = 1
@@ -25,17 +23,13 @@ def island(function):
     return tf.function(function, jit_compile=True, autograph=False)
 
 
-@dataclass(frozen=True)
-class Mask:
-    """What one dropout needs: random bytes, the number of byte values dropped, and the scale of
-    what is kept."""
+class Drop(NamedTuple):
+    """One place's dropout: the key of its mask, the number of byte values that are dropped, and the
+    scale of what is kept."""
 
-    random: tf.Tensor
+    key: tf.Tensor
     threshold: tf.Tensor
     scale: tf.Tensor
-
-    def parts(self):
-        return self.random, self.threshold, self.scale
 
 
 class Dropout:
@@ -50,70 +44,105 @@ class Dropout:
         dropped = tf.clip_by_value(tf.round(rate * 256.0), 0.0, 255.0)
         self._threshold = tf.cast(dropped, tf.uint8)
         self._scale = 256.0 / (256.0 - dropped)
-        self._key = tf.reshape(tf.bitcast(seed, tf.uint64), [1])
+        self._seed = tf.reshape(tf.bitcast(seed, tf.uint64), [1])
         self._place = 0
 
-    def mask(self, shape) -> Mask:
-        """The next place's mask. Places count up in the order in which the graph is built."""
+    def next_place(self) -> Drop:
+        """The next place's dropout. Places count up in the order in which the graph is built."""
         self._place += 1
-        size = tf.reduce_prod(shape)
-        words = tf.raw_ops.StatelessRandomUniformFullIntV2(
-            shape=tf.reshape((size + 7) // 8, [1]),
-            key=self._key,
+        key = tf.raw_ops.StatelessRandomUniformFullIntV2(
+            shape=[2],
+            key=self._seed,
             # Philox counts in the low half; the high half gives each place a stream of its own.
             counter=tf.constant([0, self._place], tf.uint64),
             alg=_PHILOX,
-            dtype=tf.uint64,
+            dtype=tf.uint32,
         )
-        random = tf.reshape(tf.bitcast(words, tf.uint8), [-1])[:size]
-        return Mask(tf.reshape(random, shape), self._threshold, self._scale)
+        return Drop(key, self._threshold, self._scale)
 
 
-def _keep(x, mask):
-    if mask is None:
-        return x
-    random, threshold, scale = mask
-    return tf.where(random >= threshold, x * scale, 0.0)
+def _random_bytes(shape, key):
+    """uint8 of the static `shape`: a hash of each four bytes' number and the key.
+
+    Two rounds of multiplying and shifting (the constants of Wellons' `lowbias32`), the key's halves
+    mixed in before each: much cheaper than a generator for cryptography, and as good for dropout.
+    """
+    size = tf.reduce_prod(shape)
+
+    def folded(word, by):
+        return tf.bitwise.bitwise_xor(
+            word, tf.bitwise.right_shift(word, tf.constant(by, tf.uint32))
+        )
+
+    word = tf.cast(tf.range((size + 3) // 4), tf.uint32)
+    word = folded(word + key[0], 16) * tf.constant(0x21F0AAAD, tf.uint32)
+    word = folded(word + key[1], 15) * tf.constant(0x735A2D97, tf.uint32)
+    return tf.reshape(tf.reshape(tf.bitcast(folded(word, 15), tf.uint8), [-1])[:size], shape)
 
 
-def _f32(x):
+def _keep(x, random, drop: Drop | None):
+    """x where its random byte keeps it, scaled, and 0 elsewhere."""
+    return x if drop is None else tf.where(random >= drop.threshold, x * drop.scale, 0.0)
+
+
+def _drawn(x, drop: Drop | None):
+    """x after dropout, and the random bytes, which the gradient wants again."""
+    if drop is None:
+        return x, None
+    random = _random_bytes(tf.shape(x), drop.key)
+    return _keep(x, random, drop), random
+
+
+def as_f32(x):
+    """x in float32."""
     return tf.cast(x, tf.float32)
 
 
 @island
-def _drop(x, mask):
-    return tf.cast(_keep(_f32(x), mask), x.dtype)
+def drop_forward(x, drop):
+    """x after dropout, and its random bytes."""
+    kept, random = _drawn(as_f32(x), drop)
+    return tf.cast(kept, x.dtype), random
+
+
+@island
+def drop_backward(dy, random, drop):
+    """The gradient of x from that of `drop_forward`."""
+    return tf.cast(_keep(as_f32(dy), random, drop), dy.dtype)
 
 
 # GELU: x * Phi(x) with Phi the normal distribution function (Hendrycks and Gimpel, 2016).
 
 
 @island
-def _gelu_forward(x, bias):
-    h = _f32(x) + bias
-    return tf.cast(h * (0.5 + 0.5 * tf.math.erf(h * _SQRT_HALF)), x.dtype)
+def _gelu_forward(x, bias, training):
+    h = as_f32(x) + bias
+    probability = 0.5 + 0.5 * tf.math.erf(h * _SQRT_HALF)
+    y = tf.cast(h * probability, x.dtype)
+    if not training:
+        return y, None
+    density = _INV_SQRT_2PI * tf.exp(-0.5 * h * h)
+    return y, tf.cast(probability + h * density, x.dtype)
 
 
 @island
-def _gelu_backward(x, bias, dy):
-    h = _f32(x) + bias
-    density = _INV_SQRT_2PI * tf.exp(-0.5 * h * h)
-    dh = _f32(dy) * (0.5 + 0.5 * tf.math.erf(h * _SQRT_HALF) + h * density)
-    return tf.cast(dh, x.dtype), tf.reduce_sum(dh, 0)
+def _gelu_backward(slope, dy):
+    dx = as_f32(dy) * as_f32(slope)
+    return tf.cast(dx, slope.dtype), tf.reduce_sum(dx, 0)
 
 
 # Layer normalisation (Ba, Kiros and Hinton, 2016) over the last axis.
 
 
 def _standardise(z, epsilon):
+    """z with mean 0 and variance 1, and the inverse of its standard deviation."""
     centred = z - tf.reduce_mean(z, -1, keepdims=True)
     inverse = tf.math.rsqrt(tf.reduce_mean(centred * centred, -1, keepdims=True) + epsilon)
     return centred * inverse, inverse
 
 
-def _norm_backward(z, dy, gamma, epsilon):
-    """The gradients of the normalised sum `z` and of the scale and offset."""
-    normed, inverse = _standardise(z, epsilon)
+def _norm_backward(normed, inverse, dy, gamma):
+    """The gradients of what was standardised and of the scale and offset."""
     dnormed = dy * gamma
     mean = tf.reduce_mean(dnormed, -1, keepdims=True)
     slope = tf.reduce_mean(dnormed * normed, -1, keepdims=True)
@@ -122,81 +151,60 @@ def _norm_backward(z, dy, gamma, epsilon):
 
 
 @island
-def _add_norm_forward(x, bias, residual, gamma, beta, epsilon, mask):
-    z = _f32(residual) + _keep(_f32(x) + bias, mask)
-    normed, _ = _standardise(z, epsilon)
-    return tf.cast(normed * gamma + beta, x.dtype), tf.cast(z, x.dtype)
+def _add_norm_forward(x, bias, residual, gamma, beta, epsilon, drop, training):
+    kept, random = _drawn(as_f32(x) + bias, drop)
+    normed, inverse = _standardise(as_f32(residual) + kept, epsilon)
+    y = tf.cast(normed * gamma + beta, x.dtype)
+    return (y, tf.cast(normed, x.dtype), inverse, random) if training else (y, None, None, None)
 
 
 @island
-def _add_norm_backward(z, gamma, dy, dskip, epsilon, mask):
-    dz, dgamma, dbeta = _norm_backward(_f32(z), _f32(dy) + _f32(dskip), gamma, epsilon)
-    dx = _keep(dz, mask)
-    return tf.cast(dx, z.dtype), tf.reduce_sum(dx, 0), tf.cast(dz, z.dtype), dgamma, dbeta
-
-
-# Soft-max of masked scores; the scores are [batch, A, queries, keys], `offset` [batch, 1, 1, keys].
-
-
-@island
-def _softmax_forward(scores, offset, scale, mask):
-    p = tf.nn.softmax(_f32(scores) * scale + offset)
-    return tf.cast(p, scores.dtype), tf.cast(_keep(p, mask), scores.dtype)
-
-
-@island
-def _softmax_backward(p, dp, scale, mask):
-    dtype = p.dtype
-    p, dp = _f32(p), _keep(_f32(dp), mask)
-    return tf.cast(p * (dp - tf.reduce_sum(dp * p, -1, keepdims=True)) * scale, dtype)
+def _add_norm_backward(normed, inverse, gamma, dy, dskip, random, drop):
+    dtype = normed.dtype
+    dy = as_f32(dy) + as_f32(dskip)
+    dz, dgamma, dbeta = _norm_backward(as_f32(normed), inverse, dy, gamma)
+    dx = _keep(dz, random, drop)
+    return tf.cast(dx, dtype), tf.reduce_sum(dx, 0), tf.cast(dz, dtype), dgamma, dbeta
 
 
 # The sum of the three embeddings, normalised, with dropout.
 
 
-def _sum_embeddings(words, positions, types, type_ids):
-    z = words + positions[None]
-    for index in range(types.shape[0]):
-        z += tf.where(type_ids[..., None] == index, types[index], 0.0)
-    return tf.reshape(z, [-1, words.shape[-1]])
+@island
+def _embed_forward(words, positions, types, gamma, beta, epsilon, drop, dtype, training):
+    z = tf.reshape(words + positions + types, [-1, words.shape[-1]])
+    normed, inverse = _standardise(z, epsilon)
+    kept, random = _drawn(normed * gamma + beta, drop)
+    y = tf.cast(kept, dtype)
+    return (y, tf.cast(normed, dtype), inverse, random) if training else (y, None, None, None)
 
 
 @island
-def _embed_forward(words, positions, types, type_ids, gamma, beta, epsilon, mask, dtype):
-    normed, _ = _standardise(_sum_embeddings(words, positions, types, type_ids), epsilon)
-    return tf.cast(_keep(normed * gamma + beta, mask), dtype)
-
-
-@island
-def _embed_backward(words, positions, types, type_ids, gamma, dy, dskip, epsilon, mask):
-    z = _sum_embeddings(words, positions, types, type_ids)
-    dy = _keep(_f32(dy) + _f32(dskip), mask)
-    dz, dgamma, dbeta = _norm_backward(z, dy, gamma, epsilon)
-    dz = tf.reshape(dz, tf.shape(words))
-    dtypes = [
-        tf.reduce_sum(tf.where(type_ids[..., None] == index, dz, 0.0), [0, 1])
-        for index in range(types.shape[0])
-    ]
-    return dz, tf.reduce_sum(dz, 0), tf.stack(dtypes), dgamma, dbeta
+def _embed_backward(normed, inverse, gamma, dy, dskip, random, drop):
+    dy = _keep(as_f32(dy) + as_f32(dskip), random, drop)
+    return _norm_backward(as_f32(normed), inverse, dy, gamma)
 
 
 class Fused:
     """The element-wise runs, as compiled islands or (`compiled=False`) in plain operations."""
 
-    def __init__(self, compiled: bool = True):
+    def __init__(self, compiled: bool = True, training: bool = False):
         self._compiled = compiled
+        self._training = training
 
-    def _run(self, function, *arguments):
+    def run(self, function, *arguments):
+        """Calls an island, under its name in profiles."""
         with tf.name_scope(function.__name__.lstrip("_")):
             return (function if self._compiled else function.python_function)(*arguments)
 
     def drop(self, x, dropout):
         """Dropout alone."""
-        mask = dropout.mask(tf.shape(x)).parts()
+        drop = dropout.next_place()
 
         @tf.custom_gradient
         def call(x):
-            return self._run(_drop, x, mask), lambda dy: self._run(_drop, dy, mask)
+            y, random = self.run(drop_forward, x, drop)
+            return y, lambda dy: self.run(drop_backward, dy, random, drop)
 
         return call(x)
 
@@ -205,10 +213,8 @@ class Fused:
 
         @tf.custom_gradient
         def call(x, bias):
-            def gradient(dy):
-                return self._run(_gelu_backward, x, bias, dy)
-
-            return self._run(_gelu_forward, x, bias), gradient
+            y, slope = self.run(_gelu_forward, x, bias, self._training)
+            return y, lambda dy: self.run(_gelu_backward, slope, dy)
 
         return call(x, bias)
 
@@ -218,29 +224,21 @@ class Fused:
         Returned twice, for the branch and for the residual path beside it, so that the two
         gradients are added inside the island.
         """
-        mask = dropout.mask(tf.shape(x)).parts() if dropout else None
+        drop = dropout.next_place() if dropout else None
 
         @tf.custom_gradient
         def call(x, bias, residual, gamma, beta):
-            y, z = self._run(_add_norm_forward, x, bias, residual, gamma, beta, epsilon, mask)
+            y, normed, inverse, random = self.run(
+                _add_norm_forward, x, bias, residual, gamma, beta, epsilon, drop, self._training
+            )
 
             def gradient(dy, dskip):
-                return self._run(_add_norm_backward, z, gamma, dy, dskip, epsilon, mask)
+                kept = (normed, inverse, gamma)
+                return self.run(_add_norm_backward, *kept, dy, dskip, random, drop)
 
             return (y, tf.identity(y)), gradient
 
         return call(x, bias, residual, gamma, beta)
-
-    def attention_probabilities(self, scores, offset, scale, dropout):
-        """`dropout(softmax(scores * scale + offset))` over the last axis."""
-        mask = dropout.mask(tf.shape(scores)).parts() if dropout else None
-
-        @tf.custom_gradient
-        def call(scores):
-            p, kept = self._run(_softmax_forward, scores, offset, scale, mask)
-            return kept, lambda dp: self._run(_softmax_backward, p, dp, scale, mask)
-
-        return call(scores)
 
     def embed(self, words, positions, types, type_ids, gamma, beta, epsilon, dropout, dtype):
         """`dropout(LayerNorm(words + positions + types[type_ids]))` as `[N, H]`, returned twice.
@@ -252,16 +250,24 @@ class Fused:
             type_ids: int32 `[batch, length]`.
             dtype: of the result.
         """
-        shape = tf.stack([tf.size(type_ids), words.shape[-1]])
-        mask = dropout.mask(shape).parts() if dropout else None
+        drop = dropout.next_place() if dropout else None
+        kinds, width = types.shape
 
         @tf.custom_gradient
         def call(words, positions, types, gamma, beta):
-            parts = (words, positions, types, type_ids, gamma)
-            y = self._run(_embed_forward, *parts, beta, epsilon, mask, dtype)
+            chosen = tf.gather(types, type_ids)
+            y, normed, inverse, random = self.run(
+                _embed_forward,
+                *(words, positions, chosen, gamma, beta, epsilon, drop, dtype, self._training),
+            )
 
             def gradient(dy, dskip):
-                return self._run(_embed_backward, *parts, dy, dskip, epsilon, mask)
+                kept = (normed, inverse, gamma)
+                dz, dgamma, dbeta = self.run(_embed_backward, *kept, dy, dskip, random, drop)
+                is_kind = tf.one_hot(tf.reshape(type_ids, [-1]), kinds)
+                dtypes = tf.matmul(is_kind, dz, transpose_a=True)
+                dwords = tf.reshape(dz, tf.concat([tf.shape(type_ids), [width]], 0))
+                return dwords, tf.reduce_sum(dwords, 0), dtypes, dgamma, dbeta
 
             return (y, tf.identity(y)), gradient
 

@@ -6,8 +6,8 @@ rounding before the loss counts most.
 
 import tensorflow as tf
 
+from .attention import MASKED
 from .encoder import Encoder, Inputs, Parameter, Pass
-from .fused import MASKED
 
 
 class Head(tf.Module):
