@@ -81,8 +81,8 @@ def main() -> None:
     train_start = time.perf_counter()
     found = trainer.train()
     train_seconds = time.perf_counter() - train_start
-    scores = trainer.evaluate() if args.max_steps < 0 else {}
-    if args.max_steps < 0:
+    scores = trainer.evaluate() if not args.defaults else {}
+    if not args.defaults:
         trainer.save_model(str(args.output / "model"))
     result = {
         "steps": found.global_step,
