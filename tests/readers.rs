@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 use tfbert::dataset::{self, Dataset, Input, Labels, Target};
 use tfbert::error::Result;
 use tfbert::metric::entities;
@@ -152,7 +153,13 @@ fn nearly() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
+    #![proptest_config(ProptestConfig {
+        cases: 150,
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(
+            "tests/readers.proptest-regressions",
+        ))),
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn random_bytes_end_in_examples_or_an_error_with_a_line(
