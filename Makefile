@@ -9,7 +9,7 @@ EXPORT_SOURCES := $(wildcard python_export/*.py)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test build venv exports test-exports lint test-rust test-python bench bench-peers clean
+.PHONY: help fuzz quickstart test build venv exports test-exports lint test-rust test-python bench bench-peers clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -72,6 +72,17 @@ test-rust: test-exports
 
 test-python: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -q python_export
+
+FUZZ_SECONDS ?= 30
+FUZZ_TARGETS = $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
+
+fuzz: ## Fuzz every reader and parser, FUZZ_SECONDS each (cargo install cargo-fuzz)
+	@# The variable lets a stable compiler take the flags that cargo-fuzz gives it.
+	@set -e; for target in $(FUZZ_TARGETS); do \
+		echo "== $$target"; mkdir -p fuzz/corpus-local/$$target; \
+		RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none $$target fuzz/corpus-local/$$target \
+			fuzz/corpus/$$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=4096; \
+	done
 
 clean: ## Remove what was built, exported and trained here
 	rm -rf target $(VENV) saved_models/minilm-l6 saved_models/tiny runs

@@ -32,3 +32,6 @@ pub mod settings;
 pub mod train;
 
 pub mod tensorflow;
+
+#[doc(hidden)]
+pub mod fuzzing;

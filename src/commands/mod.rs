@@ -46,7 +46,7 @@ pub fn stop_signal() -> Result<Arc<AtomicI32>> {
             if stop.swap(signal, Ordering::SeqCst) != 0 {
                 let _ = signal_hook::low_level::emulate_default_handler(signal);
             }
-            log::info!("stopping after this step; a second signal stops at once");
+            log::info!("stopping; a second signal stops at once");
         };
         // SAFETY of the handler itself is signal-hook's matter; this runs on its thread.
         spawn_on(signal, seen)?;

@@ -12,7 +12,7 @@ use prost::Message;
 
 use super::proto::{Event, Summary, SummaryValue};
 use crate::error::{Error, Result};
-use crate::run::Scalars;
+use crate::model::Scalars;
 
 const PREFIX: &str = "events.out.tfevents.";
 

@@ -106,9 +106,8 @@ impl LoadedGraph {
                     .hint("export it anew with `python -m python_export --force …`")
             })?;
         #[allow(deprecated)] // The safe form shows signatures only, not the saver.
-        let saver = MetaGraphDef::decode(bundle.meta_graph_def.as_slice())
-            .map_err(|error| Error::new(format!("its description is damaged: {error}")).at(path))?
-            .saver_def;
+        let saver = saver_def(&bundle.meta_graph_def)
+            .map_err(|error| Error::new(format!("its description is damaged: {error}")).at(path))?;
         let mut calls = BTreeMap::new();
         for (name, signature) in expected {
             let call = resolve(&graph, &bundle, name, signature).map_err(|what| {
@@ -257,11 +256,29 @@ impl LoadedGraph {
 
     /// The tensor of a name such as `save/filename:0`.
     fn tensor(&self, name: &str) -> Result<(Operation, i32)> {
-        let (operation, index) = match name.rsplit_once(':') {
-            Some((operation, index)) => (operation, index.parse().unwrap_or(0)),
-            None => (name, 0),
-        };
+        let (operation, index) = tensor_name(name);
         Ok((self.operation(operation)?, index))
+    }
+}
+
+/// How a graph's variables are saved, from its description.
+fn saver_def(meta_graph_def: &[u8]) -> std::result::Result<Option<SaverDef>, prost::DecodeError> {
+    MetaGraphDef::decode(meta_graph_def).map(|graph| graph.saver_def)
+}
+
+/// For `fuzz/`: whether bytes are the description of a graph with a saver.
+pub(crate) fn parse_saver(meta_graph_def: &[u8]) -> bool {
+    let saver = saver_def(meta_graph_def);
+    saver.is_ok_and(|saver| {
+        saver.is_some_and(|saver| !tensor_name(&saver.filename_tensor_name).0.is_empty())
+    })
+}
+
+/// The operation and output of a name such as `save/filename:0`.
+fn tensor_name(name: &str) -> (&str, i32) {
+    match name.rsplit_once(':') {
+        Some((operation, index)) => (operation, index.parse().unwrap_or(0)),
+        None => (name, 0),
     }
 }
 

@@ -1,0 +1,192 @@
+//! Entrances to every reader and parser for `fuzz/` and for the test that replays its corpus.
+//!
+//! Not an interface: it changes without notice.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use crate::dataset::{self, Labels};
+use crate::task::{self, Column, Columns, Format, Task};
+
+/// The targets: a name, which is also that of the corpus's folder, and what it does with bytes.
+/// Each panics where a promise is broken.
+pub const TARGETS: [(&str, fn(&[u8])); 12] = [
+    ("tsv", tsv),
+    ("csv", csv),
+    ("json_lines", json_lines),
+    ("squad", squad),
+    ("conll", conll),
+    ("swag", swag),
+    ("task_file", task_file),
+    ("contract", contract),
+    ("saver_def", saver_def),
+    ("run_json", run_json),
+    ("state_json", state_json),
+    ("manifest_json", manifest_json),
+];
+
+/// GLUE's tables: by names and by positions, classes and numbers.
+pub fn tsv(data: &[u8]) {
+    table(Format::Tsv, data);
+}
+
+/// Comma-separated tables.
+pub fn csv(data: &[u8]) {
+    table(Format::Csv, data);
+}
+
+/// A JSON object a line.
+pub fn json_lines(data: &[u8]) {
+    table(Format::Jsonl, data);
+}
+
+/// SQuAD, both versions.
+pub fn squad(data: &[u8]) {
+    read(&builtin("squad"), data);
+    read(&builtin("squad2"), data);
+}
+
+/// CoNLL-2003's columns, labels given and found.
+pub fn conll(data: &[u8]) {
+    let mut task = builtin("conll2003");
+    read(&task, data);
+    task.labels = None;
+    read(&task, data);
+}
+
+/// SWAG's table.
+pub fn swag(data: &[u8]) {
+    read(&builtin("swag"), data);
+}
+
+/// A user's own task: it never names a file outside its folder.
+pub fn task_file(data: &[u8]) {
+    let path = folder().join("task.json");
+    write(&path, data);
+    match task::load(&path) {
+        Ok(task) => {
+            for split in task.splits() {
+                let file = task.path(split, Path::new("/elsewhere"));
+                assert!(file.starts_with(folder()), "{}", file.display());
+                assert!(!file.components().any(|part| part.as_os_str() == ".."));
+            }
+        }
+        Err(error) => assert!(error.place().is_some(), "{error}"),
+    }
+}
+
+/// `tfbert.json`.
+pub fn contract(data: &[u8]) {
+    let dir = folder().join("export");
+    fs::create_dir_all(dir.join("assets.extra")).expect("a folder to write to");
+    write(&dir.join("saved_model.pb"), b"");
+    write(&dir.join("assets.extra/tfbert.json"), data);
+    if let Err(error) = crate::tensorflow::read_contract(&dir) {
+        assert!(error.place().is_some(), "{error}");
+    }
+}
+
+/// The saver of a SavedModel's MetaGraphDef.
+pub fn saver_def(data: &[u8]) {
+    crate::tensorflow::parse_saver(data);
+}
+
+/// A run's record.
+pub fn run_json(data: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(data)
+        && let Ok(record) = crate::run::parse_record(text)
+    {
+        let again = crate::run::to_json(&record).expect("what was read can be written");
+        assert!(crate::run::parse_record(&again).is_ok());
+    }
+}
+
+/// A checkpoint's state.
+pub fn state_json(data: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(data)
+        && let Ok(state) = crate::run::parse_state(text)
+        && state.check(100, 10).is_ok()
+    {
+        assert!(state.step <= 100 && state.batch < 10);
+    }
+}
+
+/// A checkpoint's list of files.
+pub fn manifest_json(data: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(data) {
+        let _ = crate::run::parse_manifest(text);
+    }
+}
+
+fn table(format: Format, data: &[u8]) {
+    let column = |name: &str| Some(Column::Name(name.into()));
+    let named = Columns { text: column("text"), label: column("label"), ..Columns::default() };
+    let numbered = Columns {
+        text: Some(Column::Index(1)),
+        label: Some(Column::Index(0)),
+        ..Columns::default()
+    };
+    for base in ["sst2", "stsb"] {
+        for columns in [&named, &numbered] {
+            if format == Format::Jsonl && columns == &numbered {
+                continue; // Objects have no positions.
+            }
+            let mut task = builtin(base);
+            task.format = format;
+            task.columns = columns.clone();
+            read(&task, data);
+            if task.labels.take().is_some() {
+                read(&task, data);
+            }
+        }
+    }
+}
+
+/// A task of the table whose training file is `train` in the folder.
+fn builtin(name: &str) -> Task {
+    let mut task = task::find(name).expect("a task of the table");
+    task.folder = String::new();
+    if let Some(train) = &mut task.train {
+        train.file = "train".into();
+    }
+    task
+}
+
+/// Reads the bytes as a task's training file: examples, or an error that names the file and a line
+/// of it.
+fn read(task: &Task, data: &[u8]) {
+    let path = folder().join("train");
+    write(&path, data);
+    let lines = 1 + data.iter().filter(|&&byte| byte == b'\n').count();
+    let train = task.train.as_ref().expect("a training file");
+    let found = Labels::of(task, folder())
+        .and_then(|labels| dataset::read(task, train, folder(), &labels, None));
+    match found {
+        Ok(dataset) => {
+            assert!(!dataset.examples.is_empty());
+            assert!(dataset.examples.iter().all(|example| (1..=lines).contains(&example.line)));
+        }
+        Err(error) => {
+            let place = error.place().expect("an error names its file");
+            assert_eq!(place.path, path);
+            assert!(place.line.is_none_or(|line| (1..=lines).contains(&line)), "{error}");
+        }
+    }
+}
+
+fn write(path: &Path, data: &[u8]) {
+    fs::write(path, data).expect("a file to write to");
+}
+
+/// A folder of this process's own, in memory where there is one.
+fn folder() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let memory = Path::new("/dev/shm");
+        let base = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        let folder = base.join(format!("tfbert-fuzz-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("a folder to write to");
+        folder
+    })
+}
