@@ -384,7 +384,7 @@ fn running_out_of_memory_names_batch_and_length() {
     let setup = Setup::new();
     let dir = tempfile::tempdir().unwrap();
     let error = failed(setup.run(dir.path(), false, Some(Fault::Memory(7))).0);
-    assert!(error.what().contains("step 7 (batch 5 × 16)"), "{error}");
+    assert!(error.what().contains("step 7 (batch 5 × 11)"), "{error}");
     assert!(error.hint_text().unwrap().contains("memory ran out"), "{error}");
     assert_eq!(checkpoints(dir.path()), ["step-000005"]);
 }

@@ -24,14 +24,12 @@ mod checkpoint;
 mod disk;
 mod log_file;
 mod metrics_log;
-mod scalars;
 
 pub use checkpoint::{Best, Checkpoints, Pending, State};
 pub(crate) use checkpoint::{parse_manifest, parse_state};
 pub use disk::{replace_folder, write_whole};
 pub use log_file::{log_line, open_log};
 pub use metrics_log::MetricsLog;
-pub use scalars::{NoScalars, Scalars};
 
 /// What a run is made of: `run.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
