@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch::Batch;
 use crate::error::Result;
+use crate::feature::FeatureSettings;
 use crate::task::Head;
 
 /// The contract version that this driver speaks (see `docs/contract.md`).
@@ -113,8 +114,9 @@ pub struct Trained {
     pub labels: Vec<String>,
     /// The precision of the development scores.
     pub precision: Precision,
-    /// The length that training truncated or windowed to.
-    pub max_length: usize,
+    /// How training cut examples, and so prediction does.
+    #[serde(flatten)]
+    pub features: FeatureSettings,
     /// Development scores by split, then by metric; `null` is undefined.
     pub metrics: BTreeMap<String, BTreeMap<String, Option<f64>>>,
     /// Answers whose null score beats the best span by more than this are empty (SQuAD 2.0).

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::dataset::{Dataset, Example, Input};
 use crate::error::{Error, Result};
 use crate::evaluate::{self, Prepared, Trained};
-use crate::feature::{FeatureSettings, Tokenizer, features};
+use crate::feature::{Tokenizer, features};
 use crate::model::{Contract, Predictor};
 use crate::prediction::{Prediction, PredictionSettings};
 use crate::task::Head;
@@ -61,8 +61,7 @@ pub fn predict(
         })
         .collect::<Result<Vec<_>>>()?;
     let dataset = Dataset { path, examples, split: "predict".into() };
-    let settings =
-        FeatureSettings { max_length: trained.max_length, ..FeatureSettings::of(&trained.task) };
+    let settings = trained.features;
     let features = features(head, &dataset, request.tokenizer, &settings)?;
     if features.truncated > 0 {
         log::warn!("{} texts were cut to {} word pieces", features.truncated, settings.max_length);

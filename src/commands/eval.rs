@@ -8,7 +8,6 @@ use tfbert::cli::{Cli, EvalArgs};
 use tfbert::dataset::Labels;
 use tfbert::error::{Error, Result};
 use tfbert::evaluate::{self, Trained};
-use tfbert::feature::FeatureSettings;
 use tfbert::model::{Contract, Predictor};
 use tfbert::prediction::PredictionSettings;
 use tfbert::report::write_predictions;
@@ -32,8 +31,7 @@ pub fn run(args: &EvalArgs, cli: &Cli) -> Result<()> {
     let trained = contract.trained.as_ref().expect("checked by trained_contract");
     let labels = Labels::new(trained.labels.clone());
     check_labels(&task, &labels, &model_dir)?;
-    let features =
-        FeatureSettings { max_length: trained.max_length, ..FeatureSettings::of(&trained.task) };
+    let features = trained.features;
     let number_format = args.precision.map_or(trained.precision, precision);
     let tokenizer = super::tokenizer(&model_dir)?;
     let mut prepared = Vec::new();

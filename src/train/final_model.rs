@@ -27,7 +27,7 @@ pub(super) fn trained_contract(export: &Contract, job: &Job<'_>, best: &Best) ->
             task: job.task.clone(),
             labels: job.labels.names().to_vec(),
             precision: job.settings.precision,
-            max_length: job.settings.features.max_length,
+            features: job.settings.features,
             metrics,
             null_threshold,
         }),
