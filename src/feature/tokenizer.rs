@@ -2,29 +2,14 @@
 
 use std::path::Path;
 
-use tokenizers::utils::truncation::{TruncationParams, TruncationStrategy};
 use tokenizers::{EncodeInput, Encoding};
 
 use crate::error::{Error, Result};
 
-/// A tokenizer that adds the special tokens and truncates as told, and never pads.
+/// A tokenizer that neither truncates nor pads: sequences are cut where they are laid out.
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
-}
-
-/// Which text gives way when a pair is too long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Truncation {
-    /// The longer of the two, piece by piece (Hugging Face's `longest_first`).
-    LongestFirst,
-    /// The second; the pieces that give way come back in windows that share `stride` pieces.
-    SecondInWindows {
-        /// What two neighbouring windows share.
-        stride: usize,
-    },
-    /// None: the sequence keeps its length.
-    Never,
 }
 
 impl Tokenizer {
@@ -48,33 +33,6 @@ impl Tokenizer {
             .map_err(|error| Error::new(format!("it is not a tokenizer: {error}")))?;
         inner.with_padding(None);
         inner.with_truncation(None).map_err(|error| Error::new(error.to_string()))?;
-        Ok(Self { inner })
-    }
-
-    /// The same tokenizer with a length limit, special tokens included.
-    ///
-    /// # Errors
-    ///
-    /// The windows would share more than a window holds.
-    pub fn truncating(&self, max_length: usize, truncation: Truncation) -> Result<Self> {
-        let params = match truncation {
-            Truncation::Never => None,
-            Truncation::LongestFirst => Some(TruncationParams {
-                max_length,
-                strategy: TruncationStrategy::LongestFirst,
-                ..TruncationParams::default()
-            }),
-            Truncation::SecondInWindows { stride } => Some(TruncationParams {
-                max_length,
-                stride,
-                strategy: TruncationStrategy::OnlySecond,
-                ..TruncationParams::default()
-            }),
-        };
-        let mut inner = self.inner.clone();
-        inner
-            .with_truncation(params)
-            .map_err(|error| Error::usage(error.to_string().trim_end_matches([',', ' '])))?;
         Ok(Self { inner })
     }
 
@@ -105,12 +63,6 @@ impl Tokenizer {
     /// The tokenizer's own.
     pub fn encode<'s>(&self, input: impl Into<EncodeInput<'s>>, special: bool) -> Result<Encoding> {
         self.inner.encode(input, special).map_err(|error| Error::new(error.to_string()))
-    }
-
-    /// How many special tokens a single text or a pair gets.
-    pub fn special_tokens(&self, pair: bool) -> usize {
-        use tokenizers::PostProcessor;
-        self.inner.get_post_processor().map_or(0, |processor| processor.added_tokens(pair))
     }
 
     /// The id of a token, for example `[CLS]`.
