@@ -193,3 +193,8 @@ fn folder() -> &'static Path {
         folder
     })
 }
+
+/// Removes what the targets wrote; a fuzzer's own files stay until the next start of the machine.
+pub fn clean() {
+    let _ = fs::remove_dir_all(folder());
+}

@@ -5,7 +5,7 @@ use std::fs;
 use std::panic::catch_unwind;
 use std::path::Path;
 
-use tfbert::fuzzing::TARGETS;
+use tfbert::fuzzing::{TARGETS, clean};
 
 #[test]
 fn no_kept_input_of_a_fuzzer_breaks_a_promise() {
@@ -24,4 +24,5 @@ fn no_kept_input_of_a_fuzzer_breaks_a_promise() {
         }
         assert!(inputs >= 2, "the corpus of `{name}` has {inputs} inputs");
     }
+    clean();
 }
