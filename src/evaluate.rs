@@ -160,18 +160,18 @@ fn keep(
     Ok(())
 }
 
-/// Scores the predictions of a dataset whose examples have targets; `None` where they have not.
+/// Scores the predictions of a dataset whose examples have targets; `None` where none has.
 ///
 /// # Errors
 ///
-/// A metric does not fit the head.
+/// A metric does not fit the head, or only some examples have targets.
 pub fn score(
     task: &Task,
     prepared: &Prepared,
     labels: &Labels,
     evaluation: &Evaluation,
 ) -> Result<Option<Scores>> {
-    if prepared.dataset.examples.iter().any(|example| example.target.is_none()) {
+    if prepared.dataset.examples.iter().all(|example| example.target.is_none()) {
         return Ok(None);
     }
     scores::score(task, &prepared.dataset, labels, &evaluation.predictions).map(Some)

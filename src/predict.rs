@@ -127,7 +127,7 @@ fn shown(example: &Example, prediction: &Prediction, labels: &[String]) -> Value
         (Prediction::Class { label, probabilities }, Input::Choices { context, endings, .. }) => {
             json!({
                 "context": context,
-                "choice": label,
+                "label": label,
                 "ending": endings[*label],
                 "probability": probabilities[*label],
                 "probabilities": probabilities,

@@ -296,7 +296,8 @@ impl<'a> Trainer<'a> {
         if loss.is_finite() && grad_norm.is_finite() {
             self.state.loss_sum += f64::from(loss);
             self.state.loss_count += 1;
-        } else if settings.on_nan == OnNan::Skip {
+        } else if settings.on_nan == OnNan::Skip && !grad_norm.is_finite() {
+            // The graph leaves an update out by the gradient's norm alone (`docs/contract.md`).
             self.state.skipped += 1;
             log::warn!(
                 "step {}: the loss is {loss}, the gradient's norm {grad_norm}: skipped",
@@ -333,10 +334,13 @@ impl<'a> Trainer<'a> {
             batch[0].length
         ))
         .at(self.job.folder.dir())
-        .hint(
+        .hint(if grad_norm.is_finite() {
+            "the gradient was finite, so the update was made and cannot be skipped; begin anew with \
+             a lower `--learning-rate`, or `--precision f32`"
+        } else {
             "`--resume --on-nan skip` leaves such updates out; or begin anew with a lower \
-             `--learning-rate`, or `--precision f32`",
-        )
+             `--learning-rate`, or `--precision f32`"
+        })
     }
 
     fn write(&mut self, line: &Line<'_>) -> Result<()> {

@@ -44,7 +44,12 @@ pub fn read(dir: &Path) -> Result<Contract> {
         .at(&path)
         .hint("export it anew with `python -m python_export --force …`, or use the tfbert of its time"));
     }
-    serde_json::from_str(&text).map_err(damaged)
+    let contract: Contract = serde_json::from_str(&text).map_err(damaged)?;
+    if let Some(trained) = &contract.trained {
+        // Its names become names of files and folders, as a task file's do.
+        trained.task.check().map_err(|error| error.at(&path))?;
+    }
+    Ok(contract)
 }
 
 #[derive(Deserialize)]
