@@ -368,6 +368,16 @@ fn the_hint_of_a_stopped_run_can_be_followed_to_skip_the_update() {
 }
 
 #[test]
+fn an_infinite_loss_whose_update_was_made_is_not_counted_as_skipped() {
+    let mut setup = Setup::new();
+    setup.settings.on_nan = OnNan::Skip;
+    let dir = tempfile::tempdir().unwrap();
+    let error = failed(setup.run(dir.path(), false, Some(Fault::InfiniteLoss(12))).0);
+    assert!(error.what().contains("the loss is inf"), "{error}");
+    assert!(error.hint_text().unwrap().contains("cannot be skipped"), "{error}");
+}
+
+#[test]
 fn a_save_that_fails_keeps_the_checkpoint_before_and_leaves_nothing_half_written() {
     let setup = Setup::new();
     let (_dir, expected) = setup.whole();

@@ -75,6 +75,37 @@ mod tests {
     }
 
     #[test]
+    fn a_trained_task_whose_name_would_leave_its_folder_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("saved_model.pb"), "").unwrap();
+        fs::create_dir(dir.path().join(ASSETS)).unwrap();
+        let write = |name: &str| {
+            let mut task = crate::task::tasks()[0].clone();
+            task.name = name.into();
+            let contract = serde_json::json!({
+                "contract_version": 1, "tfbert_version": "0.1.0", "head": "classify",
+                "encoder": {
+                    "name": "tiny", "hidden_size": 32, "num_hidden_layers": 2,
+                    "num_attention_heads": 2, "intermediate_size": 64, "vocab_size": 100,
+                    "max_position_embeddings": 128, "type_vocab_size": 2, "hidden_act": "gelu",
+                    "layer_norm_eps": 1e-12, "initializer_range": 0.02, "pad_token_id": 0,
+                },
+                "max_length": 128, "do_lower_case": true, "precisions": ["f32"],
+                "weights_sha256": "",
+                "trained": {
+                    "task": task, "labels": ["0", "1"], "precision": "f32", "max_length": 128,
+                    "doc_stride": 16, "max_query_length": 64, "metrics": {},
+                },
+            });
+            fs::write(dir.path().join(ASSETS).join("tfbert.json"), contract.to_string()).unwrap();
+            read(dir.path())
+        };
+        assert!(write("cola").is_ok());
+        let error = write("../elsewhere").unwrap_err();
+        assert!(error.what().contains("`name`"), "{error}");
+    }
+
+    #[test]
     fn a_folder_without_a_saved_model_is_answered_with_the_export_command() {
         let dir = tempfile::tempdir().unwrap();
         let error = read(dir.path()).unwrap_err();

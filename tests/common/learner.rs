@@ -24,6 +24,8 @@ pub const VOCABULARY: usize = 32;
 pub enum Fault {
     /// The loss of this step, counted from 1, is not a number.
     Nan(u64),
+    /// The loss of this step is infinite, its gradient is not.
+    InfiniteLoss(u64),
     /// The signal to stop comes during this step.
     Stop(u64),
     /// The signal comes during the first evaluation after this step.
@@ -147,6 +149,9 @@ impl Model for Learner {
         match self.fault {
             Some(Fault::Nan(step)) if step == self.steps => {
                 return Ok(StepOutcome { loss: f32::NAN, grad_norm: f32::NAN });
+            }
+            Some(Fault::InfiniteLoss(step)) if step == self.steps => {
+                return Ok(StepOutcome { loss: f32::INFINITY, grad_norm: 1.0 });
             }
             Some(Fault::Memory(step)) if step == self.steps => {
                 return Err(Error::new("TensorFlow failed: OOM").hint("memory ran out: try less"));
