@@ -45,7 +45,7 @@ pub enum Command {
 /// A number format, or the machine's best.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum PrecisionArg {
-    /// bf16 where the processor multiplies it faster (AMX), else f32.
+    /// bf16 where the processor multiplies it faster (AMX, AMD's AVX-512), else f32.
     Auto,
     /// 32-bit floats.
     F32,
@@ -167,6 +167,14 @@ pub struct TrainArgs {
     /// TensorFlow's threads [default: one for each core].
     #[arg(long, value_parser = positive)]
     pub threads: Option<usize>,
+
+    /// Folder that keeps tokenised training files [default: `tfbert` in the user's cache folder].
+    #[arg(long, env = "TFBERT_CACHE", value_name = "DIR")]
+    pub cache_dir: Option<PathBuf>,
+
+    /// Tokenise the training file anew, and keep the result in memory alone.
+    #[arg(long)]
+    pub no_cache: bool,
 
     /// Only the first so many training examples.
     #[arg(long, value_parser = positive)]

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::batch::{Batch, Buckets, PlannedBatch, padding_share, prefetch, training_plan};
+use crate::batch::{Batch, Buckets, PlannedBatch, Sizes, padding_share, prefetch, training_plan};
 use crate::dataset::Labels;
 use crate::error::{Error, Result};
 use crate::evaluate::{self, InTraining, Prepared};
-use crate::feature::Features;
+use crate::feature::FeatureStore;
 use crate::model::{Model, Scalars, StepOutcome, StepSettings};
 use crate::report::{Progress, duration};
 use crate::run::{Best, Checkpoints, MetricsLog, RunFolder, State, replace_folder};
@@ -35,7 +35,7 @@ pub struct Job<'a> {
     /// Hyper-parameters.
     pub settings: &'a TrainSettings,
     /// The training file's features.
-    pub train: &'a Features,
+    pub train: &'a FeatureStore,
     /// The development files, in the task's order; the first selects the best checkpoint.
     pub dev: &'a [Prepared],
     /// The run's folder.
@@ -215,21 +215,21 @@ impl<'a> Trainer<'a> {
         let head = job.task.head;
         let pad = self.model.contract().encoder.pad_token_id;
         let micro_rows = settings.batch_size.div_ceil(settings.accumulate.max(1));
-        let lay_out = |planned: &PlannedBatch| -> Vec<Batch> {
-            planned
-                .features
-                .chunks(micro_rows)
-                .map(|features| {
-                    let weights = &settings.class_weights;
-                    Batch::new(head, job.train, features, micro_rows, planned.length, pad, weights)
-                })
-                .collect()
+        let lay_out = |planned: &PlannedBatch| -> Result<Vec<Batch>> {
+            let features = job.train.load(&planned.features)?;
+            let indices: Vec<usize> = (0..features.len()).collect();
+            let batches = indices.chunks(micro_rows).map(|part| {
+                let weights = &settings.class_weights;
+                Batch::new(head, &features, part, micro_rows, planned.length, pad, weights)
+            });
+            Ok(batches.collect())
         };
         let todo = &plan[self.state.batch..];
         let todo = &todo[..todo.len().min(steps_left)];
         let waited = prefetch(todo.iter().map(lay_out), |batches| -> Result<Duration> {
             let mut shapes_seen = std::collections::HashSet::new();
             for batch in batches.by_ref() {
+                let batch = batch?;
                 let step_start = Instant::now();
                 self.step(&batch)?;
                 if self.timing.first_step.is_none() {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tfbert::dataset::{Dataset, Example, Input, Labels, Target};
 use tfbert::error::{Error, Result};
 use tfbert::evaluate::Prepared;
-use tfbert::feature::{FeatureTarget, Features, Sequence};
+use tfbert::feature::{FeatureStore, FeatureTarget, Features, Sequence};
 use tfbert::model::{NoScalars, Precision};
 use tfbert::run::{Begin, RunFolder, RunRecord};
 use tfbert::settings::{OnNan, TrainSettings};
@@ -26,7 +26,7 @@ struct Setup {
     task: Task,
     labels: Labels,
     settings: TrainSettings,
-    train: Features,
+    train: FeatureStore,
     dev: Vec<Prepared>,
     keep: usize,
 }
@@ -66,6 +66,7 @@ impl Setup {
         settings.log_steps = 2;
         settings.eval_steps = Some(5);
         let (train, _) = examples(TRAIN, 1);
+        let train = FeatureStore::in_memory(&train);
         let (features, examples) = examples(DEV, 2);
         let dataset = Dataset { path: "dev.tsv".into(), split: "dev".into(), examples };
         Self { task, labels, settings, train, dev: vec![Prepared { dataset, features }], keep: 1 }

@@ -24,6 +24,32 @@ fn training_then_evaluating_repeats_the_metrics_digit_for_digit() {
 }
 
 #[test]
+fn a_training_file_is_tokenised_once_and_trains_to_the_same_bytes_without_a_cache() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = dir.path().join("cache");
+    let train = |name: &str, more: &[&str]| {
+        let run = dir.path().join(name);
+        let mut command = train_tiny(&run);
+        command.env("TFBERT_CACHE", &cache).env("RUST_LOG", "debug").args(more);
+        let output = command.output().unwrap();
+        let (stdout, stderr) = text(&output);
+        assert!(output.status.success(), "{stdout}\n{stderr}");
+        let weights = run.join("model/variables/variables.data-00000-of-00001");
+        (fs::read(weights).unwrap(), stderr.contains("tokenised before"))
+    };
+    let (weights, found) = train("first", &[]);
+    assert!(!found);
+    assert_eq!(train("again", &[]), (weights.clone(), true));
+    assert_eq!(train("none", &["--no-cache"]), (weights.clone(), false));
+    let other = train("other-labels", &["--class-weights", "balanced"]);
+    assert!(other.1 && other.0 != weights);
+    // Another limit is another file.
+    assert_eq!(fs::read_dir(&cache).unwrap().count(), 1);
+    assert!(!train("fewer", &["--limit-train", "64"]).1);
+    assert_eq!(fs::read_dir(&cache).unwrap().count(), 2);
+}
+
+#[test]
 fn the_final_model_holds_weights_alone() {
     let dir = tempfile::tempdir().unwrap();
     let run = dir.path().join("run");

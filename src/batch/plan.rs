@@ -5,11 +5,30 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::Buckets;
-use crate::feature::Features;
 
 /// Batches are sorted by length among this many, so that a batch's rows are of like length while
 /// the order stays random (Hugging Face's `group_by_length`).
 const BATCHES_SORTED_TOGETHER: usize = 50;
+
+/// The sizes that batches are planned by.
+pub trait Sizes {
+    /// How many features there are.
+    fn len(&self) -> usize;
+
+    /// Whether there is none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The length of a feature's longest sequence.
+    fn length(&self, feature: usize) -> usize;
+
+    /// Tokens of all sequences.
+    fn tokens(&self) -> usize;
+
+    /// Sequences of every feature: the endings for `choice`, else 1.
+    fn choices(&self) -> usize;
+}
 
 /// A batch to be: its features and the length to pad to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +43,7 @@ pub struct PlannedBatch {
 ///
 /// Every feature is in exactly one batch; only the last batch that is cut may have fewer rows.
 pub fn training_plan(
-    features: &Features,
+    features: &impl Sizes,
     buckets: &Buckets,
     rows: usize,
     seed: u64,
@@ -45,31 +64,21 @@ pub fn training_plan(
 
 /// Batches of `rows` rows in the order of length, longest first, so that memory runs out at once
 /// or never.
-pub fn evaluation_plan(features: &Features, buckets: &Buckets, rows: usize) -> Vec<PlannedBatch> {
+pub fn evaluation_plan(features: &impl Sizes, buckets: &Buckets, rows: usize) -> Vec<PlannedBatch> {
     let mut order: Vec<usize> = (0..features.len()).collect();
     order.sort_by_key(|&feature| std::cmp::Reverse(features.length(feature)));
     order.chunks(rows).map(|chunk| planned(features, buckets, chunk)).collect()
 }
 
-fn planned(features: &Features, buckets: &Buckets, chunk: &[usize]) -> PlannedBatch {
+fn planned(features: &impl Sizes, buckets: &Buckets, chunk: &[usize]) -> PlannedBatch {
     let longest = chunk.iter().map(|&feature| features.length(feature)).max().unwrap_or(1);
     PlannedBatch { features: chunk.to_vec(), length: buckets.fit(longest) }
 }
 
-/// The share of padding among the tokens of a plan, rows of padding included.
-pub fn padding_share(features: &Features, plan: &[PlannedBatch], rows: usize) -> f64 {
-    let (mut padded, mut real) = (0usize, 0usize);
-    for batch in plan {
-        for &feature in &batch.features {
-            let sequences = features.sequences(feature);
-            real += (0..sequences)
-                .map(|i| features.sequence(feature, i).input_ids.len())
-                .sum::<usize>();
-        }
-        let sequences = batch.features.first().map_or(1, |&feature| features.sequences(feature));
-        padded += rows * sequences * batch.length;
-    }
-    if padded == 0 { 0.0 } else { 1.0 - real as f64 / padded as f64 }
+/// The share of padding among the tokens of a plan of all features, rows of padding included.
+pub fn padding_share(features: &impl Sizes, plan: &[PlannedBatch], rows: usize) -> f64 {
+    let padded: usize = plan.iter().map(|batch| rows * features.choices() * batch.length).sum();
+    if padded == 0 { 0.0 } else { 1.0 - features.tokens() as f64 / padded as f64 }
 }
 
 #[cfg(test)]
@@ -77,7 +86,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::feature::{FeatureTarget, Sequence};
+    use crate::feature::{FeatureTarget, Features, Sequence};
 
     fn features(lengths: &[usize]) -> Features {
         let mut features = Features::default();

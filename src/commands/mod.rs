@@ -9,7 +9,7 @@ use tfbert::cli::PrecisionArg;
 use tfbert::dataset::{self, Labels};
 use tfbert::error::{Error, Result};
 use tfbert::evaluate::Prepared;
-use tfbert::feature::{FeatureSettings, Features, Tokenizer, features};
+use tfbert::feature::{FeatureSettings, Tokenizer, features};
 use tfbert::model::{Contract, Precision};
 use tfbert::task::{Split, Task};
 use tfbert::tensorflow::{Processor, SessionConfig};
@@ -111,28 +111,17 @@ pub fn prepare(
     settings: &FeatureSettings,
 ) -> Result<Prepared> {
     let dataset = dataset::read(task, split, data_dir, labels, limit)?;
-    let features = tokenise(task, &dataset, tokenizer, settings)?;
+    let features = features(task.head, &dataset, tokenizer, settings)?;
+    report_truncated(&dataset.split, features.truncated, dataset.examples.len(), settings);
     Ok(Prepared { dataset, features })
 }
 
-/// Tokenises a dataset and reports what was cut.
-pub fn tokenise(
-    task: &Task,
-    dataset: &dataset::Dataset,
-    tokenizer: &Tokenizer,
-    settings: &FeatureSettings,
-) -> Result<Features> {
-    let found = features(task.head, dataset, tokenizer, settings)?;
-    if found.truncated > 0 {
-        log::info!(
-            "{}: {} of {} examples were cut to {} word pieces",
-            dataset.split,
-            found.truncated,
-            dataset.examples.len(),
-            settings.max_length
-        );
+/// Says how many examples of a split were cut.
+pub fn report_truncated(split: &str, truncated: usize, of: usize, settings: &FeatureSettings) {
+    if truncated > 0 {
+        let pieces = settings.max_length;
+        log::info!("{split}: {truncated} of {of} examples were cut to {pieces} word pieces");
     }
-    Ok(found)
 }
 
 /// The folder of a task's run.
@@ -142,5 +131,10 @@ pub fn run_folder(task: &Task) -> PathBuf {
 
 /// The tokenizer of a SavedModel.
 pub fn tokenizer(model: &Path) -> Result<Tokenizer> {
-    Tokenizer::read(&model.join("assets.extra").join("tokenizer.json"))
+    Tokenizer::read(&tokenizer_path(model))
+}
+
+/// The tokenizer's file in a SavedModel.
+pub fn tokenizer_path(model: &Path) -> PathBuf {
+    model.join("assets.extra").join("tokenizer.json")
 }

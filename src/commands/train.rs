@@ -4,11 +4,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use tfbert::batch::Sizes as _;
 use tfbert::cli::{Cli, TrainArgs};
-use tfbert::dataset::{self, Dataset, Labels, Target};
+use tfbert::dataset::{self, Labels};
 use tfbert::error::{Error, Result};
 use tfbert::evaluate::{self, Prepared};
-use tfbert::feature::Features;
 use tfbert::model::Contract;
 use tfbert::report::duration;
 use tfbert::run::{Begin, DataRecord, RunFolder, RunRecord, open_log, write_whole};
@@ -17,7 +17,11 @@ use tfbert::task::{self, Split, Task};
 use tfbert::tensorflow::{self, EventFile, Library, TrainingModel};
 use tfbert::train::{self, Job, Outcome};
 
-use super::{check_head, check_length, precision, prepare, run_folder, session, tokenise};
+use super::{check_head, check_length, precision, prepare, run_folder, session};
+
+mod input;
+
+use input::Input;
 
 pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
     let start = Instant::now();
@@ -48,9 +52,22 @@ pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
 
     let labels = Labels::of(&task, &args.data.data_dir)?;
     let data_dir = &args.data.data_dir;
-    let train_set = dataset::read(&task, train_split, data_dir, &labels, settings.limit_train)?;
-    check_targets(&train_set)?;
-    settings.class_weights = class_weights(&args.class_weights, &labels, &train_set)?;
+    let data: Vec<DataRecord> = std::iter::once(train_split)
+        .chain(&task.dev)
+        .map(|split| DataRecord::of(&split.name, &dataset::find(&task, split, data_dir)?))
+        .collect::<Result<_>>()?;
+    let train = Input {
+        task: &task,
+        split: train_split,
+        data_dir,
+        data: &data[0],
+        labels: &labels,
+        settings: &settings,
+        model_dir: &model_dir,
+    }
+    .features(args)?;
+    let counts = &train.summary().label_counts;
+    settings.class_weights = class_weights(&args.class_weights, &labels, counts)?;
 
     let version = library?.load()?;
     let record = RunRecord {
@@ -61,10 +78,7 @@ pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
         settings: settings.clone(),
         model: model_dir.clone(),
         weights_sha256: contract.weights_sha256.clone(),
-        data: std::iter::once(train_split)
-            .chain(&task.dev)
-            .map(|split| DataRecord::of(&split.name, &dataset::find(&task, split, data_dir)?))
-            .collect::<Result<_>>()?,
+        data,
         task: task.clone(),
     };
     // A run that is resumed is compared and locked first; a new one begins when all can be read.
@@ -75,13 +89,13 @@ pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
 
     let config = session(args.threads);
     let number_format = settings.precision;
-    let (model, features) = std::thread::scope(|scope| {
+    let (model, dev) = std::thread::scope(|scope| {
         let model = scope.spawn(|| TrainingModel::load(&model_dir, number_format, config));
-        let features = prepare_all(&task, &settings, &train_set, data_dir, &labels, &model_dir);
+        let dev = prepare_dev(&task, &settings, data_dir, &labels, &model_dir);
         let model = model.join().unwrap_or_else(|_| Err(Error::new("loading the model failed")));
-        (model, features)
+        (model, dev)
     });
-    let (train, dev) = features?;
+    let dev = dev?;
     let mut model = model?;
 
     let folder = match resumed {
@@ -89,7 +103,7 @@ pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
         None => RunFolder::open(&output, begin, &record)?,
     };
     open_log(folder.dir())?;
-    announce(&task, &settings, &contract, train_set.examples.len(), &dev, start);
+    announce(&task, &settings, &contract, train.summary().examples, &dev, start);
     let job = Job {
         task: &task,
         labels: &labels,
@@ -185,19 +199,9 @@ fn settings(args: &TrainArgs, task: &Task) -> TrainSettings {
     settings
 }
 
-/// Every training example needs a target.
-fn check_targets(train: &Dataset) -> Result<()> {
-    match train.examples.iter().position(|example| example.target.is_none()) {
-        None => Ok(()),
-        Some(example) => Err(Error::new("a training example without a label")
-            .at_line(&train.path, train.examples[example].line)
-            .hint("name the label's column under `columns` in the task file")),
-    }
-}
-
 /// `--class-weights`: numbers, or `balanced` for `examples / (labels · examples of the label)`
 /// (scikit-learn's `compute_class_weight`).
-fn class_weights(given: &[String], labels: &Labels, train: &Dataset) -> Result<Vec<f32>> {
+fn class_weights(given: &[String], labels: &Labels, counts: &[usize]) -> Result<Vec<f32>> {
     if given.is_empty() {
         return Ok(Vec::new());
     }
@@ -205,19 +209,12 @@ fn class_weights(given: &[String], labels: &Labels, train: &Dataset) -> Result<V
         return Err(Error::usage("`--class-weights` is for tasks with labels"));
     }
     if given == ["balanced"] {
-        let mut counts = vec![0usize; labels.len()];
-        for example in &train.examples {
-            match &example.target {
-                Some(Target::Class(class)) => counts[*class] += 1,
-                Some(Target::Tags(tags)) => tags.iter().for_each(|&tag| counts[tag] += 1),
-                _ => {}
-            }
-        }
         let total: usize = counts.iter().sum();
-        return Ok(counts
-            .iter()
-            .map(|&count| total as f32 / (labels.len() as f32 * count.max(1) as f32))
-            .collect());
+        let balanced = |label| {
+            let count = counts.get(label).copied().unwrap_or(0).max(1);
+            total as f32 / (labels.len() as f32 * count as f32)
+        };
+        return Ok((0..labels.len()).map(balanced).collect());
     }
     let weights: Option<Vec<f32>> = given
         .iter()
@@ -233,25 +230,18 @@ fn class_weights(given: &[String], labels: &Labels, train: &Dataset) -> Result<V
     })
 }
 
-fn prepare_all(
+fn prepare_dev(
     task: &Task,
     settings: &TrainSettings,
-    train: &Dataset,
     data_dir: &Path,
     labels: &Labels,
     model_dir: &Path,
-) -> Result<(Features, Vec<Prepared>)> {
+) -> Result<Vec<Prepared>> {
     let tokenizer = super::tokenizer(model_dir)?;
-    let features = tokenise(task, train, &tokenizer, &settings.features)?;
-    let dev = task
-        .dev
-        .iter()
-        .map(|split| {
-            let limit = settings.limit_dev;
-            prepare(task, split, data_dir, labels, limit, &tokenizer, &settings.features)
-        })
-        .collect::<Result<Vec<_>>>()?;
-    Ok((features, dev))
+    let limit = settings.limit_dev;
+    let prepare =
+        |split| prepare(task, split, data_dir, labels, limit, &tokenizer, &settings.features);
+    task.dev.iter().map(prepare).collect()
 }
 
 fn announce(

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::lines::Lines;
-use super::{Example, Input, Labels, Target, is_test};
+use super::{Each, Example, Input, Labels, Target, is_test};
 use crate::error::{Error, Result};
 use crate::task::{Column, Split, Task};
 
@@ -25,20 +25,20 @@ pub(super) fn read(
     path: &Path,
     labels: &Labels,
     limit: usize,
-) -> Result<Vec<Example>> {
+    each: Each<'_>,
+) -> Result<()> {
     let mut sentences = Sentences::open(task, split, path)?;
-    let mut examples = Vec::new();
-    while examples.len() < limit {
+    for number in 0..limit {
         let Some(Sentence { line, words, tags }) = sentences.advance()? else { break };
         let tags = tags.map(|tags| {
             // A sentence's words stand on lines that follow each other.
             let indices = tags.iter().enumerate().map(|(i, tag)| labels.parse(tag, path, line + i));
             indices.collect::<Result<Vec<_>>>().map(Target::Tags)
         });
-        let id = examples.len().to_string();
-        examples.push(Example { id, line, input: Input::Words(words), target: tags.transpose()? });
+        let (id, input) = (number.to_string(), Input::Words(words));
+        each(Example { id, line, input, target: tags.transpose()? })?;
     }
-    Ok(examples)
+    Ok(())
 }
 
 /// The tags that stand in a file; of entities, both tags of every type, and `O`.
@@ -204,6 +204,7 @@ fn rewrite_as_iob2(tags: &mut [String]) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::collect;
     use super::*;
     use crate::metric::MetricName;
     use crate::task;
@@ -224,7 +225,7 @@ mod tests {
             Some(names) => Labels::new(names.clone()),
             None => Labels::new(labels(task, split, &path)?.into_iter().collect()),
         };
-        read(task, split, &path, &labels, usize::MAX)
+        collect(|each| read(task, split, &path, &labels, usize::MAX, each))
     }
 
     fn read_train(text: &str) -> Result<Vec<Example>> {
@@ -370,7 +371,7 @@ mod tests {
         let task = task();
         let labels = Labels::new(task.labels.clone().unwrap());
         let train = task.train.as_ref().unwrap();
-        assert_eq!(read(&task, train, &path, &labels, 1).unwrap().len(), 1);
-        assert!(read(&task, train, &path, &labels, 2).is_err());
+        assert_eq!(collect(|each| read(&task, train, &path, &labels, 1, each)).unwrap().len(), 1);
+        assert!(collect(|each| read(&task, train, &path, &labels, 2, each)).is_err());
     }
 }

@@ -31,6 +31,18 @@ pub struct Example {
     pub target: Option<Target>,
 }
 
+impl Example {
+    /// Whether both are questions about one passage, read once.
+    pub(crate) fn same_passage(&self, other: &Self) -> bool {
+        match (&self.input, &other.input) {
+            (Input::Question { context: one, .. }, Input::Question { context: other, .. }) => {
+                std::sync::Arc::ptr_eq(one, other)
+            }
+            _ => false,
+        }
+    }
+}
+
 /// What the model reads of an example.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
@@ -123,18 +135,86 @@ pub fn read(
     limit: Option<usize>,
 ) -> Result<Dataset> {
     let path = find(task, split, data_dir)?;
-    let limit = limit.unwrap_or(usize::MAX);
-    let examples = match task.format {
-        Format::Tsv | Format::Csv | Format::Jsonl => table::read(task, split, &path, labels, limit),
-        Format::Squad => squad::read(task, split, &path, limit),
-        Format::Conll => conll::read(task, split, &path, labels, limit),
-    }?;
-    if examples.is_empty() {
-        return Err(Error::new(format!("no examples in it; expected {}", task.format.row_name()))
-            .at(&path)
-            .hint("see the file's expected form with `tfbert tasks --show NAME`"));
-    }
+    let mut examples = Vec::new();
+    read_each(task, split, &path, labels, limit, &mut |example| {
+        examples.push(example);
+        Ok(())
+    })?;
     Ok(Dataset { path, examples, split: split.name.clone() })
+}
+
+/// Examples in one of the parts of [`read_in_parts`].
+const PART: usize = 4096;
+
+/// Reads as [`read`] does, and gives the dataset away in parts, in order, so that only one is in
+/// memory: [`PART`] examples, and what then follows about the same passage.
+///
+/// # Errors
+///
+/// Those of [`read`], and those of `take`.
+pub fn read_in_parts(
+    task: &Task,
+    split: &Split,
+    data_dir: &Path,
+    labels: &Labels,
+    limit: Option<usize>,
+    take: &mut dyn FnMut(&Dataset) -> Result<()>,
+) -> Result<()> {
+    let path = find(task, split, data_dir)?;
+    let mut part = Dataset { path: path.clone(), examples: Vec::new(), split: split.name.clone() };
+    read_each(task, split, &path, labels, limit, &mut |example| {
+        let examples = &mut part.examples;
+        if examples.len() >= PART && !examples.last().is_some_and(|l| l.same_passage(&example)) {
+            take(&part)?;
+            part.examples.clear();
+        }
+        part.examples.push(example);
+        Ok(())
+    })?;
+    take(&part)
+}
+
+/// What is done with each example that is read.
+type Each<'a> = &'a mut dyn FnMut(Example) -> Result<()>;
+
+fn read_each(
+    task: &Task,
+    split: &Split,
+    path: &Path,
+    labels: &Labels,
+    limit: Option<usize>,
+    each: Each<'_>,
+) -> Result<()> {
+    let limit = limit.unwrap_or(usize::MAX);
+    let mut found = false;
+    let each = &mut |example| {
+        found = true;
+        each(example)
+    };
+    match task.format {
+        Format::Tsv | Format::Csv | Format::Jsonl => {
+            table::read(task, split, path, labels, limit, each)
+        }
+        Format::Squad => squad::read(task, split, path, limit, each),
+        Format::Conll => conll::read(task, split, path, labels, limit, each),
+    }?;
+    if found {
+        return Ok(());
+    }
+    Err(Error::new(format!("no examples in it; expected {}", task.format.row_name()))
+        .at(path)
+        .hint("see the file's expected form with `tfbert tasks --show NAME`"))
+}
+
+/// All examples that a reader gives.
+#[cfg(test)]
+fn collect(read: impl FnOnce(Each<'_>) -> Result<()>) -> Result<Vec<Example>> {
+    let mut examples = Vec::new();
+    read(&mut |example| {
+        examples.push(example);
+        Ok(())
+    })?;
+    Ok(examples)
 }
 
 /// The path of a split's file, checked to exist.

@@ -5,8 +5,7 @@
 //!     {"id": …, "question": …, "is_impossible": …, "answers": [{"text": …, "answer_start": …}]}]}]}]}
 //! ```
 //!
-//! One paragraph is held at a time beside the examples, so memory is bounded by the examples and
-//! the longest paragraph. Keys that are not named above are passed over.
+//! One paragraph is held at a time, and the id of every question, to find doubles. Keys that are not named above are passed over.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -22,7 +21,7 @@ use serde::de::{
 };
 use serde_json::error::Category;
 
-use super::{Answer, Example, Input, Target};
+use super::{Answer, Each, Example, Input, Target};
 use crate::error::{Error, Result};
 use crate::task::{Split, Task};
 
@@ -32,7 +31,13 @@ const FORM: &str = "the form is {\"data\": [{\"paragraphs\": [{\"context\": \"�
 /// Reads the questions of a file, at most `limit`; what stands after them is not looked at.
 ///
 /// In a test file, a question may lack its answers.
-pub(super) fn read(task: &Task, split: &Split, path: &Path, limit: usize) -> Result<Vec<Example>> {
+pub(super) fn read(
+    task: &Task,
+    split: &Split,
+    path: &Path,
+    limit: usize,
+    each: Each<'_>,
+) -> Result<()> {
     let file = File::open(path).map_err(|error| Error::io("open", path, &error))?;
     let mut source = BufReader::with_capacity(1 << 16, file);
     // A byte-order mark may lead a file.
@@ -47,7 +52,8 @@ pub(super) fn read(task: &Task, split: &Split, path: &Path, limit: usize) -> Res
         limit,
         is_test: task.test.iter().any(|test| test.name == split.name),
         line: Rc::clone(&line),
-        examples: Vec::new(),
+        read: 0,
+        each,
         lines_of_ids: HashMap::new(),
         paragraph: Paragraph::default(),
         question: Question::default(),
@@ -61,7 +67,7 @@ pub(super) fn read(task: &Task, split: &Split, path: &Path, limit: usize) -> Res
         .and_then(|()| json.end());
     match (read, reader.stop.take()) {
         (_, Some(Stop::Failed(error))) => Err(error),
-        (Ok(()), None) | (_, Some(Stop::Enough)) => Ok(reader.examples),
+        (Ok(()), None) | (_, Some(Stop::Enough)) => Ok(()),
         (Err(error), None) => Err(reader.explain(&error)),
     }
 }
@@ -88,7 +94,9 @@ struct Reader<'a> {
     limit: usize,
     is_test: bool,
     line: Rc<Cell<usize>>,
-    examples: Vec<Example>,
+    /// How many questions were given away.
+    read: usize,
+    each: Each<'a>,
     lines_of_ids: HashMap<String, usize>,
     paragraph: Paragraph,
     question: Question,
@@ -262,7 +270,7 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
             Ok(()) => Ok(()),
             Err(error) => Err(reader.fail(error)),
         }?;
-        if reader.examples.len() >= reader.limit {
+        if reader.read >= reader.limit {
             reader.stop = Some(Stop::Enough);
             return Err(A::Error::custom("enough"));
         }
@@ -344,8 +352,10 @@ impl Reader<'_> {
                 }
                 let context: Arc<str> = context.into();
                 for question in questions {
-                    if self.examples.len() < self.limit {
-                        self.examples.push(self.example(question, &context)?);
+                    if self.read < self.limit {
+                        let example = self.example(question, &context)?;
+                        (self.each)(example)?;
+                        self.read += 1;
                     }
                 }
             }

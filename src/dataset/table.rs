@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::rows::Rows;
-use super::{Example, Input, Labels, Target, is_test};
+use super::{Each, Example, Input, Labels, Target, is_test};
 use crate::error::{Error, Result};
 use crate::task::{Column, Columns, Head, Split, Task};
 
@@ -15,11 +15,11 @@ pub(super) fn read(
     path: &Path,
     labels: &Labels,
     limit: usize,
-) -> Result<Vec<Example>> {
+    each: Each<'_>,
+) -> Result<()> {
     let (mut rows, places) = open(task, split, path)?;
     let is_test = is_test(task, split);
-    let mut examples = Vec::new();
-    while examples.len() < limit {
+    for number in 0..limit {
         let Some(line) = rows.advance()? else { break };
         let field = |position: usize| rows.field(position).map(str::to_owned);
         let input = match task.head {
@@ -44,10 +44,10 @@ pub(super) fn read(
             None => None,
         };
         let target = label.map(|text| target(task, text, labels, &places, path, line));
-        let id = places.id.map_or_else(|| Ok(examples.len().to_string()), field)?;
-        examples.push(Example { id, line, input, target: target.transpose()? });
+        let id = places.id.map_or_else(|| Ok(number.to_string()), field)?;
+        each(Example { id, line, input, target: target.transpose()? })?;
     }
-    Ok(examples)
+    Ok(())
 }
 
 /// The labels that stand in a table.
@@ -168,6 +168,7 @@ mod tests {
     use std::fs;
     use std::path::PathBuf;
 
+    use super::super::collect;
     use super::*;
     use crate::task;
 
@@ -182,7 +183,7 @@ mod tests {
         let task = task::find("sst2").unwrap();
         let (_dir, path) = file("train.tsv", text);
         let labels = Labels::new(task.labels.clone().unwrap());
-        read(&task, task.train.as_ref().unwrap(), &path, &labels, usize::MAX)
+        collect(|each| read(&task, task.train.as_ref().unwrap(), &path, &labels, usize::MAX, each))
     }
 
     #[test]
@@ -235,8 +236,10 @@ mod tests {
         let path = dir.path().join("train.tsv");
         fs::write(&path, b"sentence\tlabel\nfine\t1\n\xff\xfe\t0\n").unwrap();
         let labels = Labels::new(task.labels.clone().unwrap());
-        let error =
-            read(&task, task.train.as_ref().unwrap(), &path, &labels, usize::MAX).unwrap_err();
+        let error = collect(|each| {
+            read(&task, task.train.as_ref().unwrap(), &path, &labels, usize::MAX, each)
+        })
+        .unwrap_err();
         assert_eq!(error.place().unwrap().line, Some(3));
     }
 
@@ -244,7 +247,8 @@ mod tests {
     fn a_score_that_is_no_number_names_its_line() {
         let task = task::find("stsb").unwrap();
         let (_dir, path) = file("dev.tsv", "sentence1\tsentence2\tscore\na\tb\t4.5\nc\td\tnan\n");
-        let error = read(&task, &task.dev[0], &path, &Labels::default(), 9).unwrap_err();
+        let error = collect(|each| read(&task, &task.dev[0], &path, &Labels::default(), 9, each))
+            .unwrap_err();
         assert_eq!(error.place().unwrap().line, Some(3));
     }
 
@@ -252,7 +256,8 @@ mod tests {
     fn a_score_outside_the_range_names_its_line_and_the_range() {
         let task = task::find("stsb").unwrap();
         let (_dir, path) = file("dev.tsv", "sentence1\tsentence2\tscore\na\tb\t5.1\n");
-        let error = read(&task, &task.dev[0], &path, &Labels::default(), 9).unwrap_err();
+        let error = collect(|each| read(&task, &task.dev[0], &path, &Labels::default(), 9, each))
+            .unwrap_err();
         assert_eq!(error.place().unwrap().line, Some(2));
         assert!(error.what().contains("`5.1`; expected a number from 0 to 5"), "{error}");
     }
@@ -264,7 +269,7 @@ mod tests {
         let (_dir, path) =
             file("dev.jsonl", "{\"label\": 1, \"sentence\": \"so \\\"good\\\"\", \"x\": [1]}\n");
         let labels = Labels::new(task.labels.clone().unwrap());
-        let examples = read(&task, &task.dev[0], &path, &labels, 9).unwrap();
+        let examples = collect(|each| read(&task, &task.dev[0], &path, &labels, 9, each)).unwrap();
         assert_eq!(examples[0].input, Input::Text { text: "so \"good\"".into(), text_pair: None });
         assert_eq!(examples[0].target, Some(Target::Class(1)));
     }
@@ -275,7 +280,7 @@ mod tests {
         task.format = crate::task::Format::Jsonl;
         let (_dir, path) = file("dev.jsonl", "{\"label\": 1, \"sentence\": \"a\"}\n{\"label\": ");
         let labels = Labels::new(task.labels.clone().unwrap());
-        let error = read(&task, &task.dev[0], &path, &labels, 9).unwrap_err();
+        let error = collect(|each| read(&task, &task.dev[0], &path, &labels, 9, each)).unwrap_err();
         assert_eq!(error.place().unwrap().line, Some(2));
     }
 }

@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use crate::batch::Sizes;
 use crate::dataset::Dataset;
 use crate::error::Result;
 use crate::task::{Head, Task};
@@ -12,10 +13,12 @@ use crate::task::{Head, Task};
 mod choice;
 mod question;
 mod sequence;
+mod store;
 mod tag;
 mod text;
 mod tokenizer;
 
+pub use store::{Cache, CacheKey, FeatureStore, StoreWriter, Summary};
 pub use tokenizer::Tokenizer;
 
 /// How examples are cut to the model's size. All in word pieces.
@@ -41,7 +44,7 @@ impl FeatureSettings {
 }
 
 /// What the model should say of a feature.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 pub enum FeatureTarget {
     /// Not known.
     #[default]
@@ -172,6 +175,16 @@ impl Features {
         self.items.len()
     }
 
+    /// Tokens of all sequences.
+    pub fn tokens(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Sequences of every feature: the endings for `choice`, else 1.
+    pub fn choices(&self) -> usize {
+        self.items.first().map_or(1, |item| item.sequences as usize)
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
@@ -216,6 +229,24 @@ impl Features {
     /// The way back to the example, for heads that need it (span, tag).
     pub fn alignment(&self, feature: usize) -> Option<&Alignment> {
         self.alignments.get(feature)
+    }
+}
+
+impl Sizes for Features {
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    fn length(&self, feature: usize) -> usize {
+        self.length(feature)
+    }
+
+    fn tokens(&self) -> usize {
+        self.tokens()
+    }
+
+    fn choices(&self) -> usize {
+        self.choices()
     }
 }
 

@@ -45,7 +45,7 @@ pub(super) fn features(
     let mut features = Features::default();
     let mut first = 0;
     for chunk in chunks(&dataset.examples) {
-        let passages: Vec<&[Example]> = chunk.chunk_by(same_passage).collect();
+        let passages: Vec<&[Example]> = chunk.chunk_by(Example::same_passage).collect();
         let encoded: Vec<_> = passages
             .par_iter()
             .map(|examples| Passage::encode(dataset, examples, tokenizer, settings))
@@ -278,22 +278,13 @@ fn chunks(examples: &[Example]) -> impl Iterator<Item = &[Example]> {
             return None;
         }
         let mut end = rest.len().min(CHUNK);
-        while end < rest.len() && same_passage(&rest[end - 1], &rest[end]) {
+        while end < rest.len() && rest[end - 1].same_passage(&rest[end]) {
             end += 1;
         }
         let (chunk, others) = rest.split_at(end);
         rest = others;
         Some(chunk)
     })
-}
-
-fn same_passage(one: &Example, other: &Example) -> bool {
-    match (&one.input, &other.input) {
-        (Input::Question { context: one, .. }, Input::Question { context: other, .. }) => {
-            Arc::ptr_eq(one, other)
-        }
-        _ => false,
-    }
 }
 
 /// The question and the passage.

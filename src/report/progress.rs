@@ -29,9 +29,11 @@ impl Progress {
                 Some(total as u64),
                 ProgressDrawTarget::stderr_with_hz(8),
             );
-            if let Ok(style) =
-                ProgressStyle::with_template("{prefix:>9} {wide_bar:.cyan/dim} {pos}/{len}  {msg}")
-            {
+            let template = match total {
+                0 => "{prefix:>9} {pos}  {msg}",
+                _ => "{prefix:>9} {wide_bar:.cyan/dim} {pos}/{len}  {msg}",
+            };
+            if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style);
             }
             bar.set_prefix(label.to_owned());
@@ -61,13 +63,8 @@ impl Progress {
             }
             None if now >= self.next_line => {
                 self.next_line = now + BETWEEN_LINES;
-                log::info!(
-                    "{} {done}/{}  {}  {}",
-                    self.label,
-                    self.total,
-                    message(),
-                    self.pace(now)
-                );
+                let of = if self.total == 0 { String::new() } else { format!("/{}", self.total) };
+                log::info!("{} {done}{of}  {}  {}", self.label, message(), self.pace(now));
             }
             None => {}
         }
@@ -95,6 +92,9 @@ impl Progress {
             return String::new();
         }
         let rate = here as f64 / seconds;
+        if self.total == 0 {
+            return format!("{rate:.2}/s");
+        }
         let left = self.total.saturating_sub(self.done) as f64 / rate;
         format!("{rate:.2}/s  {} left", duration(Duration::from_secs_f64(left)))
     }

@@ -83,6 +83,15 @@ pub(super) fn sync_tree(dir: &Path) -> std::io::Result<()> {
     sync_folder(dir)
 }
 
+/// The SHA-256 of a file, in hexadecimal.
+///
+/// # Errors
+///
+/// The file cannot be read.
+pub fn sha256(path: &Path) -> Result<String> {
+    fingerprint(path).map(|(_, sha256)| sha256)
+}
+
 /// Size and SHA-256 of a file.
 pub(super) fn fingerprint(path: &Path) -> Result<(u64, String)> {
     let failed = |error: std::io::Error| Error::io("read", path, &error);

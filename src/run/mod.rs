@@ -27,7 +27,7 @@ mod metrics_log;
 
 pub use checkpoint::{Best, Checkpoints, Pending, State};
 pub(crate) use checkpoint::{parse_manifest, parse_state};
-pub use disk::{replace_folder, write_whole};
+pub use disk::{replace_folder, sha256, write_whole};
 pub use log_file::{log_line, open_log};
 pub use metrics_log::MetricsLog;
 

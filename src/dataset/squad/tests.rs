@@ -1,5 +1,6 @@
 use std::io::Write;
 
+use super::super::collect;
 use super::*;
 use crate::task::find;
 
@@ -15,7 +16,7 @@ fn read_text(name: &str, text: impl AsRef<[u8]>, limit: usize) -> Result<Vec<Exa
 fn read_split(task: &Task, split: &Split, text: &[u8], limit: usize) -> Result<Vec<Example>> {
     let mut file = tempfile::Builder::new().prefix("squad").suffix(".json").tempfile().unwrap();
     file.write_all(text).unwrap();
-    read(task, split, file.path(), limit)
+    collect(|each| read(task, split, file.path(), limit, each))
 }
 
 /// A test split of the task, whose questions may lack answers.
@@ -293,7 +294,8 @@ fn the_published_files_have_the_published_counts() {
     ] {
         let task = task(name);
         let split = task.split(split).unwrap();
-        let examples = read(&task, split, &task.path(split, data), usize::MAX).unwrap();
+        let path = task.path(split, data);
+        let examples = collect(|each| read(&task, split, &path, usize::MAX, each)).unwrap();
         assert_eq!(examples.len(), questions);
         let none = Some(Target::Answers(Vec::new()));
         assert_eq!(examples.iter().filter(|example| example.target == none).count(), without);

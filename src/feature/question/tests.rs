@@ -206,7 +206,7 @@ fn chunks_hold_every_example_once_and_part_no_passage() {
     assert_eq!(chunks.iter().map(|chunk| chunk.len()).sum::<usize>(), examples.len());
     assert!(chunks.len() > 1);
     for pair in chunks.windows(2) {
-        assert!(!same_passage(pair[0].last().unwrap(), &pair[1][0]));
+        assert!(!pair[0].last().unwrap().same_passage(&pair[1][0]));
     }
     let features = features(&dataset(examples), &tokenizer(), &settings(16, 1, 4)).unwrap();
     assert!((0..features.len()).all(|feature| features.example(feature) == feature));
