@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::batch::{Batch, Buckets, PlannedBatch, Sizes, padding_share, prefetch, training_plan};
+use crate::batch::{Batch, Buckets, PlannedBatch, padding_share, prefetch, training_plan};
 use crate::dataset::Labels;
 use crate::error::{Error, Result};
 use crate::evaluate::{self, InTraining, Prepared};
-use crate::feature::FeatureStore;
+use crate::feature::{FeatureStore, Sizes};
 use crate::model::{Model, Scalars, StepOutcome, StepSettings};
 use crate::report::{Progress, duration};
 use crate::run::{Best, Checkpoints, MetricsLog, RunFolder, State, replace_folder};

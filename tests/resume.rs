@@ -69,10 +69,11 @@ impl Ended {
             "checkpoints/step-000120/weights.data-00000-of-00001",
         ];
         let read = |name: &&str| ((*name).to_owned(), fs::read(run.join(name)).expect(name));
+        let events = ("events".to_owned(), events(run));
         let result = last_json(stdout);
         let keys = ["metrics", "splits", "steps", "best_step", "skipped"];
         Self {
-            files: names.iter().map(read).collect(),
+            files: names.iter().map(read).chain([events]).collect(),
             result: keys.iter().map(|&key| result[key].clone()).collect(),
         }
     }
@@ -95,6 +96,29 @@ impl Ended {
             assert!(bytes == other, "{what}: {name} differs from an uninterrupted run's");
         }
     }
+}
+
+/// TensorBoard's events without their times of day and checksums.
+fn events(run: &Path) -> Vec<u8> {
+    let files: Vec<PathBuf> = fs::read_dir(run)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.to_string_lossy().contains("events.out.tfevents"))
+        .collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    let bytes = fs::read(&files[0]).unwrap();
+    let mut rest = bytes.as_slice();
+    let mut events = Vec::new();
+    while !rest.is_empty() {
+        // Length, its checksum, the message, its checksum.
+        let length = u64::from_le_bytes(rest[..8].try_into().unwrap()) as usize;
+        let message = &rest[12..12 + length];
+        // `Event.wall_time` comes first: a key of one byte and a double.
+        assert_eq!(message[0], 0x09);
+        events.extend_from_slice(&message[9..]);
+        rest = &rest[12 + length + 4..];
+    }
+    events
 }
 
 fn spawn(command: &mut Command) -> Child {
@@ -298,18 +322,53 @@ fn a_file_that_may_not_grow_ends_the_run_and_what_was_complete_stays() {
     begin(&run);
     let kept = complete(&run);
     // As a full disk: no file may pass some 256 KiB, the weights are more.
-    let plain = resume(&run);
-    let mut limited = Command::new("sh");
-    limited
-        .current_dir(common::root())
-        .args(["-c", "trap '' XFSZ; ulimit -f 512; exec \"$0\" \"$@\""]);
-    limited.arg(plain.get_program()).args(plain.get_args());
-    let stderr = fail(&mut limited);
+    let stderr = fail(&mut limited("trap '' XFSZ; ulimit -f 512", &resume(&run)));
     assert!(stderr.contains("see that the disk has room"), "{stderr}");
     assert!(stderr.contains("checkpoints/.step-"), "{stderr}");
     assert_eq!(names(&run), kept, "what was complete stays, and nothing else");
     let stdout = succeed(&mut resume(&run));
     Ended::new(&run, &stdout).assert_equals_uninterrupted("limited");
+}
+
+/// A command behind what a shell does first.
+fn limited(limits: &str, command: &Command) -> Command {
+    let mut limited = Command::new("sh");
+    limited.current_dir(common::root()).args(["-c", &format!("{limits}; exec \"$0\" \"$@\"")]);
+    limited.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => limited.env(name, value),
+            None => limited.env_remove(name),
+        };
+    }
+    limited
+}
+
+#[test]
+fn memory_that_runs_out_names_the_batch_and_the_flags() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("SST-2");
+    fs::create_dir(&data).unwrap();
+    let rows: String = (0..4096).map(|i| format!("{}\t{}\n", "film ".repeat(130), i % 2)).collect();
+    fs::write(data.join("train.tsv"), format!("sentence\tlabel\n{rows}")).unwrap();
+    fs::copy(common::root().join("data/SST-2/dev.tsv"), data.join("dev.tsv")).unwrap();
+    let mut train = tfbert();
+    train.args(["train", "--task", "sst2", "--precision", "f32", "--batch-size", "4096"]);
+    train.args(["--max-length", "128", "--limit-dev", "4", "--threads", "1", "--max-steps", "1"]);
+    train.arg("--model").arg(tiny("classify")).arg("--data-dir").arg(dir.path());
+    train.arg("--output").arg(dir.path().join("run"));
+    // The step wants several GB beside what TensorFlow itself takes of addresses.
+    let output = limited("ulimit -v 4500000", &train).output().unwrap();
+    let stderr = text(&output).1;
+    assert!(!output.status.success(), "{stderr}");
+    // TensorFlow gives an error, or ends the process from inside a compiled function.
+    assert!(stderr.contains("error: "), "{stderr}");
+    assert!(
+        stderr.contains("batch 4096 × 128") || stderr.contains("batch of 4096 × 128"),
+        "{stderr}"
+    );
+    assert!(stderr.contains("try a smaller `--batch-size`, `--accumulate N`"), "{stderr}");
 }
 
 /// A small disk, unmounted at the end.

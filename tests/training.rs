@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tfbert::dataset::{Dataset, Example, Input, Labels, Target};
 use tfbert::error::{Error, Result};
@@ -29,6 +30,7 @@ struct Setup {
     train: FeatureStore,
     dev: Vec<Prepared>,
     keep: usize,
+    save_interval: Option<Duration>,
 }
 
 /// Sentences of random ids, whose class is 1 where ids of the upper half are more.
@@ -69,7 +71,15 @@ impl Setup {
         let train = FeatureStore::in_memory(&train);
         let (features, examples) = examples(DEV, 2);
         let dataset = Dataset { path: "dev.tsv".into(), split: "dev".into(), examples };
-        Self { task, labels, settings, train, dev: vec![Prepared { dataset, features }], keep: 1 }
+        Self {
+            task,
+            labels,
+            settings,
+            train,
+            dev: vec![Prepared { dataset, features }],
+            keep: 1,
+            save_interval: None,
+        }
     }
 
     fn record(&self) -> RunRecord {
@@ -102,7 +112,7 @@ impl Setup {
                 folder: &folder,
                 resume,
                 keep: self.keep,
-                save_interval: None,
+                save_interval: self.save_interval,
                 stop: &stop,
             };
             train::train(&job, &mut model, &mut NoScalars)
@@ -204,6 +214,21 @@ fn a_run_stopped_after_any_step_and_resumed_equals_an_uninterrupted_one() {
         let (outcome, model) = setup.run(dir.path(), true, None);
         assert_eq!(Ended::new(dir.path(), outcome.unwrap(), &model), expected, "step {step}");
     }
+}
+
+#[test]
+fn when_the_time_between_two_checkpoints_is_over_the_next_step_is_saved() {
+    let newest_after_a_fault_at_step_8 = |interval| {
+        let setup = Setup { save_interval: interval, ..Setup::new() };
+        let dir = tempfile::tempdir().unwrap();
+        failed(setup.run(dir.path(), false, Some(Fault::Memory(8))).0);
+        checkpoints(dir.path()).pop()
+    };
+    assert_eq!(newest_after_a_fault_at_step_8(None).as_deref(), Some("step-000005"));
+    let hour = Some(Duration::from_secs(3600));
+    assert_eq!(newest_after_a_fault_at_step_8(hour).as_deref(), Some("step-000005"));
+    let none = Some(Duration::ZERO);
+    assert_eq!(newest_after_a_fault_at_step_8(none).as_deref(), Some("step-000007"));
 }
 
 #[test]

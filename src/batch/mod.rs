@@ -8,7 +8,7 @@ mod plan;
 mod prefetch;
 
 pub use buckets::Buckets;
-pub use plan::{PlannedBatch, Sizes, evaluation_plan, padding_share, training_plan};
+pub use plan::{PlannedBatch, evaluation_plan, padding_share, training_plan};
 pub use prefetch::{Prefetched, prefetch};
 
 /// The labels of a batch, row-major, one form a head.

@@ -5,30 +5,11 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::Buckets;
+use crate::feature::Sizes;
 
 /// Batches are sorted by length among this many, so that a batch's rows are of like length while
 /// the order stays random (Hugging Face's `group_by_length`).
 const BATCHES_SORTED_TOGETHER: usize = 50;
-
-/// The sizes that batches are planned by.
-pub trait Sizes {
-    /// How many features there are.
-    fn len(&self) -> usize;
-
-    /// Whether there is none.
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The length of a feature's longest sequence.
-    fn length(&self, feature: usize) -> usize;
-
-    /// Tokens of all sequences.
-    fn tokens(&self) -> usize;
-
-    /// Sequences of every feature: the endings for `choice`, else 1.
-    fn choices(&self) -> usize;
-}
 
 /// A batch to be: its features and the length to pad to.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,6 @@
 
 use std::ops::Range;
 
-use crate::batch::Sizes;
 use crate::dataset::Dataset;
 use crate::error::Result;
 use crate::task::{Head, Task};
@@ -230,6 +229,26 @@ impl Features {
     pub fn alignment(&self, feature: usize) -> Option<&Alignment> {
         self.alignments.get(feature)
     }
+}
+
+/// The sizes that batches are planned by.
+pub trait Sizes {
+    /// How many features there are.
+    fn len(&self) -> usize;
+
+    /// Whether there is none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The length of a feature's longest sequence.
+    fn length(&self, feature: usize) -> usize;
+
+    /// Tokens of all sequences.
+    fn tokens(&self) -> usize;
+
+    /// Sequences of every feature: the endings for `choice`, else 1.
+    fn choices(&self) -> usize;
 }
 
 impl Sizes for Features {

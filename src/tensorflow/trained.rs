@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::contract;
 use super::graph::{Feed, LoadedGraph, SessionConfig};
+use super::{abort, contract};
 use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::model::{Contract, Logits, Precision, Predictor};
@@ -47,6 +47,7 @@ impl Predictor for TrainedModel {
 
 /// The inputs that every signature shares.
 pub(super) fn inputs<'a>(contract: &Contract, batch: &Batch) -> Vec<(&'a str, Feed)> {
+    abort::note(batch);
     let shape: &[usize] = match contract.head {
         crate::task::Head::Choice => &[batch.rows, batch.choices, batch.length],
         _ => &[batch.rows, batch.length],

@@ -11,8 +11,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FeatureTarget, Features, Sequence};
-use crate::batch::Sizes;
+use super::{FeatureTarget, Features, Sequence, Sizes};
 use crate::dataset::{Dataset, Target};
 use crate::error::{Error, Result};
 
