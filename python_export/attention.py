@@ -6,7 +6,7 @@ what is between them are islands as in `fused`.
 
 import tensorflow as tf
 
-from .fused import Fused, as_f32, drop_forward, island
+from .fused import Fused, as_f32, island, random_bytes
 
 # Added to the scores of padding: exp() of it is exactly 0.
 MASKED = -1e9
@@ -41,17 +41,39 @@ def _add_offset(scores, offset):
 
 
 @island
-def _scores_gradient(p, dkept, context, dcontext, random, drop):
-    """The gradient of soft-max's input, from that of the probabilities after dropout.
+def _drop_probabilities(p, drop):
+    """p after dropout, and p with the sign turned where it was dropped.
+
+    Probabilities are not negative, so their signs can hold the mask: one tensor is kept for the
+    gradient where else there were p, its random bytes, and what dropout left of it.
+    """
+    random = random_bytes(tf.shape(p), drop.key)
+    signed = tf.where(random >= drop.threshold, as_f32(p), -as_f32(p))
+    return _kept(signed, drop, p.dtype), tf.cast(signed, p.dtype)
+
+
+def _kept(signed, drop, dtype):
+    return tf.cast(tf.maximum(signed, 0.0) * drop.scale, dtype)
+
+
+@island
+def _scores_gradient(signed, dkept, merged, dmerged, drop):
+    """The gradient of soft-max's input, from that of the probabilities after dropout; and these.
 
     Its sum over keys, `sum(p * dp)`, equals `sum(context * dcontext)` over the head's width, since
     the context is linear in the probabilities: a pass less over the larger tensor.
     """
-    total = tf.reduce_sum(as_f32(context) * as_f32(dcontext), -1, keepdims=True)
-    dp = as_f32(dkept)
-    if drop is not None:
-        dp = tf.where(random >= drop.threshold, dp * drop.scale, 0.0)
-    return tf.cast(as_f32(p) * (dp - total), p.dtype)
+    batch, heads = tf.shape(signed)[0], signed.shape[1]
+    products = tf.reshape(
+        as_f32(merged) * as_f32(dmerged), [batch, -1, heads, merged.shape[1] // heads]
+    )
+    total = tf.transpose(tf.reduce_sum(products, -1), [0, 2, 1])[..., None]
+    dtype, signed, dp = signed.dtype, as_f32(signed), as_f32(dkept)
+    if drop is None:
+        return tf.cast(signed * (dp - total), dtype), None
+    # Where p is 0 the gradient is too, whichever the mask.
+    dp = tf.where(signed > 0.0, dp * drop.scale, 0.0)
+    return tf.cast(tf.abs(signed) * (dp - total), dtype), _kept(signed, drop, dtype)
 
 
 def split_heads(fused: Fused, product, bias, parts, heads, offset, scale):
@@ -90,20 +112,21 @@ def attend(fused: Fused, query, key, value, offset, dropout):
     def call(query, key, value):
         scores = tf.matmul(query, key, transpose_b=True)
         p = tf.nn.softmax(fused.run(_add_offset, scores, offset))
-        kept, random = fused.run(drop_forward, p, drop) if drop else (p, None)
+        kept, signed = fused.run(_drop_probabilities, p, drop) if drop else (p, p)
         context = tf.matmul(kept, value)
+        merged = fused.run(_merge, context, 1.0)
 
         def gradient(dmerged):
-            dcontext = _unmerge(dmerged, context)
+            dcontext = _unmerge(dmerged, query)
             dkept = tf.matmul(dcontext, value, transpose_b=True)
-            dscores = fused.run(_scores_gradient, p, dkept, context, dcontext, random, drop)
+            dscores, again = fused.run(_scores_gradient, signed, dkept, merged, dmerged, drop)
             return (
                 tf.matmul(dscores, key),
                 tf.matmul(dscores, query, transpose_a=True),
-                tf.matmul(kept, dcontext, transpose_a=True),
+                tf.matmul(again if drop else p, dcontext, transpose_a=True),
             )
 
-        return fused.run(_merge, context, 1.0), gradient
+        return merged, gradient
 
     return call(query, key, value)
 

@@ -61,7 +61,7 @@ class Dropout:
         return Drop(key, self._threshold, self._scale)
 
 
-def _random_bytes(shape, key):
+def random_bytes(shape, key):
     """uint8 of the static `shape`: a hash of each four bytes' number and the key.
 
     Two rounds of multiplying and shifting (the constants of Wellons' `lowbias32`), the key's halves
@@ -80,17 +80,14 @@ def _random_bytes(shape, key):
     return tf.reshape(tf.reshape(tf.bitcast(folded(word, 15), tf.uint8), [-1])[:size], shape)
 
 
-def _keep(x, random, drop: Drop | None):
+def _keep(x, random, drop: Drop):
     """x where its random byte keeps it, scaled, and 0 elsewhere."""
-    return x if drop is None else tf.where(random >= drop.threshold, x * drop.scale, 0.0)
+    return tf.where(random >= drop.threshold, x * drop.scale, 0.0)
 
 
-def _drawn(x, drop: Drop | None):
-    """x after dropout, and the random bytes, which the gradient wants again."""
-    if drop is None:
-        return x, None
-    random = _random_bytes(tf.shape(x), drop.key)
-    return _keep(x, random, drop), random
+def _dropped(x, drop: Drop | None):
+    """x after dropout. The gradient draws the same mask again, which is cheaper than keeping it."""
+    return x if drop is None else _keep(x, random_bytes(tf.shape(x), drop.key), drop)
 
 
 def as_f32(x):
@@ -99,16 +96,8 @@ def as_f32(x):
 
 
 @island
-def drop_forward(x, drop):
-    """x after dropout, and its random bytes."""
-    kept, random = _drawn(as_f32(x), drop)
-    return tf.cast(kept, x.dtype), random
-
-
-@island
-def drop_backward(dy, random, drop):
-    """The gradient of x from that of `drop_forward`."""
-    return tf.cast(_keep(as_f32(dy), random, drop), dy.dtype)
+def _drop(x, drop):
+    return tf.cast(_dropped(as_f32(x), drop), x.dtype)
 
 
 # GELU: x * Phi(x) with Phi the normal distribution function (Hendrycks and Gimpel, 2016).
@@ -152,18 +141,18 @@ def _norm_backward(normed, inverse, dy, gamma):
 
 @island
 def _add_norm_forward(x, bias, residual, gamma, beta, epsilon, drop, training):
-    kept, random = _drawn(as_f32(x) + bias, drop)
+    kept = _dropped(as_f32(x) + bias, drop)
     normed, inverse = _standardise(as_f32(residual) + kept, epsilon)
     y = tf.cast(normed * gamma + beta, x.dtype)
-    return (y, tf.cast(normed, x.dtype), inverse, random) if training else (y, None, None, None)
+    return (y, tf.cast(normed, x.dtype), inverse) if training else (y, None, None)
 
 
 @island
-def _add_norm_backward(normed, inverse, gamma, dy, dskip, random, drop):
+def _add_norm_backward(normed, inverse, gamma, dy, dskip, drop):
     dtype = normed.dtype
     dy = as_f32(dy) + as_f32(dskip)
     dz, dgamma, dbeta = _norm_backward(as_f32(normed), inverse, dy, gamma)
-    dx = _keep(dz, random, drop)
+    dx = _dropped(dz, drop)
     return tf.cast(dx, dtype), tf.reduce_sum(dx, 0), tf.cast(dz, dtype), dgamma, dbeta
 
 
@@ -174,14 +163,13 @@ def _add_norm_backward(normed, inverse, gamma, dy, dskip, random, drop):
 def _embed_forward(words, positions, types, gamma, beta, epsilon, drop, dtype, training):
     z = tf.reshape(words + positions + types, [-1, words.shape[-1]])
     normed, inverse = _standardise(z, epsilon)
-    kept, random = _drawn(normed * gamma + beta, drop)
-    y = tf.cast(kept, dtype)
-    return (y, tf.cast(normed, dtype), inverse, random) if training else (y, None, None, None)
+    y = tf.cast(_dropped(normed * gamma + beta, drop), dtype)
+    return (y, tf.cast(normed, dtype), inverse) if training else (y, None, None)
 
 
 @island
-def _embed_backward(normed, inverse, gamma, dy, dskip, random, drop):
-    dy = _keep(as_f32(dy) + as_f32(dskip), random, drop)
+def _embed_backward(normed, inverse, gamma, dy, dskip, drop):
+    dy = _dropped(as_f32(dy) + as_f32(dskip), drop)
     return _norm_backward(as_f32(normed), inverse, dy, gamma)
 
 
@@ -203,8 +191,8 @@ class Fused:
 
         @tf.custom_gradient
         def call(x):
-            y, random = self.run(drop_forward, x, drop)
-            return y, lambda dy: self.run(drop_backward, dy, random, drop)
+            # Its gradient is itself, with the same mask.
+            return self.run(_drop, x, drop), lambda dy: self.run(_drop, dy, drop)
 
         return call(x)
 
@@ -228,13 +216,13 @@ class Fused:
 
         @tf.custom_gradient
         def call(x, bias, residual, gamma, beta):
-            y, normed, inverse, random = self.run(
+            y, normed, inverse = self.run(
                 _add_norm_forward, x, bias, residual, gamma, beta, epsilon, drop, self._training
             )
 
             def gradient(dy, dskip):
                 kept = (normed, inverse, gamma)
-                return self.run(_add_norm_backward, *kept, dy, dskip, random, drop)
+                return self.run(_add_norm_backward, *kept, dy, dskip, drop)
 
             return (y, tf.identity(y)), gradient
 
@@ -256,14 +244,14 @@ class Fused:
         @tf.custom_gradient
         def call(words, positions, types, gamma, beta):
             chosen = tf.gather(types, type_ids)
-            y, normed, inverse, random = self.run(
+            y, normed, inverse = self.run(
                 _embed_forward,
                 *(words, positions, chosen, gamma, beta, epsilon, drop, dtype, self._training),
             )
 
             def gradient(dy, dskip):
                 kept = (normed, inverse, gamma)
-                dz, dgamma, dbeta = self.run(_embed_backward, *kept, dy, dskip, random, drop)
+                dz, dgamma, dbeta = self.run(_embed_backward, *kept, dy, dskip, drop)
                 is_kind = tf.one_hot(tf.reshape(type_ids, [-1]), kinds)
                 dtypes = tf.matmul(is_kind, dz, transpose_a=True)
                 dwords = tf.reshape(dz, tf.concat([tf.shape(type_ids), [width]], 0))

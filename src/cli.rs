@@ -65,6 +65,19 @@ pub struct DataArgs {
     pub data_dir: PathBuf,
 }
 
+/// What is kept for later runs.
+#[derive(Debug, Args)]
+pub struct CacheArgs {
+    /// Folder that keeps tokenised training files and compiled programs [default: `tfbert` in the
+    /// user's cache folder].
+    #[arg(long, env = "TFBERT_CACHE", value_name = "DIR")]
+    pub cache_dir: Option<PathBuf>,
+
+    /// Keep neither, and use none that was kept.
+    #[arg(long)]
+    pub no_cache: bool,
+}
+
 /// Arguments of `tfbert train`.
 #[derive(Debug, Args)]
 pub struct TrainArgs {
@@ -168,13 +181,9 @@ pub struct TrainArgs {
     #[arg(long, value_parser = positive)]
     pub threads: Option<usize>,
 
-    /// Folder that keeps tokenised training files [default: `tfbert` in the user's cache folder].
-    #[arg(long, env = "TFBERT_CACHE", value_name = "DIR")]
-    pub cache_dir: Option<PathBuf>,
-
-    /// Tokenise the training file anew, and keep the result in memory alone.
-    #[arg(long)]
-    pub no_cache: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub cache: CacheArgs,
 
     /// Only the first so many training examples.
     #[arg(long, value_parser = positive)]
@@ -244,6 +253,10 @@ pub struct EvalArgs {
     #[arg(long, value_parser = positive)]
     pub threads: Option<usize>,
 
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub cache: CacheArgs,
+
     /// Only the first so many examples.
     #[arg(long, value_parser = positive)]
     pub limit_dev: Option<usize>,
@@ -288,6 +301,10 @@ pub struct PredictArgs {
     /// TensorFlow's threads [default: one for each core].
     #[arg(long, value_parser = positive)]
     pub threads: Option<usize>,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub cache: CacheArgs,
 }
 
 /// Arguments of `tfbert bench`.
@@ -331,6 +348,10 @@ pub struct BenchArgs {
     /// TensorFlow's threads [default: one for each core].
     #[arg(long, value_parser = positive)]
     pub threads: Option<usize>,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub cache: CacheArgs,
 
     /// Seed of token ids, labels and dropout.
     #[arg(long, default_value_t = 1)]

@@ -5,13 +5,13 @@ use tfbert::bench::{self, BatchShape, BenchSettings, Measurement};
 use tfbert::cli::{BenchArgs, Cli};
 use tfbert::error::{Error, Result};
 use tfbert::model::{Contract, Model};
-use tfbert::tensorflow::{self, Library, OpTime, TrainingModel, matmul_peak, peak_memory};
+use tfbert::tensorflow::{self, OpTime, TrainingModel, matmul_peak, peak_memory};
 
 /// Rows of a profile's table.
 const TOP: usize = 25;
 
 pub fn run(args: &BenchArgs, cli: &Cli) -> Result<()> {
-    let library = Library::prepare(cli.tensorflow.as_deref(), cli.verbose)?;
+    let library = super::library(cli, &args.cache, args.threads)?;
     let contract = tensorflow::read_contract(&args.model)?;
     check_lengths(args, &contract)?;
     let precision = super::precision(args.precision);

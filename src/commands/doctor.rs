@@ -5,11 +5,16 @@ use std::path::{Path, PathBuf};
 use tfbert::cli::{Cli, DoctorArgs};
 use tfbert::error::{Error, Result};
 use tfbert::task;
-use tfbert::tensorflow::{self, Amx, Library, Processor, TrainingModel};
+use tfbert::tensorflow::{self, Amx, Library, LibraryOptions, Processor, TrainingModel};
 
 pub fn run(args: &DoctorArgs, cli: &Cli) -> Result<()> {
     let mut report = Report { troubles: 0 };
-    let library = Library::prepare(cli.tensorflow.as_deref(), cli.verbose)
+    let options = LibraryOptions {
+        folder: cli.tensorflow.clone(),
+        verbose: cli.verbose,
+        ..LibraryOptions::default()
+    };
+    let library = Library::prepare(&options)
         .and_then(|library| library.load().map(|version| (library, version)));
     match &library {
         Ok((library, version)) => {

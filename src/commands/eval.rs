@@ -13,12 +13,12 @@ use tfbert::prediction::PredictionSettings;
 use tfbert::report::write_predictions;
 use tfbert::settings::DEFAULT_EVAL_BATCH_SIZE;
 use tfbert::task::{self, Split, Task};
-use tfbert::tensorflow::{self, Library, TrainedModel};
+use tfbert::tensorflow::{self, TrainedModel};
 
 use super::{check_head, precision, prepare, session};
 
 pub fn run(args: &EvalArgs, cli: &Cli) -> Result<()> {
-    let library = Library::prepare(cli.tensorflow.as_deref(), cli.verbose);
+    let library = super::library(cli, &args.cache, args.threads);
     let stop = super::stop_signal()?;
     let task = task::find(&args.data.task)?;
     let model_dir = args.model.clone().unwrap_or_else(|| default_model(&task));
@@ -42,7 +42,8 @@ pub fn run(args: &EvalArgs, cli: &Cli) -> Result<()> {
             prepare(&task, split, data, &labels, args.limit_dev, &tokenizer, &features)?,
         ));
     }
-    library?.load()?;
+    let library = library?;
+    library.load()?;
     let mut model = TrainedModel::load(&model_dir, number_format, session(args.threads))?;
     let settings = PredictionSettings {
         max_answer_length: task.defaults.max_answer_length,

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
-use tfbert::cli::PrecisionArg;
+use tfbert::cli::{CacheArgs, Cli, PrecisionArg};
 use tfbert::dataset::{self, Labels};
 use tfbert::error::{Error, Result};
 use tfbert::evaluate::Prepared;
-use tfbert::feature::{FeatureSettings, Tokenizer, features};
+use tfbert::feature::{Cache, FeatureSettings, Tokenizer, features};
 use tfbert::model::{Contract, Precision};
 use tfbert::task::{Split, Task};
-use tfbert::tensorflow::{Processor, SessionConfig};
+use tfbert::tensorflow::{Library, LibraryOptions, Processor, SessionConfig};
 
 pub mod bench;
 pub mod doctor;
@@ -34,6 +34,21 @@ pub fn precision(argument: PrecisionArg) -> Precision {
 /// How sessions run.
 pub fn session(threads: Option<usize>) -> SessionConfig {
     SessionConfig { threads: threads.unwrap_or(0) }
+}
+
+/// The folder of what is kept for later runs, if it is.
+pub fn cache_folder(args: &CacheArgs) -> Option<PathBuf> {
+    if args.no_cache { None } else { args.cache_dir.clone().or_else(Cache::user_folder) }
+}
+
+/// Finds TensorFlow's library and prepares this process for it, before any thread is started.
+pub fn library(cli: &Cli, cache: &CacheArgs, threads: Option<usize>) -> Result<Library> {
+    Library::prepare(&LibraryOptions {
+        folder: cli.tensorflow.clone(),
+        verbose: cli.verbose,
+        cache: cache_folder(cache),
+        threads: threads.unwrap_or(0),
+    })
 }
 
 /// The number of the first signal that asks to stop, 0 before one comes. A second signal ends the

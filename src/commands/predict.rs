@@ -9,13 +9,13 @@ use tfbert::error::{Error, Result};
 use tfbert::predict::{self, Request};
 use tfbert::settings::DEFAULT_EVAL_BATCH_SIZE;
 use tfbert::task;
-use tfbert::tensorflow::{self, Library, TrainedModel};
+use tfbert::tensorflow::{self, TrainedModel};
 
 use super::eval::{default_model, trained_contract};
 use super::{precision, session};
 
 pub fn run(args: &PredictArgs, cli: &Cli) -> Result<()> {
-    let library = Library::prepare(cli.tensorflow.as_deref(), cli.verbose);
+    let library = super::library(cli, &args.cache, args.threads);
     // Ctrl-C ends a prediction at once: there is nothing to keep.
     let stop = AtomicI32::new(0);
     let (model_dir, contract) = match (&args.task, &args.model) {
@@ -35,7 +35,8 @@ pub fn run(args: &PredictArgs, cli: &Cli) -> Result<()> {
         .transpose()?;
     let asks = args.texts.is_empty() && args.file.is_none() && std::io::stdin().is_terminal();
     let (texts, path) = if asks { (Vec::new(), None) } else { given(args)? };
-    library?.load()?;
+    let library = library?;
+    library.load()?;
     let mut model =
         TrainedModel::load(&model_dir, precision(args.precision), session(args.threads))?;
     let tokenizer = super::tokenizer(&model_dir)?;

@@ -4,17 +4,17 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tfbert::batch::Sizes as _;
 use tfbert::cli::{Cli, TrainArgs};
 use tfbert::dataset::{self, Labels};
 use tfbert::error::{Error, Result};
 use tfbert::evaluate::{self, Prepared};
+use tfbert::feature::Sizes as _;
 use tfbert::model::Contract;
 use tfbert::report::duration;
 use tfbert::run::{Begin, DataRecord, RunFolder, RunRecord, open_log, write_whole};
 use tfbert::settings::TrainSettings;
 use tfbert::task::{self, Split, Task};
-use tfbert::tensorflow::{self, EventFile, Library, TrainingModel};
+use tfbert::tensorflow::{self, EventFile, TrainingModel};
 use tfbert::train::{self, Job, Outcome};
 
 use super::{check_head, check_length, precision, prepare, run_folder, session};
@@ -25,7 +25,7 @@ use input::Input;
 
 pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
     let start = Instant::now();
-    let library = Library::prepare(cli.tensorflow.as_deref(), cli.verbose);
+    let library = super::library(cli, &args.cache, args.threads);
     let stop = super::stop_signal()?;
     let task = task::find(&args.data.task)?;
     let train_split = trainable(&task)?;
@@ -69,7 +69,8 @@ pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
     let counts = &train.summary().label_counts;
     settings.class_weights = class_weights(&args.class_weights, &labels, counts)?;
 
-    let version = library?.load()?;
+    let library = library?;
+    let version = library.load()?;
     let record = RunRecord {
         tfbert_version: env!("CARGO_PKG_VERSION").into(),
         tensorflow_version: version,

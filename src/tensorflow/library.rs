@@ -12,8 +12,9 @@ use std::process::Command;
 
 use sha2::{Digest, Sha256};
 
+use super::compiled::{CompiledPrograms, XLA_FLAGS};
 use super::processor::Processor;
-use super::quiet;
+use super::{abort, quiet};
 use crate::error::{Error, Result};
 
 /// What a person types to get the library.
@@ -70,10 +71,25 @@ pub fn find(option: Option<&Path>) -> Result<Found> {
 }
 
 /// A library that can be loaded, its folder told to the crate `tensorflow`.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Library {
     found: Found,
     verbose: bool,
+    /// Held as long as the library is used.
+    _compiled: Option<CompiledPrograms>,
+}
+
+/// How the library is used.
+#[derive(Debug, Clone, Default)]
+pub struct LibraryOptions {
+    /// Its folder, where the user names one.
+    pub folder: Option<PathBuf>,
+    /// Whether it logs.
+    pub verbose: bool,
+    /// Where compiled programs are kept, if they are.
+    pub cache: Option<PathBuf>,
+    /// Threads of an operation; 0 is one for each core.
+    pub threads: usize,
 }
 
 impl Library {
@@ -83,12 +99,22 @@ impl Library {
     /// # Errors
     ///
     /// See [`find`].
-    pub fn prepare(option: Option<&Path>, verbose: bool) -> Result<Self> {
+    pub fn prepare(options: &LibraryOptions) -> Result<Self> {
+        let verbose = options.verbose;
         set_variable("TF_CPP_MIN_LOG_LEVEL", if verbose { "0" } else { "3" }.into());
         Processor::detect().protect();
-        let found = find(option)?;
+        let found = find(options.folder.as_deref())?;
         set_variable(TENSORFLOW_DIR, linked(&found.library)?.into_os_string());
-        Ok(Self { found, verbose })
+        let compiled = match &options.cache {
+            Some(cache) if std::env::var_os(XLA_FLAGS).is_none() => {
+                CompiledPrograms::open(cache, &found.library, options.threads)
+            }
+            _ => None,
+        };
+        if let Some(compiled) = &compiled {
+            set_variable(XLA_FLAGS, compiled.flags().into());
+        }
+        Ok(Self { found, verbose, _compiled: compiled })
     }
 
     /// Loads the library; TensorFlow's version.
@@ -105,6 +131,7 @@ impl Library {
                 .at(&self.found.library)
                 .hint("see what is wrong with `tfbert doctor`")
         })?;
+        abort::explain();
         tensorflow::version().map_err(|error| {
             Error::new(format!("TensorFlow's version is not text: {error}")).at(&self.found.library)
         })
@@ -289,7 +316,7 @@ mod tests {
         let library = dir.path().join("libtensorflow.so");
         fs::write(&library, "not a library").unwrap();
         let found = find(Some(dir.path())).unwrap();
-        let error = Library { found, verbose: false }.load().unwrap_err();
+        let error = Library { found, verbose: false, _compiled: None }.load().unwrap_err();
         assert_eq!(error.place().unwrap().path, library);
     }
 }

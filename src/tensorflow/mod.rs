@@ -1,5 +1,7 @@
 //! TensorFlow's C API: the only place that names the crates `tensorflow` and `prost`.
 
+mod abort;
+mod compiled;
 mod contract;
 mod events;
 mod graph;
@@ -17,7 +19,7 @@ pub use contract::read as read_contract;
 pub use events::EventFile;
 pub use graph::SessionConfig;
 pub(crate) use graph::parse_saver;
-pub use library::{Found, Library};
+pub use library::{Found, Library, LibraryOptions};
 pub use memory::peak_memory;
 pub use peak::matmul_peak;
 pub use processor::{Amx, Processor};

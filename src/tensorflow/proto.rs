@@ -18,6 +18,39 @@ pub struct ConfigProto {
     /// Gives the session threads of its own.
     #[prost(bool, tag = "9")]
     pub use_per_session_threads: bool,
+    /// What is done to the graph before it runs.
+    #[prost(message, optional, tag = "10")]
+    pub graph_options: Option<GraphOptions>,
+    /// What may change between versions.
+    #[prost(message, optional, tag = "16")]
+    pub experimental: Option<Experimental>,
+}
+
+/// `tensorflow.ConfigProto.Experimental`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Experimental {
+    /// The graph is complete before the first run.
+    #[prost(bool, tag = "12")]
+    pub optimize_for_static_graph: bool,
+    /// Runs do not tell which part of the graph ran where.
+    #[prost(bool, tag = "14")]
+    pub disable_output_partition_graphs: bool,
+}
+
+/// `tensorflow.GraphOptions`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct GraphOptions {
+    /// What Grappler, TensorFlow's graph optimiser, does.
+    #[prost(message, optional, tag = "10")]
+    pub rewrite_options: Option<RewriterConfig>,
+}
+
+/// `tensorflow.RewriterConfig`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct RewriterConfig {
+    /// Leaves Grappler out.
+    #[prost(bool, tag = "19")]
+    pub disable_meta_optimizer: bool,
 }
 
 /// `tensorflow.GPUOptions`.

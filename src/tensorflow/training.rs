@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::contract::{self, ASSETS};
 use super::graph::{Feed, LoadedGraph, SessionConfig};
+use super::memory::release_memory;
 use super::trace::Trace;
 use super::trained::{inputs, logits};
 use crate::batch::{Batch, BatchLabels};
@@ -143,7 +144,9 @@ impl Model for TrainingModel {
                 ("num_labels", Feed::ints(&[], &[num_labels as i32])),
                 ("seed", Feed::ints(&[2], &seed)),
             ],
-        )
+        )?;
+        release_memory();
+        Ok(())
     }
 
     fn train(

@@ -13,7 +13,7 @@ use tfbert::run::{DataRecord, sha256};
 use tfbert::settings::TrainSettings;
 use tfbert::task::{Format, Split, Task};
 
-use crate::commands::{report_truncated, tokenizer, tokenizer_path};
+use crate::commands::{cache_folder, report_truncated, tokenizer, tokenizer_path};
 
 /// What is read, and how it is cut.
 pub(super) struct Input<'a> {
@@ -30,12 +30,7 @@ pub(super) struct Input<'a> {
 impl Input<'_> {
     /// Features from the cache, which gets them if it lacks them.
     pub(super) fn features(&self, args: &TrainArgs) -> Result<FeatureStore> {
-        let cache = match &args.cache_dir {
-            _ if args.no_cache => None,
-            Some(dir) => Some(Cache::new(dir.clone())),
-            None => Cache::of_user(),
-        };
-        let store = match cache {
+        let store = match cache_folder(&args.cache).map(Cache::new) {
             Some(cache) => cache.get(&self.key(&self.tokenizer_sha256()?), |into| self.fill(into)),
             None => {
                 let mut writer = StoreWriter::in_memory();

@@ -60,13 +60,14 @@ impl Cache {
         Self { dir }
     }
 
-    /// The user's: `$XDG_CACHE_HOME/tfbert`, else `~/.cache/tfbert`; none where there is no home.
-    pub fn of_user() -> Option<Self> {
+    /// The user's folder: `$XDG_CACHE_HOME/tfbert`, else `~/.cache/tfbert`; none where there is no
+    /// home.
+    pub fn user_folder() -> Option<PathBuf> {
         let base = std::env::var_os("XDG_CACHE_HOME")
             .map(PathBuf::from)
             .filter(|path| path.is_absolute()) // As the XDG Base Directory Specification asks.
             .or_else(|| std::env::home_dir().map(|home| home.join(".cache")))?;
-        Some(Self::new(base.join("tfbert")))
+        Some(base.join("tfbert"))
     }
 
     /// The store under a key: the one that is there, or one that `fill` makes.

@@ -1,0 +1,247 @@
+//! XLA's compiled programs on disk, so that a second run of the same shapes compiles nothing.
+//!
+//! TensorFlow keeps them itself (`--tf_xla_persistent_cache_directory`), each under a fingerprint of
+//! what was compiled, and runs a program with the same result whether it was compiled or read. What
+//! it does not do is done here: a damaged file would fail the run, a file made for another
+//! processor end the process.
+
+use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+/// The variable that tells XLA what to do; a choice that the user made stays.
+pub(super) const XLA_FLAGS: &str = "TF_XLA_FLAGS";
+/// The checksums of the files that a process left complete, by name.
+const CHECKSUMS: &str = "checksums.json";
+/// The room that a disk must have: TensorFlow fails a run whose programs it cannot write.
+const ROOM: u64 = 64 << 20;
+/// What the names of TensorFlow's files begin with.
+pub(super) const PREFIX: &str = "xla_compile_cache__";
+/// Past this size the folder is emptied. A shape's programs take less than 1 MB.
+const LARGEST: u64 = 512 << 20;
+
+/// A folder of programs, for one processor, one library and one number of threads.
+///
+/// The process holds a shared lock while it uses the folder. One that finds itself alone there
+/// removes what a killed process left and what is damaged.
+#[derive(Debug)]
+pub(super) struct CompiledPrograms {
+    dir: PathBuf,
+    _lock: File,
+}
+
+impl CompiledPrograms {
+    /// The programs below a cache folder; `None` where they cannot be used.
+    pub(super) fn open(cache: &Path, library: &Path, threads: usize) -> Option<Self> {
+        let dir = cache.join(format!("xla-{}", key(library, threads).ok()?));
+        match Self::open_dir(&dir) {
+            Ok(found) => Some(found),
+            Err(error) => {
+                log::debug!("{}: compiled programs are not kept: {error}", dir.display());
+                None
+            }
+        }
+    }
+
+    fn open_dir(dir: &Path) -> io::Result<Self> {
+        fs::create_dir_all(dir)?;
+        if free(dir)? < ROOM {
+            return Err(io::Error::new(io::ErrorKind::StorageFull, "the disk is almost full"));
+        }
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .read(true)
+            .open(dir.join("lock"))?;
+        let alone = lock.try_lock().is_ok();
+        let known = checksums(dir);
+        let mut size = 0;
+        for (name, path) in programs(dir)? {
+            size += fs::metadata(&path).map_or(0, |data| data.len());
+            let sealed = known.get(&name);
+            if sealed.is_some_and(|known| sha256(&path).is_ok_and(|found| found == *known)) {
+                continue;
+            }
+            if alone {
+                log::debug!("{}: removed, it is not known to be complete", path.display());
+                fs::remove_file(&path)?;
+            } else if sealed.is_some() {
+                return Err(io::Error::other(format!("{} is damaged", path.display())));
+            }
+        }
+        if alone && size > LARGEST {
+            for (_, path) in programs(dir)? {
+                fs::remove_file(path)?;
+            }
+        }
+        lock.lock_shared()?;
+        let opened = Self { dir: dir.to_owned(), _lock: lock };
+        opened.seal()?; // Shows whether the folder can be written, which TensorFlow does not ask.
+        Ok(opened)
+    }
+
+    /// The flags that have XLA use the folder.
+    pub(super) fn flags(&self) -> String {
+        format!(
+            "--tf_xla_persistent_cache_directory={} --tf_xla_persistent_cache_device_types=CPU",
+            self.dir.display()
+        )
+    }
+
+    /// Notes the checksums of the files that have none yet.
+    fn seal(&self) -> io::Result<()> {
+        let known = checksums(&self.dir);
+        let mut all = BTreeMap::new();
+        for (name, path) in programs(&self.dir)? {
+            let sum = known.get(&name).cloned().map_or_else(|| sha256(&path), Ok)?;
+            all.insert(name, sum);
+        }
+        let aside = self.dir.join(format!(".{CHECKSUMS}.{}", std::process::id()));
+        let mut file = File::create(&aside)?;
+        file.write_all(&serde_json::to_vec(&all)?)?;
+        fs::rename(aside, self.dir.join(CHECKSUMS))
+    }
+}
+
+impl Drop for CompiledPrograms {
+    fn drop(&mut self) {
+        if let Err(error) = self.seal() {
+            log::debug!("{}: {error}", self.dir.display());
+        }
+    }
+}
+
+/// What a program depends on beside what was compiled: the library, the processor, and how many
+/// threads it is laid out for.
+fn key(library: &Path, threads: usize) -> io::Result<String> {
+    let library = library.canonicalize()?;
+    let data = fs::metadata(&library)?;
+    let mut hasher = Sha256::new();
+    hasher.update(library.as_os_str().as_encoded_bytes());
+    hasher.update(format!("{} {} {}", data.len(), data.mtime(), data.mtime_nsec()));
+    hasher.update(format!("{threads} {:?}", std::thread::available_parallelism().ok()));
+    let cpu = fs::read_to_string("/proc/cpuinfo")?;
+    for fact in ["vendor_id", "model name", "flags"] {
+        hasher.update(cpu.lines().find(|line| line.starts_with(fact)).unwrap_or_default());
+    }
+    Ok(hex(&hasher.finalize()[..8]))
+}
+
+/// The bytes that this process may still write to a folder's disk.
+fn free(dir: &Path) -> io::Result<u64> {
+    let path = CString::new(dir.as_os_str().as_encoded_bytes())?;
+    let mut found = std::mem::MaybeUninit::<libc::statvfs>::zeroed();
+    // SAFETY: the path ends in a zero byte, the structure is this function's own to write, and all
+    // zeros is a valid value of it.
+    #[allow(unsafe_code)]
+    let (failed, found) = unsafe {
+        let failed = libc::statvfs(path.as_ptr(), found.as_mut_ptr()) != 0;
+        (failed, found.assume_init())
+    };
+    if failed {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
+/// The programs of a folder, one that was being written included: names and paths.
+fn programs(dir: &Path) -> io::Result<Vec<(String, PathBuf)>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with(PREFIX) {
+            found.push((name, entry.path()));
+        }
+    }
+    Ok(found)
+}
+
+/// The noted checksums; none where they cannot be read.
+fn checksums(dir: &Path) -> BTreeMap<String, String> {
+    fs::read(dir.join(CHECKSUMS))
+        .ok()
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .unwrap_or_default()
+}
+
+fn sha256(path: &Path) -> io::Result<String> {
+    Ok(hex(&Sha256::digest(fs::read(path)?)))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(dir: &Path) -> Vec<String> {
+        let mut names: Vec<String> =
+            programs(dir).unwrap().into_iter().map(|(name, _)| name).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_program_stays_when_the_process_that_made_it_ended_well() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = CompiledPrograms::open_dir(dir.path()).unwrap();
+        fs::write(dir.path().join("xla_compile_cache__a.pb"), "program").unwrap();
+        drop(first);
+        drop(CompiledPrograms::open_dir(dir.path()).unwrap());
+        assert_eq!(names(dir.path()), ["xla_compile_cache__a.pb"]);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_removed_and_so_is_what_was_damaged() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = CompiledPrograms::open_dir(dir.path()).unwrap();
+        fs::write(dir.path().join("xla_compile_cache__damaged.pb"), "program").unwrap();
+        fs::write(dir.path().join("xla_compile_cache__whole.pb"), "program").unwrap();
+        drop(first);
+        fs::write(dir.path().join("xla_compile_cache__damaged.pb"), "progr").unwrap();
+        fs::write(dir.path().join("xla_compile_cache__left.pb"), "program").unwrap();
+        drop(CompiledPrograms::open_dir(dir.path()).unwrap());
+        assert_eq!(names(dir.path()), ["xla_compile_cache__whole.pb"]);
+    }
+
+    #[test]
+    fn beside_another_process_nothing_is_removed_and_a_damaged_folder_is_not_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = CompiledPrograms::open_dir(dir.path()).unwrap();
+        fs::write(dir.path().join("xla_compile_cache__new.pb"), "program").unwrap();
+        drop(CompiledPrograms::open_dir(dir.path()).unwrap());
+        assert_eq!(names(dir.path()), ["xla_compile_cache__new.pb"]);
+        fs::write(dir.path().join("xla_compile_cache__new.pb"), "progr").unwrap();
+        let error = CompiledPrograms::open_dir(dir.path()).unwrap_err();
+        assert!(error.to_string().contains("new.pb is damaged"), "{error}");
+        drop(first);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_done_without() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert!(CompiledPrograms::open(&file, &file, 0).is_none());
+    }
+
+    #[test]
+    fn other_threads_and_another_library_have_other_programs() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, other) = (dir.path().join("one"), dir.path().join("other"));
+        fs::write(&one, "1").unwrap();
+        fs::write(&other, "22").unwrap();
+        assert_eq!(key(&one, 2).unwrap(), key(&one, 2).unwrap());
+        assert_ne!(key(&one, 2).unwrap(), key(&one, 1).unwrap());
+        assert_ne!(key(&one, 2).unwrap(), key(&other, 2).unwrap());
+    }
+}
