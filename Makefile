@@ -74,15 +74,22 @@ test-python: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -q python_export
 
 FUZZ_SECONDS ?= 30
+FUZZ_FLAGS ?=
 FUZZ_TARGETS = $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
+CARGO_FUZZ := target/tools/bin/cargo-fuzz
+# The variable lets a stable compiler take the flags that cargo-fuzz gives it.
+RUN_FUZZ = RUSTC_BOOTSTRAP=1 $(CARGO_FUZZ)
 
-fuzz: ## Fuzz every reader and parser, FUZZ_SECONDS each (cargo install cargo-fuzz)
-	@# The variable lets a stable compiler take the flags that cargo-fuzz gives it.
+fuzz: $(CARGO_FUZZ) ## Fuzz every reader and parser, FUZZ_SECONDS each
+	$(RUN_FUZZ) build --sanitizer none $(FUZZ_FLAGS)
 	@set -e; for target in $(FUZZ_TARGETS); do \
 		echo "== $$target"; mkdir -p fuzz/corpus-local/$$target; \
-		RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none $$target fuzz/corpus-local/$$target \
-			fuzz/corpus/$$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=4096; \
+		$(RUN_FUZZ) run --sanitizer none $(FUZZ_FLAGS) $$target fuzz/corpus-local/$$target \
+			fuzz/corpus/$$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -verbosity=0; \
 	done
+
+$(CARGO_FUZZ):
+	cargo install cargo-fuzz --version 0.13.2 --locked --quiet --root target/tools
 
 bench: build saved_models/minilm-l6/classify/saved_model.pb ## Time training steps, and the stages around the model
 	$(TFBERT) bench

@@ -192,6 +192,17 @@ pub fn one_step(model: &mut dyn Model, shape: BatchShape, seed: u64) -> Result<(
     train_step(model, &batch, 0, seed)
 }
 
+/// One evaluation of a synthetic batch, as [`measure`] times it.
+///
+/// # Errors
+///
+/// The computation fails.
+pub fn one_evaluation(model: &mut dyn Model, shape: BatchShape, seed: u64) -> Result<()> {
+    let contract = model.contract();
+    let batch = SyntheticBatches::new(contract.head, &contract.encoder, shape, seed).draw();
+    model.evaluate(&batch).map(drop)
+}
+
 /// How many labels [`measure`] gives a head.
 pub fn num_labels(head: Head) -> usize {
     match head {

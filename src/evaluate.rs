@@ -14,7 +14,7 @@ use crate::scores::{self, Scores};
 use crate::task::{Head, Task};
 
 /// The time to compile a shape for evaluation, in padding tokens that cost the same.
-const SHAPE_COST: usize = 8_000;
+const SHAPE_COST: usize = 4_000;
 
 /// A dataset with its features, ready to be evaluated.
 pub struct Prepared {

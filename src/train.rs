@@ -24,7 +24,7 @@ use final_model::trained_contract;
 use line::Line;
 
 /// The time to compile a shape for training, in padding tokens that cost the same.
-const SHAPE_COST: usize = 9_000;
+const SHAPE_COST: usize = 4_500;
 
 /// What is trained on what.
 pub struct Job<'a> {

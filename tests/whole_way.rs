@@ -3,7 +3,7 @@
 mod common;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use common::{fail, last_json, succeed, text, tfbert, tiny, train_tiny};
 
@@ -44,9 +44,53 @@ fn a_training_file_is_tokenised_once_and_trains_to_the_same_bytes_without_a_cach
     let other = train("other-labels", &["--class-weights", "balanced"]);
     assert!(other.1 && other.0 != weights);
     // Another limit is another file.
-    assert_eq!(fs::read_dir(&cache).unwrap().count(), 1);
+    let kept = || files(&cache, ".features").len();
+    assert_eq!(kept(), 1);
     assert!(!train("fewer", &["--limit-train", "64"]).1);
-    assert_eq!(fs::read_dir(&cache).unwrap().count(), 2);
+    assert_eq!(kept(), 2);
+}
+
+/// The files below a folder whose names hold `part`.
+fn files(dir: &Path, part: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path, part));
+        } else if path.file_name().unwrap().to_string_lossy().contains(part) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn a_second_run_compiles_nothing_and_damaged_programs_are_compiled_again_to_the_same_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = dir.path().join("cache");
+    let train = |name: &str| {
+        let run = dir.path().join(name);
+        succeed(train_tiny(&run).env("TFBERT_CACHE", &cache));
+        fs::read(run.join("model/variables/variables.data-00000-of-00001")).unwrap()
+    };
+    let modified = || -> Vec<_> {
+        let programs = files(&cache, "xla_compile_cache__").into_iter();
+        programs
+            .map(|path| (path.clone(), fs::metadata(path).unwrap().modified().unwrap()))
+            .collect()
+    };
+    let weights = train("first");
+    let programs = modified();
+    assert!(programs.len() > 10, "{programs:?}");
+    assert_eq!(train("again"), weights);
+    assert_eq!(modified(), programs);
+    // TensorFlow itself would end the run over such a file.
+    fs::write(&programs[3].0, "not a program").unwrap();
+    fs::File::options().write(true).open(&programs[5].0).unwrap().set_len(100).unwrap();
+    assert_eq!(train("damaged"), weights);
+    assert_eq!(modified().len(), programs.len());
+    assert_ne!(modified(), programs);
 }
 
 #[test]

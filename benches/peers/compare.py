@@ -1,4 +1,5 @@
-"""tfbert and its peers on the same shapes, or the same SST-2 epoch, alternately in one run.
+"""tfbert and its peers on the same shapes, the same SST-2 epoch, the same development sets or the
+same training file, alternately in one run.
 
 Every measurement is a process of its own, and the contenders take turns (A B A B), so that what
 else the machine does falls on all alike. Ratios are formed within a round; the median of the
@@ -145,6 +146,60 @@ def epoch(args: argparse.Namespace) -> dict:
     }
 
 
+def evaluations(args: argparse.Namespace) -> dict:
+    """Times predicting the development sets of SST-2 and SQuAD in bf16."""
+    results = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for task, head in (("sst2", "classify"), ("squad", "span")):
+            run_dir = Path(scratch) / task
+            data = ("--task", task, "--data-dir", str(args.data_dir))
+            model = str(args.model.parent / head)
+            ours = [str(args.tfbert), "train", *data, "--model", model, "--output", str(run_dir)]
+            ours += ["--precision", "bf16", "--max-steps", "1", "--limit-train", "64"]
+            run([*ours, "--limit-dev", "8", "--json"], f"tfbert train {task}")
+            batch = ("--batch-size", str(BATCH_SIZE))
+            ours = [str(args.tfbert), "eval", *data, "--model", str(run_dir / "model"), *batch]
+            theirs = [sys.executable, str(HERE / "torch_eval.py"), *data, *batch]
+            rounds = []
+            for _ in range(args.rounds):
+                our, _ = run([*ours, "--precision", "bf16", "--json"], f"tfbert eval {task}")
+                their, _ = run([*theirs, "--output", scratch], f"the Trainer, {task}")
+                rounds.append({"seconds": our["seconds"], "peer_seconds": their["seconds"]})
+            ratios = [found["peer_seconds"] / found["seconds"] for found in rounds]
+            results.append({"task": task, "ratio": statistics.median(ratios), "rounds": rounds})
+            shown = ", ".join(f"{r['seconds']:.2f} s to {r['peer_seconds']:.2f} s" for r in rounds)
+            print(f"{task} development set: {statistics.median(ratios):.2f}x ({shown})", flush=True)
+    return {"evaluations": results}
+
+
+def tokenisation(args: argparse.Namespace) -> dict:
+    """Times SQuAD's training file from text to windows, with the same threads."""
+    data = ("--data-dir", str(args.data_dir))
+    rounds = []
+    with tempfile.TemporaryDirectory() as scratch:
+        ours = [str(args.tfbert), "train", "--task", "squad", *data, "--no-cache", "--overwrite"]
+        ours += ["--model", str(args.model.parent / "span"), "--output", scratch + "/run"]
+        ours += ["--max-steps", "1", "--limit-dev", "8", "--json"]
+        for _ in range(args.rounds):
+            our, _ = run(ours, "tfbert train")
+            their, _ = run([sys.executable, str(HERE / "hf_tokenise.py"), *data], "tokenizers")
+            rounds.append(
+                {
+                    "seconds": our["tokenise_seconds"],
+                    "peer_seconds": their["seconds"],
+                    "ratio": their["seconds"] / our["tokenise_seconds"],
+                }
+            )
+            seconds = f"{our['tokenise_seconds']:.2f} s to {their['seconds']:.2f} s"
+            print(
+                f"SQuAD's training file: {seconds} "
+                f"({our['train_examples']} and {their['features']} windows): "
+                f"{rounds[-1]['ratio']:.2f}x",
+                flush=True,
+            )
+    return {"tokenisation": statistics.median(r["ratio"] for r in rounds), "rounds": rounds}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -159,6 +214,8 @@ def main() -> None:
     parser.add_argument("--warmup", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--epoch", action="store_true", help="an SST-2 epoch instead of steps")
+    parser.add_argument("--evaluate", action="store_true", help="development sets instead")
+    parser.add_argument("--tokenise", action="store_true", help="SQuAD's training file instead")
     parser.add_argument("--data-dir", type=Path, default=os.environ.get("TFBERT_DATA", "data"))
     parser.add_argument("--max-steps", type=int, help="with --epoch: only so many updates of it")
     parser.add_argument("--default-steps", type=int, default=30, help="steps by the defaults")
@@ -167,7 +224,9 @@ def main() -> None:
     unknown = set(args.peers) - set(WORKERS)
     if unknown:
         parser.error(f"unknown peers: {', '.join(sorted(unknown))}; choose from torch, keras")
-    result = json.dumps(epoch(args) if args.epoch else steps(args))
+    chosen = [(args.epoch, epoch), (args.evaluate, evaluations), (args.tokenise, tokenisation)]
+    measure = next((function for wanted, function in chosen if wanted), steps)
+    result = json.dumps(measure(args))
     if args.output:
         args.output.parent.mkdir(parents=True, exist_ok=True)
         args.output.write_text(result + "\n")

@@ -38,18 +38,27 @@ pub fn run(args: &BenchArgs, cli: &Cli) -> Result<()> {
     let mut profiles = serde_json::Map::new();
     if let Some(dir) = &args.profile {
         for &shape in &args.shapes {
-            model.start_trace();
-            bench::one_step(&mut model, shape, args.seed)?;
-            let trace = model.take_trace()?;
-            let path = dir.join(format!("trace-{precision}-{shape}.json"));
-            trace.write_chrome(&path)?;
-            let times = trace.by_type();
-            print_profile(shape, &times);
-            println!("trace: {}", path.display());
-            profiles.insert(
-                shape.to_string(),
-                json!({ "ops": times.get(..TOP).unwrap_or(&times), "trace": path }),
-            );
+            for (of, name) in [("step", ""), ("evaluation", "eval-")] {
+                if of == "evaluation" && !args.eval {
+                    continue;
+                }
+                model.start_trace();
+                if of == "step" {
+                    bench::one_step(&mut model, shape, args.seed)?;
+                } else {
+                    bench::one_evaluation(&mut model, shape, args.seed)?;
+                }
+                let trace = model.take_trace()?;
+                let path = dir.join(format!("trace-{name}{precision}-{shape}.json"));
+                trace.write_chrome(&path)?;
+                let times = trace.by_type();
+                print_profile(shape, of, &times);
+                println!("trace: {}", path.display());
+                profiles.insert(
+                    format!("{name}{shape}"),
+                    json!({ "ops": times.get(..TOP).unwrap_or(&times), "trace": path }),
+                );
+            }
         }
     }
     if args.json {
@@ -123,9 +132,9 @@ fn row(measured: &Measurement) -> String {
     text
 }
 
-fn print_profile(shape: BatchShape, times: &[OpTime]) {
+fn print_profile(shape: BatchShape, of: &str, times: &[OpTime]) {
     let all: f64 = times.iter().map(|time| time.seconds).sum();
-    println!("\n{shape}: {:.1} ms in operations of one traced step", 1e3 * all);
+    println!("\n{shape}: {:.1} ms in operations of one traced {of}", 1e3 * all);
     println!("{:>9} {:>6} {:>6}  operation", "ms", "share", "calls");
     for time in times.iter().take(TOP) {
         println!(

@@ -56,7 +56,7 @@ pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
         .chain(&task.dev)
         .map(|split| DataRecord::of(&split.name, &dataset::find(&task, split, data_dir)?))
         .collect::<Result<_>>()?;
-    let train = Input {
+    let (train, tokenised_in) = Input {
         task: &task,
         split: train_split,
         data_dir,
@@ -119,7 +119,7 @@ pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
     };
     let mut events = EventFile::new(folder.dir());
     let outcome = train::train(&job, &mut model, &mut events)?;
-    finish(args, &job, &outcome, start)
+    finish(args, &job, &outcome, start, tokenised_in)
 }
 
 /// The result of a run that was complete already.
@@ -273,7 +273,13 @@ fn announce(
     );
 }
 
-fn finish(args: &TrainArgs, job: &Job<'_>, outcome: &Outcome, start: Instant) -> Result<()> {
+fn finish(
+    args: &TrainArgs,
+    job: &Job<'_>,
+    outcome: &Outcome,
+    start: Instant,
+    tokenised_in: Option<Duration>,
+) -> Result<()> {
     let output = job.folder.dir();
     let seconds = start.elapsed().as_secs_f64();
     let (split, scores) = &outcome.best.scores[0];
@@ -300,6 +306,8 @@ fn finish(args: &TrainArgs, job: &Job<'_>, outcome: &Outcome, start: Instant) ->
         "skipped": outcome.skipped,
         "train_examples": job.train.len(),
         "train_seconds": outcome.duration.as_secs_f64(),
+        // `null` where the features were in the cache.
+        "tokenise_seconds": tokenised_in.map(|time| time.as_secs_f64()),
         "first_step_seconds": outcome.first_step.as_secs_f64(),
         "input_wait": share(outcome.waited),
         "padding": outcome.padding,

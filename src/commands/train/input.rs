@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use tfbert::cli::TrainArgs;
 use tfbert::dataset::{self, Labels};
@@ -29,12 +30,21 @@ pub(super) struct Input<'a> {
 
 impl Input<'_> {
     /// Features from the cache, which gets them if it lacks them.
-    pub(super) fn features(&self, args: &TrainArgs) -> Result<FeatureStore> {
+    ///
+    /// With them comes how long it took to tokenise, where that was done.
+    pub(super) fn features(&self, args: &TrainArgs) -> Result<(FeatureStore, Option<Duration>)> {
+        let mut took = None;
+        let mut fill = |into: &mut StoreWriter| {
+            let start = Instant::now();
+            let filled = self.fill(into);
+            took = Some(start.elapsed());
+            filled
+        };
         let store = match cache_folder(&args.cache).map(Cache::new) {
-            Some(cache) => cache.get(&self.key(&self.tokenizer_sha256()?), |into| self.fill(into)),
+            Some(cache) => cache.get(&self.key(&self.tokenizer_sha256()?), fill),
             None => {
                 let mut writer = StoreWriter::in_memory();
-                self.fill(&mut writer).map(|()| writer.finish())
+                fill(&mut writer).map(|()| writer.finish())
             }
         }?;
         let summary = store.summary();
@@ -44,7 +54,7 @@ impl Input<'_> {
             summary.examples,
             &self.settings.features,
         );
-        Ok(store)
+        Ok((store, took))
     }
 
     fn tokenizer_sha256(&self) -> Result<String> {

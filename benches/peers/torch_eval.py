@@ -1,0 +1,101 @@
+"""A development set predicted by Hugging Face's Trainer in bf16, as `tfbert eval` predicts it.
+
+The head is drawn anew: the time does not depend on its weights.
+"""
+
+import argparse
+import csv
+import json
+from pathlib import Path
+
+from common import guard_amx, minilm_folder, peak_memory_bytes
+
+
+def sst2(folder: Path, tokenizer) -> dict:
+    with (folder / "SST-2" / "dev.tsv").open(encoding="utf-8", newline="\n") as file:
+        rows = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))[1:]
+    return tokenizer([row[0] for row in rows], truncation=True, max_length=128)
+
+
+def squad(folder: Path, tokenizer) -> dict:
+    questions, contexts = squad_texts(folder / "squad" / "dev-v1.1.json")
+    return squad_windows(tokenizer, questions, contexts)
+
+
+def squad_texts(path: Path) -> tuple[list[str], list[str]]:
+    """Questions, and the passage of each."""
+    articles = json.loads(path.read_text(encoding="utf-8"))["data"]
+    pairs = [
+        (question["question"], paragraph["context"])
+        for article in articles
+        for paragraph in article["paragraphs"]
+        for question in paragraph["qas"]
+    ]
+    return [question for question, _ in pairs], [context for _, context in pairs]
+
+
+def squad_windows(tokenizer, questions: list[str], contexts: list[str]) -> dict:
+    """The windows of transformers' question-answering example."""
+    return tokenizer(
+        [question.lstrip() for question in questions],
+        contexts,
+        truncation="only_second",
+        max_length=384,
+        stride=128,
+        return_overflowing_tokens=True,
+        return_offsets_mapping=True,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--task", choices=["sst2", "squad"], required=True)
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--batch-size", type=int, required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    args = parser.parse_args()
+
+    guard_amx()
+    from transformers import (
+        AutoModelForQuestionAnswering,
+        AutoModelForSequenceClassification,
+        AutoTokenizer,
+        DataCollatorWithPadding,
+        Trainer,
+        TrainingArguments,
+    )
+
+    tokenizer = AutoTokenizer.from_pretrained(minilm_folder())
+    task, kind = {
+        "sst2": (sst2, AutoModelForSequenceClassification),
+        "squad": (squad, AutoModelForQuestionAnswering),
+    }[args.task]
+    encoded = task(args.data_dir, tokenizer)
+    names = ("input_ids", "attention_mask", "token_type_ids")
+    features = [
+        {name: encoded[name][i] for name in names} for i in range(len(encoded["input_ids"]))
+    ]
+    trainer = Trainer(
+        model=kind.from_pretrained(minilm_folder()),
+        args=TrainingArguments(
+            output_dir=str(args.output),
+            use_cpu=True,
+            bf16=True,
+            train_sampling_strategy="group_by_length",
+            per_device_eval_batch_size=args.batch_size,
+            report_to=[],
+            disable_tqdm=True,
+        ),
+        data_collator=DataCollatorWithPadding(tokenizer),
+    )
+    found = trainer.predict(features).metrics
+    result = {
+        "features": len(features),
+        "seconds": found["test_runtime"],
+        "peak_memory_bytes": peak_memory_bytes(),
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
