@@ -33,11 +33,10 @@ fn main() -> ExitCode {
 /// `-v`.
 fn init_log(verbose: bool) {
     let mut builder = env_logger::Builder::new();
-    builder.filter_level(log::LevelFilter::Warn);
-    if verbose {
-        builder.filter_module("tfbert", log::LevelFilter::Debug);
-    } else {
-        builder.filter_module("tfbert", log::LevelFilter::Info);
+    // A module's level would win over a bare `RUST_LOG=debug`.
+    if std::env::var_os(env_logger::DEFAULT_FILTER_ENV).is_none() {
+        let own = if verbose { log::LevelFilter::Debug } else { log::LevelFilter::Info };
+        builder.filter_level(log::LevelFilter::Warn).filter_module("tfbert", own);
     }
     builder.format(move |buffer, record| {
         let line = match (record.level(), verbose) {

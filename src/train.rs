@@ -220,7 +220,11 @@ impl<'a> Trainer<'a> {
             let indices: Vec<usize> = (0..features.len()).collect();
             let batches = indices.chunks(micro_rows).map(|part| {
                 let weights = &settings.class_weights;
-                Batch::new(head, &features, part, micro_rows, planned.length, pad, weights)
+                let mut batch =
+                    Batch::new(head, &features, part, micro_rows, planned.length, pad, weights);
+                // Their numbers in the training file, not in what was loaded of it.
+                batch.features = part.iter().map(|&index| planned.features[index]).collect();
+                batch
             });
             Ok(batches.collect())
         };

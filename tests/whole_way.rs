@@ -43,10 +43,10 @@ fn a_training_file_is_tokenised_once_and_trains_to_the_same_bytes_without_a_cach
     assert_eq!(train("none", &["--no-cache"]), (weights.clone(), false));
     let other = train("other-labels", &["--class-weights", "balanced"]);
     assert!(other.1 && other.0 != weights);
-    // Another limit is another file.
+    // Another way to cut examples is another file.
     let kept = || files(&cache, ".features").len();
     assert_eq!(kept(), 1);
-    assert!(!train("fewer", &["--limit-train", "64"]).1);
+    assert!(!train("other-stride", &["--doc-stride", "32"]).1);
     assert_eq!(kept(), 2);
 }
 
