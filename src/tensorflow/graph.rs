@@ -39,7 +39,7 @@ impl SessionConfig {
                 disable_output_partition_graphs: true,
             }),
             // Grappler finds nothing to gain in graphs whose element-wise runs are compiled already;
-            // it took 1.2 s of a load and 0.4 s of a first step (`docs/performance.md`).
+            // it took over a second of each load (`docs/performance.md`).
             graph_options: Some(GraphOptions {
                 rewrite_options: Some(RewriterConfig { disable_meta_optimizer: true }),
             }),
