@@ -39,6 +39,12 @@ impl CompiledPrograms {
     /// The programs below a cache folder; `None` where they cannot be used.
     pub(super) fn open(cache: &Path, library: &Path, threads: usize) -> Option<Self> {
         let dir = cache.join(format!("xla-{}", key(library, threads).ok()?));
+        // TensorFlow ends the process over flags that it cannot read, and it divides them at spaces.
+        let reads = |c: char| !c.is_whitespace() && c != '"' && c != '\'';
+        if !dir.to_str().is_some_and(|path| path.chars().all(reads)) {
+            log::debug!("{}: compiled programs are not kept: its name", dir.display());
+            return None;
+        }
         match Self::open_dir(&dir) {
             Ok(found) => Some(found),
             Err(error) => {
@@ -232,6 +238,15 @@ mod tests {
         let file = dir.path().join("file");
         fs::write(&file, "").unwrap();
         assert!(CompiledPrograms::open(&file, &file, 0).is_none());
+    }
+
+    #[test]
+    fn a_folder_whose_name_would_divide_tensorflows_flags_is_done_without() {
+        let dir = tempfile::tempdir().unwrap();
+        let library = dir.path().join("library");
+        fs::write(&library, "1").unwrap();
+        assert!(CompiledPrograms::open(&dir.path().join("plain"), &library, 0).is_some());
+        assert!(CompiledPrograms::open(&dir.path().join("my cache"), &library, 0).is_none());
     }
 
     #[test]
