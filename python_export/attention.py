@@ -13,31 +13,29 @@ MASKED = -1e9
 
 
 @island
-def _split(product, bias, parts, heads, batch_like, scale):
-    """The heads of each of `parts` equal parts of `product + bias`, the first part's scaled."""
+def _split(product, bias, parts, heads, batch_like):
+    """The heads of each of `parts` equal parts of `product + bias`."""
     batch, width = tf.shape(batch_like)[0], product.shape[-1] // parts
     found = []
     for part in range(parts):
         columns = slice(part * width, (part + 1) * width)
         x = as_f32(product[:, columns]) + bias[columns]
-        if part == 0:
-            x *= scale
         x = tf.reshape(x, [batch, -1, heads, width // heads])
         found.append(tf.cast(tf.transpose(x, [0, 2, 1, 3]), product.dtype))
     return found
 
 
 @island
-def _merge(x, scale):
-    """`[batch, A, length, head_size]` to `[batch * length, A * head_size]`, scaled."""
+def _merge(x):
+    """`[batch, A, length, head_size]` to `[batch * length, A * head_size]`."""
     width = x.shape[1] * x.shape[3]
     merged = tf.reshape(tf.transpose(as_f32(x), [0, 2, 1, 3]), [-1, width])
-    return tf.cast(merged * scale, x.dtype)
+    return tf.cast(merged, x.dtype)
 
 
 @island
-def _add_offset(scores, offset):
-    return tf.cast(as_f32(scores) + offset, scores.dtype)
+def _scale_and_offset(products, offset, scale):
+    return tf.cast(as_f32(products) * scale + offset, products.dtype)
 
 
 @island
@@ -57,8 +55,9 @@ def _kept(signed, drop, dtype):
 
 
 @island
-def _scores_gradient(signed, dkept, merged, dmerged, drop):
-    """The gradient of soft-max's input, from that of the probabilities after dropout; and these.
+def _scores_gradient(signed, dkept, merged, dmerged, scale, drop):
+    """The gradient of query's and key's products, from that of the probabilities after dropout; and
+    these.
 
     Its sum over keys, `sum(p * dp)`, equals `sum(context * dcontext)` over the head's width, since
     the context is linear in the probabilities: a pass less over the larger tensor.
@@ -69,66 +68,67 @@ def _scores_gradient(signed, dkept, merged, dmerged, drop):
     )
     total = tf.transpose(tf.reduce_sum(products, -1), [0, 2, 1])[..., None]
     dtype, signed, dp = signed.dtype, as_f32(signed), as_f32(dkept)
-    if drop is None:
-        return tf.cast(signed * (dp - total), dtype), None
     # Where p is 0 the gradient is too, whichever the mask.
     dp = tf.where(signed > 0.0, dp * drop.scale, 0.0)
-    return tf.cast(tf.abs(signed) * (dp - total), dtype), _kept(signed, drop, dtype)
+    return tf.cast(tf.abs(signed) * (dp - total) * scale, dtype), _kept(signed, drop, dtype)
 
 
-def split_heads(fused: Fused, product, bias, parts, heads, offset, scale):
-    """Splits `product + bias`, `[N, parts * H]`, into the heads of each part.
+class Islands(Fused):
+    """All runs between the matrix products of an encoder in training."""
 
-    The first part is multiplied by `scale`. `offset` only gives the batch size.
-    """
+    def split_heads(self, product, bias, parts, heads, offset):
+        """Splits `product + bias`, `[N, parts * H]`, into the heads of each part.
 
-    @tf.custom_gradient
-    def call(product, bias):
-        def gradient(*dparts):
-            scales = [scale] + [1.0] * (parts - 1)
-            merged = [fused.run(_merge, *pair) for pair in zip(dparts, scales, strict=True)]
-            dproduct = merged[0] if parts == 1 else tf.concat(merged, 1)
-            # Summed as a matrix product, which is quicker than a reduction over rows.
-            ones = tf.ones([1, tf.shape(dproduct)[0]], dproduct.dtype)
-            return dproduct, tf.reshape(as_f32(tf.matmul(ones, dproduct)), [-1])
+        `offset` only gives the batch size.
+        """
 
-        return tuple(fused.run(_split, product, bias, parts, heads, offset, scale)), gradient
+        @tf.custom_gradient
+        def call(product, bias):
+            def gradient(*dparts):
+                merged = [self.run(_merge, dpart) for dpart in dparts]
+                dproduct = merged[0] if parts == 1 else tf.concat(merged, 1)
+                # Summed as a matrix product, which is quicker than a reduction over rows.
+                ones = tf.ones([1, tf.shape(dproduct)[0]], dproduct.dtype)
+                return dproduct, tf.reshape(as_f32(tf.matmul(ones, dproduct)), [-1])
 
-    return call(product, bias)
+            return tuple(self.run(_split, product, bias, parts, heads, offset)), gradient
 
+        return call(product, bias)
 
-def attend(fused: Fused, query, key, value, offset, dropout):
-    """`dropout(softmax(query @ key^T + offset)) @ value`, merged to `[N, H]`.
+    def attend(self, query, key, value, offset, scale, dropout):
+        """`dropout(softmax(scale * query @ key^T + offset)) @ value`, merged to `[N, H]`.
 
-    Args:
-        query: heads of `[batch, A, queries, head_size]`, already scaled.
-        key, value: heads of `[batch, A, keys, head_size]`.
-        offset: float32 `[batch, 1, 1, keys]`, 0 or `MASKED`.
-        dropout: a `Dropout`, or None.
-    """
-    drop = dropout.next_place() if dropout else None
+        Args:
+            query: heads of `[batch, A, queries, head_size]`.
+            key, value: heads of `[batch, A, keys, head_size]`.
+            offset: float32 `[batch, 1, 1, keys]`, 0 or `MASKED`.
+            scale: a number.
+            dropout: a `Dropout`.
+        """
+        drop = dropout.next_place()
 
-    @tf.custom_gradient
-    def call(query, key, value):
-        scores = tf.matmul(query, key, transpose_b=True)
-        p = tf.nn.softmax(fused.run(_add_offset, scores, offset))
-        kept, signed = fused.run(_drop_probabilities, p, drop) if drop else (p, p)
-        context = tf.matmul(kept, value)
-        merged = fused.run(_merge, context, 1.0)
+        @tf.custom_gradient
+        def call(query, key, value):
+            products = tf.matmul(query, key, transpose_b=True)
+            p = tf.nn.softmax(self.run(_scale_and_offset, products, offset, scale))
+            kept, signed = self.run(_drop_probabilities, p, drop)
+            merged = self.run(_merge, tf.matmul(kept, value))
 
-        def gradient(dmerged):
-            dcontext = _unmerge(dmerged, query)
-            dkept = tf.matmul(dcontext, value, transpose_b=True)
-            dscores, again = fused.run(_scores_gradient, signed, dkept, merged, dmerged, drop)
-            return (
-                tf.matmul(dscores, key),
-                tf.matmul(dscores, query, transpose_a=True),
-                tf.matmul(again if drop else p, dcontext, transpose_a=True),
-            )
+            def gradient(dmerged):
+                dcontext = _unmerge(dmerged, query)
+                dkept = tf.matmul(dcontext, value, transpose_b=True)
+                dproducts, again = self.run(
+                    _scores_gradient, signed, dkept, merged, dmerged, scale, drop
+                )
+                return (
+                    tf.matmul(dproducts, key),
+                    tf.matmul(dproducts, query, transpose_a=True),
+                    tf.matmul(again, dcontext, transpose_a=True),
+                )
 
-        return merged, gradient
+            return merged, gradient
 
-    return call(query, key, value)
+        return call(query, key, value)
 
 
 def _unmerge(x, like):

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from .attention import MASKED, attend, split_heads
+from .attention import MASKED, Islands
 from .config import EncoderConfig
-from .fused import Fused
+from .plain import Plain
 
 
 class Inputs(NamedTuple):
@@ -37,14 +37,15 @@ class Parameter(NamedTuple):
 class Pass:
     """One pass over a batch: the dtype of its matrix products, its dropout, its weights as read.
 
-    Every variable is read, and cast, at most once in a pass. With `tape` the pass is recorded, and
-    `gradients` gives the gradient of what was read.
+    Every variable is read, and cast, at most once in a pass. With `tape`, and `dropout` then, the
+    pass is recorded, and `gradients` gives the gradient of what was read. `between` computes what
+    lies between the matrix products.
     """
 
-    def __init__(self, dtype=tf.float32, compiled=True, dropout=None, tape=None):
+    def __init__(self, dtype=tf.float32, dropout=None, tape=None):
         self.dtype = dtype
         self.dropout = dropout
-        self.fused = Fused(compiled, training=tape is not None)
+        self.between = Islands() if tape else Plain()
         self._tape = tape
         self._reads = {}
         self._rows = {}
@@ -65,8 +66,14 @@ class Pass:
     def _read(self, variable, dtype):
         key = variable.ref()
         if key not in self._reads:
-            self._reads[key] = self._watch(tf.cast(variable.read_value(), dtype))
+            self._reads[key] = self._watch(tf.cast(self._value(variable), dtype))
         return self._reads[key]
+
+    def _value(self, variable):
+        # A function's captures come without shapes, and the graph optimiser that `Plain` is written
+        # for wants to know that shapes are equal.
+        value = variable.read_value()
+        return value if self._tape else tf.ensure_shape(value, variable.shape)
 
     def rows(self, variable, ids):
         """The rows `ids` of a table, float32."""
@@ -97,7 +104,7 @@ class Pass:
 
 
 class Dense(tf.Module):
-    """`x @ kernel + bias`; the bias is often added by the island that follows."""
+    """`x @ kernel + bias`; the bias is added by what follows the product."""
 
     def __init__(self, kernel, bias):
         super().__init__()
@@ -140,7 +147,7 @@ class Embeddings(tf.Module):
 
     def __call__(self, p: Pass, inputs: Inputs):
         length = tf.shape(inputs.input_ids)[1]
-        return p.fused.embed(
+        return p.between.embed(
             p.rows(self.word_embeddings, inputs.input_ids),
             p.rows(self.position_embeddings, tf.range(length)),
             p.vector(self.token_type_embeddings),
@@ -202,15 +209,16 @@ class Layer(tf.Module):
             skip = first_tokens(skip, tf.shape(offset)[0])
         else:
             heads = self._heads(p, x, offset)
-        context = attend(p.fused, *heads, offset, p.dropout)
+        scale = self._config.head_size**-0.5
+        context = p.between.attend(*heads, offset, scale, p.dropout)
         x, skip = self._add_norm(p, self.attention_output, self.attention_norm, context, skip)
-        hidden = p.fused.gelu(self.intermediate.product(p, x), p.vector(self.intermediate.bias))
+        hidden = p.between.gelu(self.intermediate.product(p, x), p.vector(self.intermediate.bias))
         return self._add_norm(p, self.output, self.output_norm, hidden, skip)
 
     def _heads(self, p, x, offset):
         product = self.query_key_value.product(p, x)
         bias = p.vector(self.query_key_value.bias)
-        return self._split(p, product, bias, 3, offset, self._scale)
+        return p.between.split_heads(product, bias, 3, self._config.num_attention_heads, offset)
 
     def _first_heads(self, p, x, offset):
         """As `_heads`, with the first tokens' query alone."""
@@ -219,23 +227,16 @@ class Layer(tf.Module):
         biases = tf.split(p.vector(self.query_key_value.bias), [width, 2 * width], -1)
         query = tf.matmul(first_tokens(x, tf.shape(offset)[0]), kernels[0])
         key_value = tf.matmul(x, kernels[1])
-        return (
-            *self._split(p, query, biases[0], 1, offset, self._scale),
-            *self._split(p, key_value, biases[1], 2, offset, 1.0),
-        )
-
-    def _split(self, p, product, bias, parts, offset, scale):
         heads = self._config.num_attention_heads
-        return split_heads(p.fused, product, bias, parts, heads, offset, scale)
-
-    @property
-    def _scale(self):
-        return self._config.head_size**-0.5
+        return (
+            *p.between.split_heads(query, biases[0], 1, heads, offset),
+            *p.between.split_heads(key_value, biases[1], 2, heads, offset),
+        )
 
     def _add_norm(self, p, dense, norm, x, skip):
         epsilon = self._config.layer_norm_eps
         product = dense.product(p, x)
-        return p.fused.add_norm(
+        return p.between.add_norm(
             product, p.vector(dense.bias), skip, *norm.read(p), epsilon, p.dropout
         )
 
@@ -291,7 +292,10 @@ class Encoder(tf.Module):
         return tf.tanh(product + p.vector(self.pooler.bias))
 
     def _encode(self, p, inputs, first_only):
-        offset = (1.0 - tf.cast(inputs.attention_mask, tf.float32))[:, None, None, :] * MASKED
+        # What is added to attention's products is no product itself: the graph optimiser, which
+        # looks for theirs, would take the wrong one.
+        masked = (1.0 - tf.cast(inputs.attention_mask, tf.float32)) * MASKED
+        offset = masked[:, None, None, :]
         x, skip = self.embeddings(p, inputs)
         for layer in self.layers[:-1]:
             x, skip = layer(p, x, skip, offset)

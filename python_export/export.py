@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from . import CONTRACT_VERSION, __version__
 from .encoder import Encoder, Inputs
@@ -112,6 +113,7 @@ def _write(checkpoint, head_class, folder, seed):
         serving = serving_signatures(template)
     with progress(f"{label}: writing"):
         _save(model, folder, training)
+        _skip_optimiser(folder, [name for name in training if not name.startswith("eval_")])
         extra = folder / "assets.extra"
         _save(template, folder / "template", serving)
         (extra / "serving").mkdir(parents=True)
@@ -146,6 +148,29 @@ def _save(module, folder, signatures):
             path.rmdir()
         else:
             path.unlink(missing_ok=True)
+
+
+def _skip_optimiser(folder, signatures):
+    """Turns TensorFlow's graph optimiser off for these signatures: it has nothing to gain between
+    compiled islands, and takes a third of a second and 40 MB of each start."""
+    path = folder / "saved_model.pb"
+    model = SavedModel.FromString(path.read_bytes())
+    meta_graph = model.meta_graphs[0]
+    nodes = {node.name: node for node in meta_graph.graph_def.node}
+    functions = {f.signature.name: f for f in meta_graph.graph_def.library.function}
+    outputs = [next(iter(meta_graph.signature_def[s].outputs.values())).name for s in signatures]
+    pending = [nodes[name.split(":")[0]] for name in outputs]
+    while pending:
+        node = pending.pop()
+        if "config_proto" in node.attr:
+            config = tf.compat.v1.ConfigProto.FromString(node.attr["config_proto"].s)
+            config.graph_options.rewrite_options.disable_meta_optimizer = True
+            node.attr["config_proto"].s = config.SerializeToString(deterministic=True)
+        for attribute in node.attr.values():
+            # Each function is entered once.
+            function = functions.pop(attribute.func.name, None)
+            pending += function.node_def if function else []
+    path.write_bytes(model.SerializeToString(deterministic=True))
 
 
 def _spec(name, dtype, shape=()):

@@ -3,7 +3,8 @@
 Matrix products and soft-max are left to oneDNN (or the GPU's library). Everything between two of
 them is one function here: XLA compiles it to few passes over memory, once for each shape, shared by
 all layers. The gradients are written out because they are shorter than what differentiation of the
-forward pass gives; what they need of it is computed there, and only in training.
+forward pass gives; what they need of it is computed there. Inference has forms of its own, in
+`plain`.
 
 Inside an island all arithmetic is float32; what goes out to a matrix product has the dtype that
 came in. `N` is batch * length, `H` a width.
@@ -19,7 +20,7 @@ _PHILOX = 1
 
 
 def island(function):
-    """Compiles an element-wise function with XLA; `.python_function` is the same in plain ops."""
+    """Compiles an element-wise function with XLA."""
     return tf.function(function, jit_compile=True, autograph=False)
 
 
@@ -85,9 +86,9 @@ def _keep(x, random, drop: Drop):
     return tf.where(random >= drop.threshold, x * drop.scale, 0.0)
 
 
-def _dropped(x, drop: Drop | None):
+def _dropped(x, drop: Drop):
     """x after dropout. The gradient draws the same mask again, which is cheaper than keeping it."""
-    return x if drop is None else _keep(x, random_bytes(tf.shape(x), drop.key), drop)
+    return _keep(x, random_bytes(tf.shape(x), drop.key), drop)
 
 
 def as_f32(x):
@@ -104,12 +105,10 @@ def _drop(x, drop):
 
 
 @island
-def _gelu_forward(x, bias, training):
+def _gelu_forward(x, bias):
     h = as_f32(x) + bias
     probability = 0.5 + 0.5 * tf.math.erf(h * _SQRT_HALF)
     y = tf.cast(h * probability, x.dtype)
-    if not training:
-        return y, None
     density = _INV_SQRT_2PI * tf.exp(-0.5 * h * h)
     return y, tf.cast(probability + h * density, x.dtype)
 
@@ -140,11 +139,11 @@ def _norm_backward(normed, inverse, dy, gamma):
 
 
 @island
-def _add_norm_forward(x, bias, residual, gamma, beta, epsilon, drop, training):
+def _add_norm_forward(x, bias, residual, gamma, beta, epsilon, drop):
     kept = _dropped(as_f32(x) + bias, drop)
     normed, inverse = _standardise(as_f32(residual) + kept, epsilon)
     y = tf.cast(normed * gamma + beta, x.dtype)
-    return (y, tf.cast(normed, x.dtype), inverse) if training else (y, None, None)
+    return y, tf.cast(normed, x.dtype), inverse
 
 
 @island
@@ -160,11 +159,11 @@ def _add_norm_backward(normed, inverse, gamma, dy, dskip, drop):
 
 
 @island
-def _embed_forward(words, positions, types, gamma, beta, epsilon, drop, dtype, training):
+def _embed_forward(words, positions, types, gamma, beta, epsilon, drop, dtype):
     z = tf.reshape(words + positions + types, [-1, words.shape[-1]])
     normed, inverse = _standardise(z, epsilon)
     y = tf.cast(_dropped(normed * gamma + beta, drop), dtype)
-    return (y, tf.cast(normed, dtype), inverse) if training else (y, None, None)
+    return y, tf.cast(normed, dtype), inverse
 
 
 @island
@@ -174,16 +173,12 @@ def _embed_backward(normed, inverse, gamma, dy, dskip, drop):
 
 
 class Fused:
-    """The element-wise runs, as compiled islands or (`compiled=False`) in plain operations."""
-
-    def __init__(self, compiled: bool = True, training: bool = False):
-        self._compiled = compiled
-        self._training = training
+    """The element-wise runs outside attention, as compiled islands."""
 
     def run(self, function, *arguments):
         """Calls an island, under its name in profiles."""
         with tf.name_scope(function.__name__.lstrip("_")):
-            return (function if self._compiled else function.python_function)(*arguments)
+            return function(*arguments)
 
     def drop(self, x, dropout):
         """Dropout alone."""
@@ -201,7 +196,7 @@ class Fused:
 
         @tf.custom_gradient
         def call(x, bias):
-            y, slope = self.run(_gelu_forward, x, bias, self._training)
+            y, slope = self.run(_gelu_forward, x, bias)
             return y, lambda dy: self.run(_gelu_backward, slope, dy)
 
         return call(x, bias)
@@ -212,12 +207,12 @@ class Fused:
         Returned twice, for the branch and for the residual path beside it, so that the two
         gradients are added inside the island.
         """
-        drop = dropout.next_place() if dropout else None
+        drop = dropout.next_place()
 
         @tf.custom_gradient
         def call(x, bias, residual, gamma, beta):
             y, normed, inverse = self.run(
-                _add_norm_forward, x, bias, residual, gamma, beta, epsilon, drop, self._training
+                _add_norm_forward, x, bias, residual, gamma, beta, epsilon, drop
             )
 
             def gradient(dy, dskip):
@@ -238,7 +233,7 @@ class Fused:
             type_ids: int32 `[batch, length]`.
             dtype: of the result.
         """
-        drop = dropout.next_place() if dropout else None
+        drop = dropout.next_place()
         kinds, width = types.shape
 
         @tf.custom_gradient
@@ -246,7 +241,7 @@ class Fused:
             chosen = tf.gather(types, type_ids)
             y, normed, inverse = self.run(
                 _embed_forward,
-                *(words, positions, chosen, gamma, beta, epsilon, drop, dtype, self._training),
+                *(words, positions, chosen, gamma, beta, epsilon, drop, dtype),
             )
 
             def gradient(dy, dskip):

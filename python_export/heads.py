@@ -76,7 +76,7 @@ class Head(tf.Module):
     def _pooled_logits(self, encoder, p, inputs):
         x = encoder.pooled(p, inputs)
         if p.dropout:
-            x = p.fused.drop(x, p.dropout)
+            x = p.between.drop(x, p.dropout)
         return self._project(p, x)
 
 
@@ -158,7 +158,7 @@ class Tag(Head):
     def logits(self, encoder, p, inputs):
         tokens = tf.cast(encoder.tokens(p, inputs), tf.float32)
         if p.dropout:
-            tokens = p.fused.drop(tokens, p.dropout)
+            tokens = p.between.drop(tokens, p.dropout)
         logits = self._project(p, tokens)
         shape = tf.concat([tf.shape(inputs.input_ids), tf.shape(logits)[-1:]], 0)
         return tf.reshape(logits, shape)

@@ -25,8 +25,8 @@ class Model(tf.Module):
         return {"logits": self.logits(inputs, Pass(dtype))}
 
     def serve(self, inputs: Inputs):
-        """`serving_default`: float32, in plain operations."""
-        logits = self.logits(inputs, Pass(compiled=False))
+        """`serving_default`: float32."""
+        logits = self.logits(inputs, Pass())
         return {"logits": logits, **self.head.serve(logits)}
 
 

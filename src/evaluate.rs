@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::batch::{Batch, Buckets, PlannedBatch, evaluation_plan, padding_share, prefetch};
+use crate::batch::{Batch, PlannedBatch, evaluation_plan, padding_share, prefetch};
 use crate::dataset::{Dataset, Labels};
 use crate::error::{EXIT_INTERRUPTED, Error, Result};
 use crate::feature::Features;
@@ -12,9 +12,6 @@ use crate::prediction::{self, FeatureLogits, Prediction, PredictionSettings};
 use crate::report::Progress;
 use crate::scores::{self, Scores};
 use crate::task::{Head, Task};
-
-/// The time to compile a shape for evaluation, in padding tokens that cost the same.
-const SHAPE_COST: usize = 4_000;
 
 /// A dataset with its features, ready to be evaluated.
 pub struct Prepared {
@@ -75,7 +72,7 @@ impl Evaluator for Trained<'_> {
     }
 }
 
-/// Predicts every example of `prepared` in batches of `rows`.
+/// Predicts every example of `prepared` in batches of up to `rows`.
 ///
 /// # Errors
 ///
@@ -90,17 +87,14 @@ pub fn predict(
 ) -> Result<Evaluation> {
     let features = &prepared.features;
     let start = Instant::now();
-    let max_length = model.contract().max_length;
     let pad = model.contract().encoder.pad_token_id;
-    let lengths = (0..features.len()).map(|feature| features.length(feature));
-    let buckets = Buckets::choose(lengths, 1, SHAPE_COST, max_length);
-    let plan = evaluation_plan(features, &buckets, rows);
-    let padding = padding_share(features, &plan, rows);
+    let plan = evaluation_plan(features, rows);
+    let padding = padding_share(features, &plan);
     let mut logits = FeatureLogits::new(features.len());
     let mut progress = Progress::new("evaluate", plan.len(), 0);
     let (mut loss, mut weight) = (None, 0.0f64);
     let lay_out = |planned: &PlannedBatch| {
-        Batch::new(head, features, &planned.features, rows, planned.length, pad, &[])
+        Batch::new(head, features, &planned.features, planned.rows, planned.length, pad, &[])
     };
     prefetch(plan.iter().map(lay_out), |batches| {
         for (i, batch) in batches.enumerate() {

@@ -210,7 +210,7 @@ impl<'a> Trainer<'a> {
             settings.seed,
             self.state.epoch,
         );
-        self.timing.padding = padding_share(job.train, &plan, settings.batch_size);
+        self.timing.padding = padding_share(job.train, &plan);
         let steps_left = self.schedule.total - self.state.step;
         let head = job.task.head;
         let pad = self.model.contract().encoder.pad_token_id;

@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,10 @@ class ExportSession:
         """`template` is the folder of the `tfbert.json` for a folder that has none; without
         `variables` the graph alone is loaded."""
         self._folder = Path(folder)
-        self._session = v1.Session(graph=tf.Graph())
+        # The driver's setting: a session optimises no graph, each call does or does not by its own.
+        config = v1.ConfigProto()
+        config.graph_options.rewrite_options.disable_meta_optimizer = True
+        self._session = v1.Session(graph=tf.Graph(), config=config)
         with self._session.graph.as_default():
             if variables:
                 self.meta_graph = v1.saved_model.load(self._session, ["serve"], str(folder))
@@ -48,14 +52,29 @@ class ExportSession:
 
     def __call__(self, key, **inputs):
         """Runs a signature; every input must be given, and only those."""
+        return self._session.run(*self._call(key, inputs))
+
+    def executed(self, key, **inputs):
+        """The operations that a run of a signature executes, each with its count."""
+        options = v1.RunOptions(trace_level=v1.RunOptions.FULL_TRACE)
+        metadata = v1.RunMetadata()
+        self._session.run(*self._call(key, inputs), options=options, run_metadata=metadata)
+        # A label is `name = Operation(its inputs)`.
+        labels = [
+            node.timeline_label
+            for device in metadata.step_stats.dev_stats
+            for node in device.node_stats
+        ]
+        return Counter(label.split(" = ")[-1].split("(")[0] for label in labels)
+
+    def _call(self, key, inputs):
         signature = self.meta_graph.signature_def[key]
         assert set(inputs) == set(signature.inputs), set(inputs) ^ set(signature.inputs)
         feeds = {
             tensor.name: np.asarray(inputs[name], tf.as_dtype(tensor.dtype).as_numpy_dtype)
             for name, tensor in signature.inputs.items()
         }
-        fetches = {name: tensor.name for name, tensor in signature.outputs.items()}
-        return self._session.run(fetches, feeds)
+        return {name: tensor.name for name, tensor in signature.outputs.items()}, feeds
 
     def init(self, num_labels, seed=(1, 2)):
         """Restores the exported weights and runs `init`."""
@@ -130,9 +149,15 @@ class ExportSession:
 
 def load_graph(folder):
     """Imports the graph of a `saved_model.pb` into the default graph, without its variables."""
+    meta_graph = read_graph(folder)
+    v1.train.import_meta_graph(meta_graph)
+    return meta_graph
+
+
+def read_graph(folder):
+    """The graph and signatures of a `saved_model.pb`."""
     saved = saved_model_pb2.SavedModel()
     saved.ParseFromString((Path(folder) / "saved_model.pb").read_bytes())
-    v1.train.import_meta_graph(saved.meta_graphs[0])
     return saved.meta_graphs[0]
 
 

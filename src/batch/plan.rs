@@ -14,8 +14,10 @@ const BATCHES_SORTED_TOGETHER: usize = 50;
 /// A batch to be: its features and the length to pad to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedBatch {
-    /// Features, at most as many as the batch has rows.
+    /// Its features.
     pub features: Vec<usize>,
+    /// The rows to pad to, at least as many as there are features.
+    pub rows: usize,
     /// The padded length.
     pub length: usize,
 }
@@ -37,28 +39,38 @@ pub fn training_plan(
     let mut batches = Vec::new();
     for group in order.chunks_mut(rows * BATCHES_SORTED_TOGETHER) {
         group.sort_by_key(|&feature| std::cmp::Reverse(features.length(feature)));
-        batches.extend(group.chunks(rows).map(|chunk| planned(features, buckets, chunk)));
+        batches.extend(group.chunks(rows).map(|chunk| PlannedBatch {
+            features: chunk.to_vec(),
+            rows,
+            length: buckets.fit(longest(features, chunk)),
+        }));
     }
     batches.shuffle(&mut rng);
     batches
 }
 
-/// Batches of `rows` rows in the order of length, longest first, so that memory runs out at once
-/// or never.
-pub fn evaluation_plan(features: &impl Sizes, buckets: &Buckets, rows: usize) -> Vec<PlannedBatch> {
+/// Batches of up to `rows` rows in the order of length, longest first, so that memory runs out at
+/// once or never. Each is padded to its own longest row alone: inference compiles nothing, so that
+/// a shape of its own costs a batch less than padding would.
+pub fn evaluation_plan(features: &impl Sizes, rows: usize) -> Vec<PlannedBatch> {
     let mut order: Vec<usize> = (0..features.len()).collect();
     order.sort_by_key(|&feature| std::cmp::Reverse(features.length(feature)));
-    order.chunks(rows).map(|chunk| planned(features, buckets, chunk)).collect()
+    let planned = |chunk: &[usize]| PlannedBatch {
+        features: chunk.to_vec(),
+        rows: chunk.len(),
+        length: longest(features, chunk),
+    };
+    order.chunks(rows).map(planned).collect()
 }
 
-fn planned(features: &impl Sizes, buckets: &Buckets, chunk: &[usize]) -> PlannedBatch {
-    let longest = chunk.iter().map(|&feature| features.length(feature)).max().unwrap_or(1);
-    PlannedBatch { features: chunk.to_vec(), length: buckets.fit(longest) }
+fn longest(features: &impl Sizes, chunk: &[usize]) -> usize {
+    chunk.iter().map(|&feature| features.length(feature)).max().unwrap_or(1)
 }
 
 /// The share of padding among the tokens of a plan of all features, rows of padding included.
-pub fn padding_share(features: &impl Sizes, plan: &[PlannedBatch], rows: usize) -> f64 {
-    let padded: usize = plan.iter().map(|batch| rows * features.choices() * batch.length).sum();
+pub fn padding_share(features: &impl Sizes, plan: &[PlannedBatch]) -> f64 {
+    let tokens = |batch: &PlannedBatch| batch.rows * features.choices() * batch.length;
+    let padded: usize = plan.iter().map(tokens).sum();
     if padded == 0 { 0.0 } else { 1.0 - features.tokens() as f64 / padded as f64 }
 }
 
@@ -91,18 +103,27 @@ mod tests {
             let buckets = Buckets::choose(lengths.iter().copied(), 1, 10, 64);
             for plan in [
                 training_plan(&features, &buckets, rows, seed, epoch),
-                evaluation_plan(&features, &buckets, rows),
+                evaluation_plan(&features, rows),
             ] {
                 let mut seen: Vec<usize> =
                     plan.iter().flat_map(|batch| batch.features.clone()).collect();
                 seen.sort_unstable();
                 prop_assert_eq!(seen, (0..lengths.len()).collect::<Vec<_>>());
                 for batch in &plan {
-                    prop_assert!(batch.features.len() <= rows);
+                    prop_assert!(batch.features.len() <= batch.rows && batch.rows <= rows);
                     prop_assert!(batch.features.iter().all(|&f| lengths[f] <= batch.length));
                 }
             }
         }
+    }
+
+    #[test]
+    fn evaluation_pads_rows_only_to_the_longest_beside_them() {
+        let features = features(&[9, 3, 4, 8, 2]);
+        let plan = evaluation_plan(&features, 2);
+        let shapes: Vec<_> = plan.iter().map(|batch| (batch.rows, batch.length)).collect();
+        assert_eq!(shapes, [(2, 9), (2, 4), (1, 2)]);
+        assert!((padding_share(&features, &plan) - 2.0 / 28.0).abs() < 1e-12);
     }
 
     #[test]

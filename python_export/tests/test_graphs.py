@@ -1,0 +1,82 @@
+"""What the graphs are made of: inference of plain operations that TensorFlow fuses, training of
+compiled islands that it leaves alone."""
+
+import pytest
+import tensorflow as tf
+from tensorflow.python.framework import op_def_registry
+
+from python_export.__main__ import HEAD_NAMES
+from python_export.tests.session import random_batch, read_graph
+
+
+def reachable(meta_graph, signature):
+    """Every node that a signature can reach, called functions included, and those functions."""
+    nodes = {node.name: node for node in meta_graph.graph_def.node}
+    functions = {f.signature.name: f for f in meta_graph.graph_def.library.function}
+    output = next(iter(meta_graph.signature_def[signature].outputs.values())).name
+    pending, seen, called = [nodes[output.split(":")[0]]], [], []
+    while pending:
+        node = pending.pop()
+        seen.append(node)
+        for attribute in node.attr.values():
+            function = functions.pop(attribute.func.name, None)
+            if function:
+                called.append(function)
+                pending += function.node_def
+    return seen, called
+
+
+def compiled(meta_graph, signature):
+    """The functions that a signature has compiled."""
+    _, called = reachable(meta_graph, signature)
+    return [f.signature.name for f in called if f.attr["_XlaMustCompile"].b]
+
+
+def optimised(meta_graph, signature):
+    """Whether TensorFlow's graph optimiser is on, for each of a signature's calls."""
+    nodes, _ = reachable(meta_graph, signature)
+    configs = [node.attr["config_proto"].s for node in nodes if "config_proto" in node.attr]
+    options = [
+        tf.compat.v1.ConfigProto.FromString(c).graph_options.rewrite_options for c in configs
+    ]
+    return {not found.disable_meta_optimizer for found in options}
+
+
+@pytest.mark.parametrize("head", HEAD_NAMES)
+def test_inference_compiles_nothing(tiny_exports, tiny_sessions, head):
+    training, template = (
+        tiny_sessions[head].meta_graph,
+        read_graph(tiny_exports / head / "assets.extra" / "serving"),
+    )
+    for graph, signature in (
+        (training, "eval_f32"),
+        (training, "eval_bf16"),
+        (template, "predict_f32"),
+        (template, "predict_bf16"),
+        (template, "serving_default"),
+    ):
+        assert not compiled(graph, signature)
+        assert optimised(graph, signature) == {True}
+
+
+@pytest.mark.parametrize("precision", ["f32", "bf16"])
+def test_training_is_compiled_in_islands_and_not_optimised_again(classifier, precision):
+    for signature in (f"train_{precision}", f"accumulate_{precision}"):
+        assert compiled(classifier.meta_graph, signature)
+        assert optimised(classifier.meta_graph, signature) == {False}
+    assert optimised(classifier.meta_graph, "apply") == {False}
+
+
+@pytest.mark.parametrize("precision", ["f32", "bf16"])
+def test_tensorflow_finds_its_fused_kernels_in_inference(classifier, precision):
+    if not op_def_registry.get("_MklLayerNorm"):
+        pytest.skip("this TensorFlow has no oneDNN")
+    classifier.init(3)
+    batch = random_batch(8, 16)
+    found = classifier.executed(f"eval_{precision}", **batch)
+    layers = classifier.layers
+    # One for the embeddings, two a layer.
+    assert found["_MklLayerNorm"] == 1 + 2 * layers
+    assert found["_MklFusedBatchMatMulV2"] == layers
+    for apart in ("BiasAdd", "Erf", "Erfc", "FusedBatchNormV3", "_MklNativeFusedBatchNormV3"):
+        assert not found[apart], apart
