@@ -9,7 +9,8 @@ EXPORT_SOURCES := $(wildcard python_export/*.py)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help fuzz quickstart test build venv exports test-exports lint test-rust test-python bench bench-peers clean
+.PHONY: help fuzz quickstart test build venv exports test-exports lint test-rust test-python bench bench-peers \
+	bench-peers-base clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -105,6 +106,15 @@ bench-peers: build saved_models/minilm-l6/classify/saved_model.pb \
 bench-peers: ## Time training steps beside PyTorch's (PEERS=torch,keras ARGS="--epoch …")
 	$(PEERS_VENV)/bin/python benches/peers/compare.py --peers $(PEERS) $(ARGS)
 
+bench-peers-base: build saved_models/random-bert-base/classify/saved_model.pb
+bench-peers-base: ## The same for an encoder of BERT-base's size, 16 rows of 128
+	$(PEERS_VENV)/bin/python benches/peers/compare.py --peers $(PEERS) \
+		--model saved_models/random-bert-base/classify --shapes 16x128 $(ARGS)
+
+saved_models/random-bert-base/classify/saved_model.pb: | $(VENV)/.installed $(PEERS_VENV)/.installed
+	$(PEERS_VENV)/bin/python benches/peers/random_bert.py target/random-bert-base
+	$(EXPORT) --encoder target/random-bert-base --head classify --output saved_models
+
 $(PEERS_VENV)/.installed: benches/peers/requirements.lock python_export/encoders.lock
 	@echo "== installing PyTorch and transformers into $(PEERS_VENV)"
 	test -x $(PEERS_VENV)/bin/python || $(PYTHON) -m venv $(PEERS_VENV)
@@ -118,4 +128,4 @@ $(PEERS_VENV)/.installed-keras: benches/peers/requirements-keras.lock $(PEERS_VE
 	@touch $@
 
 clean: ## Remove what was built, exported and trained here
-	rm -rf target $(VENV) $(PEERS_VENV) saved_models/minilm-l6 saved_models/tiny runs
+	rm -rf target $(VENV) $(PEERS_VENV) saved_models/minilm-l6 saved_models/tiny saved_models/random-bert-base runs
