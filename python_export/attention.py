@@ -6,7 +6,7 @@ what is between them are islands as in `fused`.
 
 import tensorflow as tf
 
-from .fused import Fused, as_f32, island, random_bytes
+from .fused import Fused, as_f32, bytes_of, column_sums, first_bytes, island, random_words
 
 # Added to the scores of padding: exp() of it is exactly 0.
 MASKED = -1e9
@@ -39,14 +39,18 @@ def _scale_and_offset(products, offset, scale):
 
 
 @island
-def _drop_probabilities(p, drop):
+def _draw(like, key):
+    return random_words(tf.size(like), key)
+
+
+@island
+def _drop_probabilities(p, random, drop):
     """p after dropout, and p with the sign turned where it was dropped.
 
     Probabilities are not negative, so their signs can hold the mask: one tensor is kept for the
     gradient where else there were p, its random bytes, and what dropout left of it.
     """
-    random = random_bytes(tf.shape(p), drop.key)
-    signed = tf.where(random >= drop.threshold, as_f32(p), -as_f32(p))
+    signed = tf.where(first_bytes(random, p) >= drop.threshold, as_f32(p), -as_f32(p))
     return _kept(signed, drop, p.dtype), tf.cast(signed, p.dtype)
 
 
@@ -87,9 +91,7 @@ class Islands(Fused):
             def gradient(*dparts):
                 merged = [self.run(_merge, dpart) for dpart in dparts]
                 dproduct = merged[0] if parts == 1 else tf.concat(merged, 1)
-                # Summed as a matrix product, which is quicker than a reduction over rows.
-                ones = tf.ones([1, tf.shape(dproduct)[0]], dproduct.dtype)
-                return dproduct, tf.reshape(as_f32(tf.matmul(ones, dproduct)), [-1])
+                return dproduct, column_sums(dproduct)
 
             return tuple(self.run(_split, product, bias, parts, heads, offset)), gradient
 
@@ -111,7 +113,9 @@ class Islands(Fused):
         def call(query, key, value):
             products = tf.matmul(query, key, transpose_b=True)
             p = tf.nn.softmax(self.run(_scale_and_offset, products, offset, scale))
-            kept, signed = self.run(_drop_probabilities, p, drop)
+            # Drawn apart: inside, each of the two results would draw a word for each of its bytes.
+            random = bytes_of(self.run(_draw, p, drop.key))
+            kept, signed = self.run(_drop_probabilities, p, random, drop)
             merged = self.run(_merge, tf.matmul(kept, value))
 
             def gradient(dmerged):
