@@ -253,10 +253,6 @@ pub struct EvalArgs {
     #[arg(long, value_parser = positive)]
     pub threads: Option<usize>,
 
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub cache: CacheArgs,
-
     /// Only the first so many examples.
     #[arg(long, value_parser = positive)]
     pub limit_dev: Option<usize>,
@@ -301,10 +297,6 @@ pub struct PredictArgs {
     /// TensorFlow's threads [default: one for each core].
     #[arg(long, value_parser = positive)]
     pub threads: Option<usize>,
-
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub cache: CacheArgs,
 }
 
 /// Arguments of `tfbert bench`.

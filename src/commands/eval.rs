@@ -18,7 +18,7 @@ use tfbert::tensorflow::{self, TrainedModel};
 use super::{check_head, precision, prepare, session};
 
 pub fn run(args: &EvalArgs, cli: &Cli) -> Result<()> {
-    let library = super::library(cli, &args.cache, args.threads);
+    let library = super::library(cli, None, args.threads);
     let stop = super::stop_signal()?;
     let task = task::find(&args.data.task)?;
     let model_dir = args.model.clone().unwrap_or_else(|| default_model(&task));

@@ -42,11 +42,12 @@ pub fn cache_folder(args: &CacheArgs) -> Option<PathBuf> {
 }
 
 /// Finds TensorFlow's library and prepares this process for it, before any thread is started.
-pub fn library(cli: &Cli, cache: &CacheArgs, threads: Option<usize>) -> Result<Library> {
+/// Inference compiles nothing and has no `cache`.
+pub fn library(cli: &Cli, cache: Option<&CacheArgs>, threads: Option<usize>) -> Result<Library> {
     Library::prepare(&LibraryOptions {
         folder: cli.tensorflow.clone(),
         verbose: cli.verbose,
-        cache: cache_folder(cache),
+        cache: cache.and_then(cache_folder),
         threads: threads.unwrap_or(0),
     })
 }
