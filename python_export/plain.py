@@ -11,7 +11,7 @@ import tensorflow as tf
 
 
 class Plain:
-    """As `attention.Islands`, for inference."""
+    """As `attention.Islands`, for inference: `dropout` is None throughout."""
 
     def gelu(self, x, bias):
         """`GELU(x + bias)` for x `[N, H]`."""
