@@ -29,8 +29,7 @@ def _split(product, bias, parts, heads, batch_like):
 def _merge(x):
     """`[batch, A, length, head_size]` to `[batch * length, A * head_size]`."""
     width = x.shape[1] * x.shape[3]
-    merged = tf.reshape(tf.transpose(as_f32(x), [0, 2, 1, 3]), [-1, width])
-    return tf.cast(merged, x.dtype)
+    return tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [-1, width])
 
 
 @island
@@ -97,7 +96,7 @@ class Islands(Fused):
 
         return call(product, bias)
 
-    def attend(self, query, key, value, offset, scale, dropout):
+    def attend(self, query, key, value, offset, scale, dropout, compiled=True):
         """`dropout(softmax(scale * query @ key^T + offset)) @ value`, merged to `[N, H]`.
 
         Args:
@@ -106,22 +105,25 @@ class Islands(Fused):
             offset: float32 `[batch, 1, 1, keys]`, 0 or `MASKED`.
             scale: a number.
             dropout: a `Dropout`.
+            compiled: false where there are so few queries that a new length would take longer to
+                compile than it wins.
         """
         drop = dropout.next_place()
+        run = self.run if compiled else self.run_plain
 
         @tf.custom_gradient
         def call(query, key, value):
             products = tf.matmul(query, key, transpose_b=True)
-            p = tf.nn.softmax(self.run(_scale_and_offset, products, offset, scale))
+            p = tf.nn.softmax(run(_scale_and_offset, products, offset, scale))
             # Drawn apart: inside, each of the two results would draw a word for each of its bytes.
-            random = bytes_of(self.run(_draw, p, drop.key))
-            kept, signed = self.run(_drop_probabilities, p, random, drop)
-            merged = self.run(_merge, tf.matmul(kept, value))
+            random = bytes_of(run(_draw, p, drop.key))
+            kept, signed = run(_drop_probabilities, p, random, drop)
+            merged = run(_merge, tf.matmul(kept, value))
 
             def gradient(dmerged):
                 dcontext = _unmerge(dmerged, query)
                 dkept = tf.matmul(dcontext, value, transpose_b=True)
-                dproducts, again = self.run(
+                dproducts, again = run(
                     _scores_gradient, signed, dkept, merged, dmerged, scale, drop
                 )
                 return (

@@ -210,7 +210,7 @@ class Layer(tf.Module):
         else:
             heads = self._heads(p, x, offset)
         scale = self._config.head_size**-0.5
-        context = p.between.attend(*heads, offset, scale, p.dropout)
+        context = p.between.attend(*heads, offset, scale, p.dropout, compiled=not first_only)
         x, skip = self._add_norm(p, self.attention_output, self.attention_norm, context, skip)
         hidden = p.between.gelu(self.intermediate.product(p, x), p.vector(self.intermediate.bias))
         return self._add_norm(p, self.output, self.output_norm, hidden, skip)

@@ -10,6 +10,9 @@ import tensorflow as tf
 from .encoder import Parameter
 from .fused import island
 
+# Below this the factors of the sparse parameters' moments are multiplied in.
+_SMALLEST_SCALE = 1e-6
+
 
 class Update(NamedTuple):
     """The inputs of one update, float32; `docs/contract.md` defines them."""
@@ -32,6 +35,9 @@ def _empty():
 class AdamW(tf.Module):
     """The state of the optimiser: two moments and an accumulator a parameter, and the step.
 
+    The moments of sparse parameters are kept divided by `scales`, so that a step, in which all of
+    their rows decay and a few gain, writes those few alone.
+
     The parameters are an argument of each method and not kept here, since what a module keeps
     becomes a path to it, and the checkpoint names a variable by the shortest one.
     """
@@ -41,6 +47,7 @@ class AdamW(tf.Module):
         self.m = [_empty() for _ in range(count)]
         self.v = [_empty() for _ in range(count)]
         self.accumulated = [_empty() for _ in range(count)]
+        self.scales = tf.Variable(tf.ones([2]))
         self.step = tf.Variable(0, dtype=tf.int64)
 
     def reset(self, parameters: list[Parameter]):
@@ -50,6 +57,7 @@ class AdamW(tf.Module):
             m.assign(zeros)
             v.assign(zeros)
         self._empty_accumulators()
+        self.scales.assign(tf.ones([2]))
         self.step.assign(0)
 
     def accumulate(self, parameters, gradients, first):
@@ -86,36 +94,48 @@ class AdamW(tf.Module):
         """
         norm = tf.sqrt(tf.add_n([_square_sum(gradient) for gradient in gradients]))
         limit = update.max_grad_norm
-        clip = tf.where(limit > 0.0, tf.minimum(1.0, limit / (norm + 1e-6)), 1.0)
-
-        def change():
-            for slot, parameter in enumerate(parameters):
-                self._change(slot, parameter, gradients[slot], clip, update)
-            self.step.assign_add(1)
-
-        tf.cond(tf.math.is_finite(norm), change, lambda: None)
+        factor = tf.where(limit > 0.0, tf.minimum(1.0, limit / (norm + 1e-6)), 1.0)
+        clip = Clip(factor, tf.math.is_finite(norm))
+        layers = [_constants(update, s, clip.finite) for s in tf.unstack(update.layer_scale)]
+        scales = self._decayed_scales(parameters, gradients, layers[0])
+        for slot, parameter in enumerate(parameters):
+            constants = layers[parameter.layer]
+            self._change(slot, parameter, gradients[slot], clip, constants, scales)
+        self.step.assign_add(tf.cast(clip.finite, tf.int64))
         return norm
 
-    def _change(self, slot, parameter, gradient, clip, update):
+    def _decayed_scales(self, parameters, gradients, constants):
+        """The factors of the sparse parameters' moments after this step's decay.
+
+        They are 1 where the gradients of these are dense, as accumulated ones are.
+        """
+        if any(isinstance(gradient, tf.IndexedSlices) for gradient in gradients):
+            scales = self.scales.read_value() * tf.stack([constants.beta1, constants.beta2])
+            self.scales.assign(scales)
+            self._multiply_in(parameters, scales, tf.reduce_min(scales) < _SMALLEST_SCALE)
+        else:
+            scales = self.scales.read_value()
+            self._multiply_in(parameters, scales, tf.reduce_any(scales != 1.0))
+        return tf.unstack(self.scales.read_value())
+
+    def _multiply_in(self, parameters, scales, when):
+        """Multiplies the sparse parameters' moments by their factors, which become 1."""
+
+        def multiply():
+            for parameter, m, v in zip(parameters, self.m, self.v, strict=True):
+                if parameter.sparse:
+                    _scale_moments(m, v, scales)
+            self.scales.assign(tf.ones([2]))
+
+        tf.cond(when, multiply, lambda: None)
+
+    def _change(self, slot, parameter, gradient, clip, constants, scales):
         variable, m, v = parameter.variable, self.m[slot], self.v[slot]
-        rate = update.learning_rate * update.layer_scale[parameter.layer]
-        # The contract (as PyTorch) adds epsilon after the second moment's bias is corrected; with
-        # this rate and epsilon it can be added before.
-        correction = tf.sqrt(1.0 - update.beta2_power)
-        constants = Constants(
-            decay=rate * update.weight_decay,
-            rate=rate * correction / (1.0 - update.beta1_power),
-            beta1=update.beta1,
-            beta2=update.beta2,
-            epsilon=update.epsilon * correction,
-        )
         if isinstance(gradient, tf.IndexedSlices):
-            _scale_moments(m, v, constants)
-            values = gradient.values * clip
-            first, second = _new_moments(values, constants)
-            m.scatter_add(tf.IndexedSlices(first, gradient.indices))
-            v.scatter_add(tf.IndexedSlices(second, gradient.indices))
-            _move(variable, m, v, constants)
+            first, second = _new_moments(clip(gradient.values), constants)
+            m.scatter_add(tf.IndexedSlices(first / scales[0], gradient.indices))
+            v.scatter_add(tf.IndexedSlices(second / scales[1], gradient.indices))
+            _move(variable, m, v, constants, scales)
         elif parameter.decays:
             _update(variable, m, v, gradient, clip, constants)
         else:
@@ -124,13 +144,14 @@ class AdamW(tf.Module):
                 var=variable.handle,
                 m=m.handle,
                 v=v.handle,
-                beta1_power=update.beta1_power,
-                beta2_power=update.beta2_power,
-                lr=rate,
-                beta1=update.beta1,
-                beta2=update.beta2,
+                # The bias of the moments is corrected by `rate` and `epsilon`.
+                beta1_power=0.0,
+                beta2_power=0.0,
+                lr=constants.rate,
+                beta1=constants.beta1,
+                beta2=constants.beta2,
                 epsilon=constants.epsilon,
-                grad=gradient * clip,
+                grad=clip(gradient),
             )
 
     def _empty_accumulators(self):
@@ -146,6 +167,16 @@ def _square_sum(gradient):
     return 2.0 * tf.nn.l2_loss(tf.cast(_values(gradient), tf.float32))
 
 
+class Clip(NamedTuple):
+    """What a gradient is scaled by, and whether it is finite: if not, it counts as 0."""
+
+    factor: tf.Tensor
+    finite: tf.Tensor
+
+    def __call__(self, gradient):
+        return tf.where(self.finite, tf.cast(gradient, tf.float32) * self.factor, 0.0)
+
+
 class Constants(NamedTuple):
     """One update's scalars, so put that bias correction is in `rate` and `epsilon`."""
 
@@ -154,6 +185,21 @@ class Constants(NamedTuple):
     beta1: tf.Tensor
     beta2: tf.Tensor
     epsilon: tf.Tensor
+
+
+def _constants(update: Update, layer_scale, finite):
+    """The scalars of a layer's update; those of no change at all unless `finite`."""
+    rate = update.learning_rate * layer_scale
+    # The contract (as PyTorch) adds epsilon after the second moment's bias is corrected; with this
+    # rate and epsilon it can be added before.
+    correction = tf.sqrt(1.0 - update.beta2_power)
+    return Constants(
+        decay=tf.where(finite, rate * update.weight_decay, 0.0),
+        rate=tf.where(finite, rate * correction / (1.0 - update.beta1_power), 0.0),
+        beta1=tf.where(finite, update.beta1, 1.0),
+        beta2=tf.where(finite, update.beta2, 1.0),
+        epsilon=update.epsilon * correction,
+    )
 
 
 def _new_moments(gradient, c):
@@ -165,24 +211,23 @@ def _moved(variable, m, v, c):
     return (1.0 - c.decay) * variable - c.rate * m / (tf.sqrt(v) + c.epsilon)
 
 
-# Compiled, these write the variables in place, in one pass over memory for each. A sparse gradient
-# takes three steps, so that the rows it does not touch are never made dense.
+# Compiled, these write the variables in place, in one pass over memory for each.
 
 
 @island
 def _update(variable, m, v, gradient, clip, c):
-    first, second = _new_moments(tf.cast(gradient, tf.float32) * clip, c)
+    first, second = _new_moments(clip(gradient), c)
     m.assign(c.beta1 * m + first)
     v.assign(c.beta2 * v + second)
     variable.assign(_moved(variable, m, v, c))
 
 
 @island
-def _scale_moments(m, v, c):
-    m.assign(c.beta1 * m)
-    v.assign(c.beta2 * v)
+def _scale_moments(m, v, scales):
+    m.assign(scales[0] * m)
+    v.assign(scales[1] * v)
 
 
 @island
-def _move(variable, m, v, c):
-    variable.assign(_moved(variable, m.read_value(), v.read_value(), c))
+def _move(variable, m, v, c, scales):
+    variable.assign(_moved(variable, scales[0] * m, scales[1] * v, c))

@@ -35,7 +35,7 @@ class Plain:
         split = tf.reshape(_add_bias(product, bias), shape)
         return tf.unstack(tf.transpose(split, [2, 0, 3, 1, 4]))
 
-    def attend(self, query, key, value, offset, scale, dropout):
+    def attend(self, query, key, value, offset, scale, dropout, compiled=True):
         """`softmax(scale * query @ key^T + offset) @ value`, merged to `[N, H]`."""
         scores = tf.matmul(query, key, transpose_b=True) * tf.constant(scale, query.dtype)
         p = tf.nn.softmax(scores + tf.cast(offset, scores.dtype))

@@ -88,11 +88,20 @@ def test_a_row_of_weight_0_changes_neither_loss_nor_update(classifier):
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
 
 
-def test_accumulate_and_apply_equal_train(classifier, tmp_path):
+def whole(variables):
+    """Variables with the scales of the embeddings' moments multiplied in."""
+    scales = variables.pop("optimizer/scales")
+    for slots, scale in zip(("m", "v"), scales, strict=True):
+        for sparse in (0, 1):
+            variables[f"optimizer/{slots}/{sparse}"] *= scale
+    return variables
+
+
+def test_accumulate_and_apply_equal_train(classifier):
     batch = random_batch(4)
     classifier.init(3)
-    whole = [classifier.train(batch, step=step) for step in (1, 2)]
-    expected = classifier.variables()
+    trained = [classifier.train(batch, step=step) for step in (1, 2)]
+    expected = whole(classifier.variables())
     classifier.init(3)
     for step in (1, 2):
         losses = [
@@ -100,13 +109,34 @@ def test_accumulate_and_apply_equal_train(classifier, tmp_path):
             for rows, first in (([0, 1], True), ([2, 3], False))
         ]
         result = classifier.apply(step)
-        assert sum(losses) == pytest.approx(whole[step - 1]["loss"], rel=1e-5)
-        assert result["grad_norm"] == pytest.approx(whole[step - 1]["grad_norm"], rel=1e-4)
+        assert sum(losses) == pytest.approx(trained[step - 1]["loss"], rel=1e-5)
+        assert result["grad_norm"] == pytest.approx(trained[step - 1]["grad_norm"], rel=1e-4)
         assert result["step"] == step
-    found = classifier.variables()
+    found = whole(classifier.variables())
     for name, value in expected.items():
         # Adam divides by the root of a second moment that may be all rounding.
         np.testing.assert_allclose(found[name], value, atol=2e-4, err_msg=name)
+
+
+def test_steps_whose_moments_are_multiplied_in_equal_steps_that_keep_them_whole(classifier):
+    # 0.2 ** 9 is below the smallest scale, so that training multiplies in at the ninth step;
+    # `apply` keeps moments whole throughout. With this epsilon rounding moves no weight far.
+    update = {"beta1": 0.2, "epsilon": 1e-2, "beta1_power": 0.0, "beta2_power": 0.0}
+    batches = [random_batch(4, seed=seed) for seed in range(11)]
+    ends, scales = [], []
+    classifier.init(3)
+    for batch in batches:
+        classifier.train(batch, **update)
+        scales.append(classifier.variables()["optimizer/scales"][0])
+    ends.append(whole(classifier.variables()))
+    classifier.init(3)
+    for batch in batches:
+        classifier.accumulate(batch, True, weight_sum=4.0)
+        classifier.apply(**update)
+    ends.append(whole(classifier.variables()))
+    assert scales[7:10] == pytest.approx([0.2**8, 1.0, 0.2])
+    for name, value in ends[0].items():
+        np.testing.assert_allclose(ends[1][name], value, atol=1e-5, err_msg=name)
 
 
 def test_the_accumulators_are_empty_after_init_and_after_apply(classifier):

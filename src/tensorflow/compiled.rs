@@ -22,7 +22,7 @@ const CHECKSUMS: &str = "checksums.json";
 const ROOM: u64 = 64 << 20;
 /// What the names of TensorFlow's files begin with.
 pub(super) const PREFIX: &str = "xla_compile_cache__";
-/// Past this size the folder is emptied. A shape's programs take less than 1 MB.
+/// Past this size the older programs are removed. A shape's take less than 1 MB.
 const LARGEST: u64 = 512 << 20;
 
 /// A folder of programs, for one processor, one library and one number of threads.
@@ -82,9 +82,7 @@ impl CompiledPrograms {
             }
         }
         if alone && size > LARGEST {
-            for (_, path) in programs(dir)? {
-                fs::remove_file(path)?;
-            }
+            remove_oldest(dir, LARGEST / 2)?;
         }
         lock.lock_shared()?;
         let opened = Self { dir: dir.to_owned(), _lock: lock };
@@ -169,6 +167,24 @@ fn programs(dir: &Path) -> io::Result<Vec<(String, PathBuf)>> {
     Ok(found)
 }
 
+/// Removes the programs that were made first, until the others take no more than `keep` bytes.
+fn remove_oldest(dir: &Path, keep: u64) -> io::Result<()> {
+    let mut found = Vec::new();
+    for (_, path) in programs(dir)? {
+        let data = fs::metadata(&path)?;
+        found.push((data.modified()?, data.len(), path));
+    }
+    found.sort_by_key(|(made, ..)| std::cmp::Reverse(*made));
+    let mut size = 0;
+    for (_, length, path) in found {
+        size += length;
+        if size > keep {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}
+
 /// The noted checksums; none where they cannot be read.
 fn checksums(dir: &Path) -> BTreeMap<String, String> {
     fs::read(dir.join(CHECKSUMS))
@@ -217,6 +233,22 @@ mod tests {
         fs::write(dir.path().join("xla_compile_cache__left.pb"), "program").unwrap();
         drop(CompiledPrograms::open_dir(dir.path()).unwrap());
         assert_eq!(names(dir.path()), ["xla_compile_cache__whole.pb"]);
+    }
+
+    #[test]
+    fn the_programs_that_were_made_first_make_room_for_others() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, age) in [("new", 1), ("newest", 0), ("oldest", 3), ("old", 2)] {
+            let path = dir.path().join(format!("{PREFIX}{name}.pb"));
+            fs::write(&path, "program").unwrap();
+            let made = std::time::SystemTime::now() - std::time::Duration::from_secs(60 * age);
+            File::options().write(true).open(&path).unwrap().set_modified(made).unwrap();
+        }
+        remove_oldest(dir.path(), 15).unwrap();
+        assert_eq!(
+            names(dir.path()),
+            ["xla_compile_cache__new.pb", "xla_compile_cache__newest.pb"]
+        );
     }
 
     #[test]

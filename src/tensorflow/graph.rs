@@ -29,8 +29,9 @@ impl SessionConfig {
     pub(super) fn options(self) -> Result<SessionOptions> {
         let config = ConfigProto {
             intra_op_parallelism_threads: i32::try_from(self.threads).unwrap_or(0),
-            // The graph is a chain: what runs beside an operation only takes its cores.
-            inter_op_parallelism_threads: 1,
+            // Two operations at a time: beside the chain of gradients, each weight's own can be
+            // computed, and small operations leave cores free.
+            inter_op_parallelism_threads: if self.threads == 1 { 1 } else { 2 },
             gpu_options: Some(GpuOptions { allow_growth: true }),
             use_per_session_threads: false,
             experimental: Some(Experimental {

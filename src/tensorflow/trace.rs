@@ -79,6 +79,7 @@ impl Trace {
             op.start_micros -= first;
         }
         ops.sort_by(|a, b| a.start_micros.total_cmp(&b.start_micros));
+        leave_out_callers(&mut ops);
         Ok(Self { ops })
     }
 
@@ -117,6 +118,26 @@ impl Trace {
         }
         std::fs::write(path, text.to_string()).map_err(|error| Error::io("write", path, &error))
     }
+}
+
+/// Leaves out the calls of the functions that the others are in, whose time would count again.
+///
+/// TensorFlow does not tell what called what. Such a call holds most of the others within its time,
+/// which a compiled function, whose inside is not traced, never does.
+fn leave_out_callers(ops: &mut Vec<TracedOp>) {
+    let within = |call: &TracedOp, op: &TracedOp| {
+        call.start_micros <= op.start_micros
+            && op.start_micros + op.micros <= call.start_micros + call.micros
+    };
+    let calls: Vec<bool> = ops
+        .iter()
+        .map(|op| {
+            op.kind.ends_with("PartitionedCall")
+                && 2 * ops.iter().filter(|other| within(op, other)).count() > ops.len()
+        })
+        .collect();
+    let mut calls = calls.into_iter();
+    ops.retain(|_| !calls.next().unwrap_or(false));
 }
 
 /// A complete event (`"ph": "X"`) of the Trace Event Format; times are microseconds.
@@ -194,6 +215,24 @@ mod tests {
             .collect();
         assert_eq!(times, [(0.0, 20.0), (30.0, 30.0), (70.0, 50.0), (200.0, 0.0)]);
         assert_eq!(events[1]["args"]["name"], "layer/b");
+    }
+
+    #[test]
+    fn a_call_of_the_function_that_most_operations_are_in_is_left_out() {
+        let mut ops = trace().ops;
+        let call = TracedOp {
+            name: "all".into(),
+            kind: "StatefulPartitionedCall".into(),
+            device: "/device:CPU:0".into(),
+            thread: 0,
+            start_micros: 0.0,
+            micros: 300.0,
+        };
+        let island = TracedOp { name: "island".into(), micros: 10.0, ..call.clone() };
+        ops.extend([call, island]);
+        leave_out_callers(&mut ops);
+        let names: Vec<_> = ops.iter().map(|op| op.name.as_str()).collect();
+        assert_eq!(names, ["layer/a", "layer/b", "c", "d", "island"]);
     }
 
     #[test]
