@@ -1,9 +1,10 @@
 //! Evaluation: every example gets a prediction, and the complete list is scored.
 
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::batch::{Batch, PlannedBatch, evaluation_plan, padding_share, prefetch};
+use crate::batch::{Batch, PlannedBatch, evaluation_plan, padding_share, prefetch, share};
 use crate::dataset::{Dataset, Labels};
 use crate::error::{EXIT_INTERRUPTED, Error, Result};
 use crate::feature::Features;
@@ -34,8 +35,8 @@ pub struct Evaluation {
     pub padding: f64,
 }
 
-/// Something that gives logits, and a loss where it can.
-pub trait Evaluator {
+/// Something that gives logits, and a loss where it can, for several batches at a time.
+pub trait Evaluator: Sync {
     /// The contract of the model.
     fn contract(&self) -> &Contract;
     /// Logits of a batch, and the sum of its losses.
@@ -43,31 +44,31 @@ pub trait Evaluator {
     /// # Errors
     ///
     /// The computation failed.
-    fn logits(&mut self, batch: &Batch) -> Result<(Logits, Option<f64>)>;
+    fn logits(&self, batch: &Batch) -> Result<(Logits, Option<f64>)>;
 }
 
 /// A model in training evaluates with its loss.
-pub struct InTraining<'a>(pub &'a mut dyn Model);
+pub struct InTraining<'a>(pub &'a dyn Model);
 
 impl Evaluator for InTraining<'_> {
     fn contract(&self) -> &Contract {
         self.0.contract()
     }
 
-    fn logits(&mut self, batch: &Batch) -> Result<(Logits, Option<f64>)> {
+    fn logits(&self, batch: &Batch) -> Result<(Logits, Option<f64>)> {
         self.0.evaluate(batch).map(|(logits, loss)| (logits, Some(loss)))
     }
 }
 
 /// A trained model evaluates without.
-pub struct Trained<'a>(pub &'a mut dyn Predictor);
+pub struct Trained<'a>(pub &'a dyn Predictor);
 
 impl Evaluator for Trained<'_> {
     fn contract(&self) -> &Contract {
         self.0.contract()
     }
 
-    fn logits(&mut self, batch: &Batch) -> Result<(Logits, Option<f64>)> {
+    fn logits(&self, batch: &Batch) -> Result<(Logits, Option<f64>)> {
         self.0.predict(batch).map(|logits| (logits, None))
     }
 }
@@ -80,7 +81,7 @@ impl Evaluator for Trained<'_> {
 pub fn predict(
     head: Head,
     prepared: &Prepared,
-    model: &mut dyn Evaluator,
+    model: &dyn Evaluator,
     rows: usize,
     settings: &PredictionSettings,
     stop: &AtomicI32,
@@ -90,18 +91,21 @@ pub fn predict(
     let pad = model.contract().encoder.pad_token_id;
     let plan = evaluation_plan(features, rows);
     let padding = padding_share(features, &plan);
-    let mut logits = FeatureLogits::new(features.len());
-    let mut progress = Progress::new("evaluate", plan.len(), 0);
-    let (mut loss, mut weight) = (None, 0.0f64);
+    let found = Mutex::new(Found {
+        logits: FeatureLogits::new(features.len()),
+        losses: vec![(None, 0.0); plan.len()],
+        progress: Progress::new("evaluate", plan.len(), 0),
+        batches: 0,
+    });
     let lay_out = |planned: &PlannedBatch| {
         Batch::new(head, features, &planned.features, planned.rows, planned.length, pad, &[])
     };
     prefetch(plan.iter().map(lay_out), |batches| {
-        for (i, batch) in batches.enumerate() {
+        share(batches, |place, batch| {
             if stop.load(Ordering::SeqCst) != 0 {
                 return Err(Error::new("stopped by a signal").exit_with(EXIT_INTERRUPTED));
             }
-            let (found, batch_loss) = model.logits(&batch).map_err(|error| {
+            let (logits, loss) = model.logits(&batch).map_err(|error| {
                 let shape = format!("{} × {}", batch.rows, batch.length);
                 let error = Error::new(format!("evaluation (batch {shape}): {}", error.what()))
                     .hint(error.hint_text().unwrap_or("run again with `-v`").to_owned());
@@ -111,24 +115,42 @@ pub fn predict(
                     error
                 }
             })?;
-            keep(&mut logits, features, &batch, &found)?;
-            weight += f64::from(batch.weight_sum());
-            if let Some(batch_loss) = batch_loss {
-                *loss.get_or_insert(0.0) += batch_loss;
-            }
-            progress.update(i + 1, String::new);
-        }
-        Ok(())
+            let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+            keep(&mut found.logits, features, &batch, &logits)?;
+            found.losses[place] = (loss, f64::from(batch.weight_sum()));
+            found.batches += 1;
+            let batches = found.batches;
+            found.progress.update(batches, String::new);
+            Ok(())
+        })
     })?;
-    progress.finish();
+    let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    found.progress.finish();
     let predictions =
-        prediction::predictions(head, &prepared.dataset, features, &logits, settings)?;
+        prediction::predictions(head, &prepared.dataset, features, &found.logits, settings)?;
     Ok(Evaluation {
         predictions,
-        loss: loss.filter(|_| weight > 0.0).map(|loss: f64| loss / weight),
+        loss: mean_loss(&found.losses),
         duration: start.elapsed(),
         padding,
     })
+}
+
+/// What is known while batches are computed, which end in any order.
+struct Found {
+    logits: FeatureLogits,
+    /// Each batch's loss and the weight of its labels, added up in the order of the batches, so
+    /// that sums repeat to the digit.
+    losses: Vec<(Option<f64>, f64)>,
+    progress: Progress,
+    batches: usize,
+}
+
+/// The mean loss of a label, where the model computes losses and a label has weight.
+fn mean_loss(losses: &[(Option<f64>, f64)]) -> Option<f64> {
+    let weight: f64 = losses.iter().map(|(_, weight)| weight).sum();
+    let loss: f64 = losses.iter().map(|(loss, _)| *loss).sum::<Option<f64>>()?;
+    (weight > 0.0).then_some(loss / weight)
 }
 
 /// Keeps the logits of the rows that are features, without those of padding.
@@ -216,4 +238,71 @@ pub fn shown(scores: &Scores) -> String {
         .map(|(name, value)| format!("{} {}", name.name(), shown(value)))
         .collect();
     values.join("  ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread::sleep;
+
+    use super::*;
+    use crate::dataset::{Example, Input};
+    use crate::feature::{FeatureTarget, Sequence};
+
+    const EXAMPLES: usize = 101;
+
+    /// Tells from a row's first id alone; every second batch takes long.
+    struct Uneven {
+        contract: Contract,
+        slow: usize,
+    }
+
+    impl Evaluator for Uneven {
+        fn contract(&self) -> &Contract {
+            &self.contract
+        }
+
+        fn logits(&self, batch: &Batch) -> Result<(Logits, Option<f64>)> {
+            if batch.features[0] % 2 == self.slow {
+                sleep(Duration::from_millis(2));
+            }
+            let first = |row: usize| f64::from(batch.input_ids[row * batch.length]);
+            let values = (0..batch.rows).flat_map(|row| [0.5, first(row) as f32]).collect();
+            let loss = (0..batch.rows).map(|row| (first(row) + 0.1).sqrt()).sum();
+            Ok((Logits { values, shape: vec![batch.rows, 2] }, Some(loss)))
+        }
+    }
+
+    fn evaluate(slow: usize) -> Evaluation {
+        let mut features = Features::default();
+        let mut examples = Vec::new();
+        for i in 0..EXAMPLES {
+            let ids = vec![(i % 3 == 0) as i32; 1 + i * 7 % 50];
+            let sequence = Sequence { input_ids: &ids, second_segment: ids.len() };
+            features.push(i, &[sequence], FeatureTarget::Class(0));
+            let input = Input::Text { text: String::new(), text_pair: None };
+            examples.push(Example { id: i.to_string(), line: i, input, target: None });
+        }
+        let dataset = Dataset { path: "dev".into(), split: "dev".into(), examples };
+        let model = Uneven { contract: Contract::toy(Head::Classify), slow };
+        let settings = PredictionSettings {
+            max_answer_length: 30,
+            n_best_size: 20,
+            version_2_with_negative: false,
+            null_threshold: 0.0,
+        };
+        let stop = AtomicI32::new(0);
+        let prepared = Prepared { dataset, features };
+        predict(Head::Classify, &prepared, &model, 4, &settings, &stop).unwrap()
+    }
+
+    #[test]
+    fn whichever_batch_ends_first_predictions_are_their_examples_and_losses_add_up_alike() {
+        let [one, other] = [0, 1].map(evaluate);
+        assert_eq!(one.predictions, other.predictions);
+        assert_eq!(one.loss.unwrap().to_bits(), other.loss.unwrap().to_bits());
+        for (i, prediction) in one.predictions.iter().enumerate() {
+            let Prediction::Class { label, .. } = prediction else { panic!("{prediction:?}") };
+            assert_eq!(*label, usize::from(i % 3 == 0), "{i}");
+        }
+    }
 }

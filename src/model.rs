@@ -170,8 +170,8 @@ pub struct Logits {
     pub shape: Vec<usize>,
 }
 
-/// Something that predicts.
-pub trait Predictor {
+/// Something that predicts, several batches at a time if it is asked to.
+pub trait Predictor: Sync {
     /// What the model says of itself.
     fn contract(&self) -> &Contract;
 
@@ -180,7 +180,7 @@ pub trait Predictor {
     /// # Errors
     ///
     /// The computation failed, for want of memory for example.
-    fn predict(&mut self, batch: &Batch) -> Result<Logits>;
+    fn predict(&self, batch: &Batch) -> Result<Logits>;
 }
 
 /// Something that learns.
@@ -213,7 +213,7 @@ pub trait Model: Predictor {
     /// # Errors
     ///
     /// The computation failed.
-    fn evaluate(&mut self, batch: &Batch) -> Result<(Logits, f64)>;
+    fn evaluate(&self, batch: &Batch) -> Result<(Logits, f64)>;
 
     /// Writes weights and optimiser state as a TensorFlow checkpoint with this prefix.
     ///
@@ -278,5 +278,46 @@ impl Scalars for NoScalars {
 
     fn sync(&mut self) -> Result<u64> {
         Ok(0)
+    }
+}
+
+#[cfg(test)]
+impl Encoder {
+    /// The least of encoders, for tests that compute nothing with it.
+    pub(crate) fn toy() -> Self {
+        Self {
+            name: "toy".into(),
+            hidden_size: 2,
+            num_hidden_layers: 1,
+            num_attention_heads: 1,
+            intermediate_size: 8,
+            vocab_size: 50,
+            max_position_embeddings: 16,
+            type_vocab_size: 2,
+            hidden_act: "gelu".into(),
+            layer_norm_eps: 1e-12,
+            initializer_range: 0.02,
+            pad_token_id: 0,
+        }
+    }
+}
+
+#[cfg(test)]
+impl Contract {
+    /// An export of [`Encoder::toy`] without a graph.
+    pub(crate) fn toy(head: Head) -> Self {
+        Self {
+            contract_version: CONTRACT_VERSION,
+            tfbert_version: "0".into(),
+            head,
+            encoder: Encoder::toy(),
+            max_length: 16,
+            do_lower_case: true,
+            precisions: Vec::new(),
+            weights_sha256: String::new(),
+            signatures: BTreeMap::new(),
+            serving_signatures: BTreeMap::new(),
+            trained: None,
+        }
     }
 }

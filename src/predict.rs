@@ -41,7 +41,7 @@ pub fn predict(
     request: &Request<'_>,
     texts: &[String],
     path: Option<&Path>,
-    model: &mut dyn Predictor,
+    model: &dyn Predictor,
 ) -> Result<Vec<Value>> {
     let trained = request.contract.trained.as_ref().ok_or_else(|| {
         Error::new("this SavedModel is an export that has not been trained")
@@ -76,7 +76,7 @@ pub fn predict(
     };
     let rows = request.rows.min(prepared.features.len());
     let evaluation =
-        evaluate::predict(head, &prepared, &mut Trained(model), rows, &decode, request.stop)?;
+        evaluate::predict(head, &prepared, &Trained(model), rows, &decode, request.stop)?;
     let examples = prepared.dataset.examples.iter();
     Ok(examples
         .zip(&evaluation.predictions)

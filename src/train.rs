@@ -399,7 +399,7 @@ impl<'a> Trainer<'a> {
             let mut evaluation = evaluate::predict(
                 job.task.head,
                 prepared,
-                &mut InTraining(self.model),
+                &InTraining(self.model),
                 job.settings.eval_batch_size,
                 &job.settings.prediction(job.task),
                 job.stop,

@@ -450,7 +450,7 @@ fn every_example_is_trained_on_once_an_epoch_and_evaluated_once_an_evaluation() 
     let dir = tempfile::tempdir().unwrap();
     let (outcome, model) = setup.run(dir.path(), false, None);
     outcome.unwrap();
-    for (seen, size) in [(&model.trained, TRAIN), (&model.evaluated, DEV)] {
+    for (seen, size) in [(&model.trained, TRAIN), (&*model.evaluated.lock().unwrap(), DEV)] {
         assert_eq!(seen.len(), 3 * size);
         for pass in seen.chunks(size) {
             let mut pass = pass.to_vec();

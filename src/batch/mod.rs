@@ -6,10 +6,12 @@ use crate::task::Head;
 mod buckets;
 mod plan;
 mod prefetch;
+mod share;
 
 pub use buckets::Buckets;
 pub use plan::{PlannedBatch, evaluation_plan, padding_share, training_plan};
 pub use prefetch::{Prefetched, prefetch};
+pub use share::{AT_A_TIME, share};
 
 /// The labels of a batch, row-major, one form a head.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,6 +85,22 @@ impl Batch {
             batch.label(row, all.target(feature), class_weights);
         }
         batch
+    }
+
+    /// The least that a model with this head takes: a row of one token, without a label.
+    pub fn smallest(head: Head) -> Self {
+        let choices = if head == Head::Choice { 2 } else { 1 };
+        Self {
+            rows: 1,
+            choices,
+            length: 1,
+            input_ids: vec![0; choices],
+            attention_mask: vec![1; choices],
+            token_type_ids: vec![0; choices],
+            labels: BatchLabels::new(head, 1, 1),
+            sample_weight: vec![0.0],
+            features: Vec::new(),
+        }
     }
 
     fn label(&mut self, row: usize, target: &FeatureTarget, class_weights: &[f32]) {

@@ -1,6 +1,6 @@
 //! Batches prepared on a thread of their own, beside the step.
 
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -8,19 +8,19 @@ use std::time::{Duration, Instant};
 const AHEAD: usize = 4;
 
 /// Items of another thread, in order, and the time spent waiting for them.
-pub struct Prefetched<'a, T> {
-    receiver: &'a std::sync::mpsc::Receiver<T>,
+pub struct Prefetched<T> {
+    receiver: Receiver<T>,
     waited: Duration,
 }
 
-impl<T> Prefetched<'_, T> {
+impl<T> Prefetched<T> {
     /// How long the taker waited for items so far.
     pub fn waited(&self) -> Duration {
         self.waited
     }
 }
 
-impl<T> Iterator for Prefetched<'_, T> {
+impl<T> Iterator for Prefetched<T> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
@@ -34,7 +34,7 @@ impl<T> Iterator for Prefetched<'_, T> {
 /// Runs `take` on this thread while `items` are computed on another, a few ahead.
 pub fn prefetch<T: Send, R>(
     items: impl Iterator<Item = T> + Send,
-    take: impl FnOnce(&mut Prefetched<'_, T>) -> R,
+    take: impl FnOnce(&mut Prefetched<T>) -> R,
 ) -> R {
     let (sender, receiver) = sync_channel(AHEAD);
     thread::scope(|scope| {
@@ -45,9 +45,8 @@ pub fn prefetch<T: Send, R>(
                 }
             }
         });
-        let result = take(&mut Prefetched { receiver: &receiver, waited: Duration::ZERO });
-        drop(receiver);
-        result
+        let mut items = Prefetched { receiver, waited: Duration::ZERO };
+        take(&mut items)
     })
 }
 

@@ -1,54 +1,26 @@
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::batch::BatchLabels;
 use crate::model::{Contract, Logits, Predictor, StepOutcome};
 
-fn encoder() -> Encoder {
-    Encoder {
-        name: "toy".into(),
-        hidden_size: 2,
-        num_hidden_layers: 1,
-        num_attention_heads: 1,
-        intermediate_size: 8,
-        vocab_size: 50,
-        max_position_embeddings: 16,
-        type_vocab_size: 2,
-        hidden_act: "gelu".into(),
-        layer_norm_eps: 1e-12,
-        initializer_range: 0.02,
-        pad_token_id: 0,
-    }
-}
-
 /// Counts its calls; the first of each kind takes 30 ms, as compiling does.
 struct Counting {
     contract: Contract,
-    trained: usize,
-    evaluated: usize,
+    trained: AtomicUsize,
+    evaluated: AtomicUsize,
 }
 
 impl Counting {
     fn new() -> Self {
-        let contract = Contract {
-            contract_version: 1,
-            tfbert_version: "0".into(),
-            head: Head::Classify,
-            encoder: encoder(),
-            max_length: 16,
-            do_lower_case: true,
-            precisions: Vec::new(),
-            weights_sha256: String::new(),
-            signatures: Default::default(),
-            serving_signatures: Default::default(),
-            trained: None,
-        };
-        Self { contract, trained: 0, evaluated: 0 }
+        let contract = Contract::toy(Head::Classify);
+        Self { contract, trained: AtomicUsize::new(0), evaluated: AtomicUsize::new(0) }
     }
 
-    fn work(calls: &mut usize) {
-        *calls += 1;
-        std::thread::sleep(Duration::from_millis(if *calls == 1 { 30 } else { 2 }));
+    fn work(calls: &AtomicUsize) {
+        let first = calls.fetch_add(1, Ordering::Relaxed) == 0;
+        std::thread::sleep(Duration::from_millis(if first { 30 } else { 2 }));
     }
 }
 
@@ -57,7 +29,7 @@ impl Predictor for Counting {
         &self.contract
     }
 
-    fn predict(&mut self, _: &Batch) -> Result<Logits> {
+    fn predict(&self, _: &Batch) -> Result<Logits> {
         unreachable!("a bench does not predict")
     }
 }
@@ -68,12 +40,12 @@ impl Model for Counting {
     }
 
     fn train(&mut self, _: &[Batch], _: &StepSettings, _: &[[i32; 2]]) -> Result<StepOutcome> {
-        Self::work(&mut self.trained);
+        Self::work(&self.trained);
         Ok(StepOutcome { loss: 1.0, grad_norm: 1.0 })
     }
 
-    fn evaluate(&mut self, _: &Batch) -> Result<(Logits, f64)> {
-        Self::work(&mut self.evaluated);
+    fn evaluate(&self, _: &Batch) -> Result<(Logits, f64)> {
+        Self::work(&self.evaluated);
         Ok((Logits { values: Vec::new(), shape: Vec::new() }, 0.0))
     }
 
@@ -96,7 +68,7 @@ fn the_first_step_is_told_apart_and_warm_up_is_not_timed() {
     let settings = BenchSettings { warmup: 2, steps: 4, eval: true, seed: 1 };
     let shape = BatchShape { rows: 3, length: 8 };
     let found = measure(&mut model, shape, &settings, Some(1e9), || 7).unwrap();
-    assert_eq!((model.trained, model.evaluated), (1 + 2 + 4, 1 + 2 + 4));
+    assert_eq!((model.trained.into_inner(), model.evaluated.into_inner()), (1 + 2 + 4, 1 + 2 + 4));
     assert_eq!(found.steps, 4);
     assert!(found.first_step_seconds >= 0.03, "{found:?}");
     assert!(found.step_seconds >= 0.002 && found.step_seconds < 0.03, "{found:?}");
@@ -116,16 +88,17 @@ fn arithmetic_is_counted_as_its_formula_says() {
     // 24 tokens and 2 · (4 · 2 + 2 · 8) = 48 weights: 2 · 24 · 48 = 2304 forward.
     // Attention: 4 · 3 rows · 8² positions · 2 units = 1536 forward. Thrice their sum: 11520.
     let shape = BatchShape { rows: 3, length: 8 };
-    assert_eq!(step_flops(&encoder(), Head::Classify, shape), 11_520.0);
-    assert_eq!(step_flops(&encoder(), Head::Choice, shape), 4.0 * 11_520.0);
+    assert_eq!(step_flops(&Encoder::toy(), Head::Classify, shape), 11_520.0);
+    assert_eq!(step_flops(&Encoder::toy(), Head::Choice, shape), 4.0 * 11_520.0);
 }
 
 #[test]
 fn synthetic_batches_are_full_and_repeat_with_their_seed() {
     for head in [Head::Classify, Head::Regress, Head::Span, Head::Tag, Head::Choice] {
         let shape = BatchShape { rows: 5, length: 6 };
-        let batches =
-            |seed| SyntheticBatches::new(head, &encoder(), shape, seed).take(3).collect::<Vec<_>>();
+        let batches = |seed| {
+            SyntheticBatches::new(head, &Encoder::toy(), shape, seed).take(3).collect::<Vec<_>>()
+        };
         assert_eq!(batches(1), batches(1));
         assert_ne!(batches(1), batches(2));
         for batch in batches(1) {

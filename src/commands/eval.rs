@@ -1,6 +1,8 @@
 //! `tfbert eval`.
 
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Instant;
 
 use serde_json::json;
@@ -8,12 +10,12 @@ use tfbert::cli::{Cli, EvalArgs};
 use tfbert::dataset::Labels;
 use tfbert::error::{Error, Result};
 use tfbert::evaluate::{self, Trained};
-use tfbert::model::{Contract, Predictor};
+use tfbert::model::Contract;
 use tfbert::prediction::PredictionSettings;
 use tfbert::report::write_predictions;
 use tfbert::settings::DEFAULT_EVAL_BATCH_SIZE;
 use tfbert::task::{self, Split, Task};
-use tfbert::tensorflow::{self, TrainedModel};
+use tfbert::tensorflow::{self, SessionConfig, TrainedModel};
 
 use super::{check_head, precision, prepare, session};
 
@@ -34,17 +36,23 @@ pub fn run(args: &EvalArgs, cli: &Cli) -> Result<()> {
     let features = trained.features;
     let number_format = args.precision.map_or(trained.precision, precision);
     let tokenizer = super::tokenizer(&model_dir)?;
-    let mut prepared = Vec::new();
-    for split in splits {
-        let data = &args.data.data_dir;
-        prepared.push((
-            split,
-            prepare(&task, split, data, &labels, args.limit_dev, &tokenizer, &features)?,
-        ));
-    }
-    let library = library?;
-    library.load()?;
-    let mut model = TrainedModel::load(&model_dir, number_format, session(args.threads))?;
+    let read = |split| {
+        let data_dir = &args.data.data_dir;
+        prepare(&task, split, data_dir, &labels, args.limit_dev, &tokenizer, &features)
+            .map(|prepared| (split, prepared))
+    };
+    let load = || {
+        let config = SessionConfig { shares: true, ..session(args.threads) };
+        let model = TrainedModel::load(&model_dir, number_format, config)?;
+        model.warm_up().map(|()| model)
+    };
+    let (prepared, model) = thread::scope(|scope| {
+        let loading = library.and_then(|library| library.load()).map(|_| scope.spawn(load));
+        let prepared: Result<Vec<_>> = splits.into_iter().map(read).collect();
+        (prepared, loading.and_then(|thread| thread.join().unwrap_or_else(|e| resume_unwind(e))))
+    });
+    // What is wrong with the data is said first: to know it takes no TensorFlow.
+    let (prepared, model) = (prepared?, model?);
     let settings = PredictionSettings {
         max_answer_length: task.defaults.max_answer_length,
         n_best_size: task.defaults.n_best_size,
@@ -55,14 +63,8 @@ pub fn run(args: &EvalArgs, cli: &Cli) -> Result<()> {
     let rows = args.batch_size.unwrap_or(DEFAULT_EVAL_BATCH_SIZE);
     for (split, prepared) in &prepared {
         let start = Instant::now();
-        let evaluation = evaluate::predict(
-            task.head,
-            prepared,
-            &mut Trained(&mut model as &mut dyn Predictor),
-            rows,
-            &settings,
-            &stop,
-        )?;
+        let evaluation =
+            evaluate::predict(task.head, prepared, &Trained(&model), rows, &settings, &stop)?;
         let scores = evaluate::score(&task, prepared, &labels, &evaluation)?;
         let written = match &output {
             Some(dir) => write_predictions(

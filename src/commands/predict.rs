@@ -9,7 +9,7 @@ use tfbert::error::{Error, Result};
 use tfbert::predict::{self, Request};
 use tfbert::settings::DEFAULT_EVAL_BATCH_SIZE;
 use tfbert::task;
-use tfbert::tensorflow::{self, TrainedModel};
+use tfbert::tensorflow::{self, SessionConfig, TrainedModel};
 
 use super::eval::{default_model, trained_contract};
 use super::{precision, session};
@@ -37,20 +37,21 @@ pub fn run(args: &PredictArgs, cli: &Cli) -> Result<()> {
     let (texts, path) = if asks { (Vec::new(), None) } else { given(args)? };
     let library = library?;
     library.load()?;
-    let mut model =
-        TrainedModel::load(&model_dir, precision(args.precision), session(args.threads))?;
+    let rows = args.batch_size.unwrap_or(DEFAULT_EVAL_BATCH_SIZE);
+    let config = SessionConfig { shares: texts.len() > rows, ..session(args.threads) };
+    let model = TrainedModel::load(&model_dir, precision(args.precision), config)?;
     let tokenizer = super::tokenizer(&model_dir)?;
     let request = Request {
         contract: &contract,
         tokenizer: &tokenizer,
         context: context.as_deref(),
-        rows: args.batch_size.unwrap_or(DEFAULT_EVAL_BATCH_SIZE),
+        rows,
         stop: &stop,
     };
     if asks {
-        return prompt(&request, &mut model);
+        return prompt(&request, &model);
     }
-    print(&predict::predict(&request, &texts, path.as_deref(), &mut model)?)
+    print(&predict::predict(&request, &texts, path.as_deref(), &model)?)
 }
 
 /// Prints a line for each prediction.
@@ -67,7 +68,7 @@ fn print(predictions: &[serde_json::Value]) -> Result<()> {
 }
 
 /// Predicts what a person types, line after line, until the end of input (Ctrl-D).
-fn prompt(request: &Request<'_>, model: &mut TrainedModel) -> Result<()> {
+fn prompt(request: &Request<'_>, model: &TrainedModel) -> Result<()> {
     let ask = || {
         eprint!("> ");
         let _ = std::io::stderr().flush();

@@ -9,7 +9,7 @@ use signal_hook::consts::SIGABRT;
 
 use crate::batch::Batch;
 
-/// `[rows, length]` of the batch that is computed; 0 before the first.
+/// `[rows, length]` of the batch that was begun last; 0 before the first.
 static SHAPE: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
 
 /// Notes the batch that is computed next.

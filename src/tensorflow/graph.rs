@@ -1,8 +1,8 @@
 //! A SavedModel in a session: its signatures resolved once, its saver, its runs.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use prost::Message;
 use tensorflow::{
@@ -15,20 +15,34 @@ use super::proto::{
     ConfigProto, Experimental, GpuOptions, GraphOptions, MetaGraphDef, RewriterConfig, SaverDef,
 };
 use super::trace::{self, Trace};
+use crate::batch::AT_A_TIME;
 use crate::error::{Error, Result};
 use crate::model::{Signature, TensorSpec};
 
 /// How sessions run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SessionConfig {
-    /// Threads of an operation; 0 is one for each core.
+    /// Threads; 0 is one for each core.
     pub threads: usize,
+    /// Whether several batches are computed at a time, as evaluation does.
+    pub shares: bool,
 }
 
 impl SessionConfig {
     pub(super) fn options(self) -> Result<SessionOptions> {
+        let threads = match self.threads {
+            0 => std::thread::available_parallelism().map_or(0, usize::from),
+            threads => threads,
+        };
+        // With a batch for each thread an operation need not be split, which costs its parts a wait
+        // for each other.
+        let split = !(self.shares && threads <= AT_A_TIME);
         let config = ConfigProto {
-            intra_op_parallelism_threads: i32::try_from(self.threads).unwrap_or(0),
+            intra_op_parallelism_threads: if split {
+                i32::try_from(self.threads).unwrap_or(0)
+            } else {
+                1
+            },
             // Two operations at a time: beside the chain of gradients, each weight's own can be
             // computed, and small operations leave cores free.
             inter_op_parallelism_threads: if self.threads == 1 { 1 } else { 2 },
@@ -102,7 +116,7 @@ pub(super) struct LoadedGraph {
     calls: BTreeMap<String, Call>,
     saver: Option<SaverDef>,
     /// What runs tell when they are traced; `None` while they are not.
-    traced: RefCell<Option<Vec<u8>>>,
+    traced: Mutex<Option<Vec<u8>>>,
 }
 
 impl LoadedGraph {
@@ -132,7 +146,7 @@ impl LoadedGraph {
             })?;
             calls.insert(name.clone(), call);
         }
-        Ok(Self { path: path.to_owned(), bundle, graph, calls, saver, traced: RefCell::new(None) })
+        Ok(Self { path: path.to_owned(), bundle, graph, calls, saver, traced: Mutex::new(None) })
     }
 
     /// Runs a signature and returns the named outputs, which are float32.
@@ -163,14 +177,14 @@ impl LoadedGraph {
             })?;
             tokens.push(args.request_fetch(operation, *index));
         }
-        let traced = self.traced.borrow().is_some();
+        let traced = self.traced().is_some();
         if traced {
             args.set_run_options(&trace::run_options());
             args.set_request_metadata(true);
         }
         self.bundle.session.run(&mut args).map_err(|status| explain(&status))?;
         if traced {
-            *self.traced.borrow_mut() = args.get_metadata().map(<[u8]>::to_vec);
+            *self.traced() = args.get_metadata().map(<[u8]>::to_vec);
         }
         tokens
             .into_iter()
@@ -180,12 +194,16 @@ impl LoadedGraph {
 
     /// Traces runs from now on.
     pub(super) fn start_trace(&self) {
-        *self.traced.borrow_mut() = Some(Vec::new());
+        *self.traced() = Some(Vec::new());
     }
 
     /// The trace of the last run; later runs are not traced.
     pub(super) fn take_trace(&self) -> Result<Trace> {
-        Trace::decode(&self.traced.borrow_mut().take().unwrap_or_default())
+        Trace::decode(&self.traced().take().unwrap_or_default())
+    }
+
+    fn traced(&self) -> MutexGuard<'_, Option<Vec<u8>>> {
+        self.traced.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs a signature for its effect: fetches an output of any type and drops it.

@@ -31,6 +31,16 @@ impl TrainedModel {
         let graph = LoadedGraph::load(dir, config, &contract.serving_signatures)?;
         Ok(Self { graph, contract, signature: format!("predict_{precision}") })
     }
+
+    /// Has TensorFlow prepare what it leaves to the first run of a signature: its functions'
+    /// graphs and kernels, which take longer than a batch of short rows.
+    ///
+    /// # Errors
+    ///
+    /// The computation fails.
+    pub fn warm_up(&self) -> Result<()> {
+        self.predict(&Batch::smallest(self.contract.head)).map(drop)
+    }
 }
 
 impl Predictor for TrainedModel {
@@ -38,7 +48,7 @@ impl Predictor for TrainedModel {
         &self.contract
     }
 
-    fn predict(&mut self, batch: &Batch) -> Result<Logits> {
+    fn predict(&self, batch: &Batch) -> Result<Logits> {
         let mut outputs =
             self.graph.run(&self.signature, &inputs(&self.contract, batch), &["logits"])?;
         Ok(logits(&outputs.remove(0)))

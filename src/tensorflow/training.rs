@@ -130,7 +130,7 @@ impl Predictor for TrainingModel {
         &self.contract
     }
 
-    fn predict(&mut self, batch: &Batch) -> Result<Logits> {
+    fn predict(&self, batch: &Batch) -> Result<Logits> {
         Ok(self.evaluate(batch)?.0)
     }
 }
@@ -175,7 +175,7 @@ impl Model for TrainingModel {
         Ok(StepOutcome { loss, grad_norm: outputs[0][0] })
     }
 
-    fn evaluate(&mut self, batch: &Batch) -> Result<(Logits, f64)> {
+    fn evaluate(&self, batch: &Batch) -> Result<(Logits, f64)> {
         let signature = self.name("eval");
         let feeds = self.labelled(&signature, batch);
         let outputs = self.graph.run(&signature, &feeds, &["logits", "loss"])?;

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tfbert::batch::{Batch, BatchLabels};
 use tfbert::error::{Error, Result};
@@ -45,8 +45,9 @@ pub struct Learner {
     pub steps: u64,
     pub fault: Option<Fault>,
     pub stop: Arc<AtomicI32>,
-    /// The features that were evaluated, and those that were trained on, in order.
-    pub evaluated: Vec<usize>,
+    /// The features that were evaluated, in any order within an evaluation.
+    pub evaluated: Mutex<Vec<usize>>,
+    /// The features that were trained on, in order.
     pub trained: Vec<usize>,
 }
 
@@ -86,7 +87,7 @@ impl Learner {
             steps: 0,
             fault: None,
             stop: Arc::new(AtomicI32::new(0)),
-            evaluated: Vec::new(),
+            evaluated: Mutex::default(),
             trained: Vec::new(),
         }
     }
@@ -126,7 +127,7 @@ impl Predictor for Learner {
         &self.contract
     }
 
-    fn predict(&mut self, batch: &Batch) -> Result<Logits> {
+    fn predict(&self, batch: &Batch) -> Result<Logits> {
         Ok(self.evaluate(batch)?.0)
     }
 }
@@ -187,11 +188,11 @@ impl Model for Learner {
         Ok(StepOutcome { loss, grad_norm })
     }
 
-    fn evaluate(&mut self, batch: &Batch) -> Result<(Logits, f64)> {
+    fn evaluate(&self, batch: &Batch) -> Result<(Logits, f64)> {
         if matches!(self.fault, Some(Fault::StopInEvaluation(step)) if step <= self.steps) {
             self.stop.store(2, Ordering::SeqCst);
         }
-        self.evaluated.extend(&batch.features);
+        self.evaluated.lock().unwrap().extend(&batch.features);
         let probabilities = self.probabilities(batch);
         let loss = Self::losses(batch, &probabilities).iter().map(|&loss| f64::from(loss)).sum();
         let values = probabilities.iter().flat_map(|&p| [(1.0 - p).ln(), p.ln()]).collect();

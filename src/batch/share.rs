@@ -1,0 +1,87 @@
+//! Items computed a few at a time.
+
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+/// How many are computed at a time: what is serial in one leaves cores free for the other.
+pub const AT_A_TIME: usize = 2;
+
+/// Calls `compute` with each item and its place, two at a time, each begun in order.
+///
+/// # Errors
+///
+/// The first that `compute` gives, in the order of the items; none is begun after it.
+pub fn share<T: Send, E: Send>(
+    items: impl Iterator<Item = T> + Send,
+    compute: impl Fn(usize, T) -> Result<(), E> + Sync,
+) -> Result<(), E> {
+    let queue = Mutex::new((items.enumerate(), None::<(usize, E)>));
+    let lock = || queue.lock().unwrap_or_else(PoisonError::into_inner);
+    let work = || {
+        loop {
+            let mut next = lock();
+            if next.1.is_some() {
+                return;
+            }
+            let Some((i, item)) = next.0.next() else { return };
+            drop(next);
+            if let Err(error) = compute(i, item) {
+                let first = &mut lock().1;
+                if first.as_ref().is_none_or(|(place, _)| i < *place) {
+                    *first = Some((i, error));
+                }
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 1..AT_A_TIME {
+            scope.spawn(work);
+        }
+        work();
+    });
+    let first = queue.into_inner().unwrap_or_else(PoisonError::into_inner).1;
+    first.map_or(Ok(()), |(_, error)| Err(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+
+    #[test]
+    fn every_item_is_computed_once_with_its_place() {
+        let seen = Mutex::new(vec![0; 1000]);
+        let done: Result<(), ()> = share(0..1000, |place, item| {
+            assert_eq!(place, item);
+            seen.lock().unwrap()[place] += 1;
+            Ok(())
+        });
+        assert_eq!(done, Ok(()));
+        assert_eq!(*seen.lock().unwrap(), [1; 1000]);
+    }
+
+    #[test]
+    fn two_items_are_computed_at_a_time() {
+        let both = Barrier::new(2);
+        let done: Result<(), ()> = share(0..2, |_, _| {
+            both.wait();
+            Ok(())
+        });
+        assert_eq!(done, Ok(()));
+    }
+
+    #[test]
+    fn the_earliest_error_is_given_and_no_item_is_begun_after_it() {
+        let both = Barrier::new(2);
+        let done = share(0.., |place, _: u32| match place {
+            0..10 => Ok(()),
+            10 | 11 => {
+                both.wait();
+                Err(place)
+            }
+            _ => panic!("{place} was begun"),
+        });
+        assert_eq!(done, Err(10));
+    }
+}
