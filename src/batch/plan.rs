@@ -11,10 +11,6 @@ use crate::feature::Sizes;
 /// the order stays random (Hugging Face's `group_by_length`).
 const BATCHES_SORTED_TOGETHER: usize = 50;
 
-/// The time that inference needs for a new shape, in padding tokens that cost the same: nothing is
-/// compiled, but oneDNN makes its kernels for each size.
-const SHAPE_COST: usize = 200;
-
 /// A batch to be: its features and the length to pad to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedBatch {
@@ -54,17 +50,15 @@ pub fn training_plan(
 }
 
 /// Batches of up to `rows` rows in the order of length, longest first, so that memory runs out at
-/// once or never.
+/// once or never. Each is padded to its own longest row alone: inference compiles nothing, so that
+/// a shape of its own costs a batch less than padding would.
 pub fn evaluation_plan(features: &impl Sizes, rows: usize) -> Vec<PlannedBatch> {
     let mut order: Vec<usize> = (0..features.len()).collect();
     order.sort_by_key(|&feature| std::cmp::Reverse(features.length(feature)));
-    let lengths = || order.chunks(rows).map(|chunk| longest(features, chunk));
-    let max_length = lengths().max().unwrap_or(1);
-    let buckets = Buckets::choose(lengths(), rows * features.choices(), SHAPE_COST, max_length);
     let planned = |chunk: &[usize]| PlannedBatch {
         features: chunk.to_vec(),
         rows: chunk.len(),
-        length: buckets.fit(longest(features, chunk)),
+        length: longest(features, chunk),
     };
     order.chunks(rows).map(planned).collect()
 }
@@ -124,13 +118,12 @@ mod tests {
     }
 
     #[test]
-    fn evaluation_pads_rows_to_the_longest_beside_them_or_to_a_length_that_is_used_already() {
-        let features = features(&[109, 3, 104, 108, 2, 110]);
+    fn evaluation_pads_rows_only_to_the_longest_beside_them() {
+        let features = features(&[9, 3, 4, 8, 2]);
         let plan = evaluation_plan(&features, 2);
         let shapes: Vec<_> = plan.iter().map(|batch| (batch.rows, batch.length)).collect();
-        // 108 in 110 wastes 2 · 2 tokens, less than a shape costs; 3 in 110 would waste 2 · 107.
-        assert_eq!(shapes, [(2, 110), (2, 110), (2, 3)]);
-        assert!((padding_share(&features, &plan) - 10.0 / 446.0).abs() < 1e-12);
+        assert_eq!(shapes, [(2, 9), (2, 4), (1, 2)]);
+        assert!((padding_share(&features, &plan) - 2.0 / 28.0).abs() < 1e-12);
     }
 
     #[test]
