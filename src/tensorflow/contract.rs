@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::error::{Error, Result};
 use crate::model::{CONTRACT_VERSION, Contract};
+use crate::task::Head;
 
 /// Where TensorFlow's own place for files that the graph does not read lies.
 pub(super) const ASSETS: &str = "assets.extra";
@@ -16,8 +17,7 @@ pub(super) const ASSETS: &str = "assets.extra";
 ///
 /// There is no SavedModel, it was not exported by tfbert, or by one with another contract.
 pub fn read(dir: &Path) -> Result<Contract> {
-    let export = "export one with `python -m python_export --encoder minilm-l6 --head classify \
-                  --output saved_models`";
+    let export = export_hint(dir);
     if !dir.join("saved_model.pb").is_file() {
         return Err(Error::new("there is no SavedModel there").at(dir).hint(export));
     }
@@ -50,6 +50,16 @@ pub fn read(dir: &Path) -> Result<Contract> {
         trained.task.check().map_err(|error| error.at(&path))?;
     }
     Ok(contract)
+}
+
+/// The command that exports a SavedModel with the head that the folder is named after.
+fn export_hint(dir: &Path) -> String {
+    let names_folder = |head: &Head| dir.file_name().is_some_and(|name| name == head.name());
+    let head = Head::ALL.into_iter().find(names_folder).unwrap_or(Head::Classify);
+    format!(
+        "export one with `python -m python_export --encoder minilm-l6 --head {head} --output \
+         saved_models`"
+    )
 }
 
 #[derive(Deserialize)]
@@ -110,5 +120,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let error = read(dir.path()).unwrap_err();
         assert!(error.hint_text().unwrap().contains("python -m python_export"), "{error}");
+        for (folder, head) in [("span", "span"), ("model", "classify")] {
+            let error = read(&dir.path().join(folder)).unwrap_err();
+            let wanted = format!("--head {head} ");
+            assert!(error.hint_text().unwrap().contains(&wanted), "{error}");
+        }
     }
 }
