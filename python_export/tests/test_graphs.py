@@ -1,6 +1,12 @@
 """What the graphs are made of: inference of plain operations that TensorFlow fuses, training of
 compiled islands that it leaves alone."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.python.framework import op_def_registry
@@ -80,3 +86,29 @@ def test_tensorflow_finds_its_fused_kernels_in_inference(classifier, precision):
     assert found["_MklFusedBatchMatMulV2"] == layers
     for apart in ("BiasAdd", "Erf", "Erfc", "FusedBatchNormV3", "_MklNativeFusedBatchNormV3"):
         assert not found[apart], apart
+
+
+_EVALUATE = """
+import sys
+import numpy as np
+from python_export.tests.session import ExportSession, random_batch
+with ExportSession(sys.argv[1]) as session:
+    session.init(3)
+    batch = random_batch(8, 16)
+    found = session.executed("eval_f32", **batch)
+    assert not [name for name in found if name.startswith("_Mkl")], found
+    np.save(sys.argv[2], session.eval(batch)["logits"])
+"""
+
+
+def test_inference_without_onednn_comes_to_the_same(tiny_exports, classifier, tmp_path):
+    target = tmp_path / "logits.npy"
+    subprocess.run(
+        [sys.executable, "-c", _EVALUATE, str(tiny_exports / "classify"), str(target)],
+        env={**os.environ, "TF_ENABLE_ONEDNN_OPTS": "0"},
+        cwd=Path(__file__).parents[2],
+        check=True,
+    )
+    classifier.init(3)
+    expected = classifier.eval(random_batch(8, 16))["logits"]
+    np.testing.assert_allclose(np.load(target), expected, rtol=1e-5, atol=1e-5)
