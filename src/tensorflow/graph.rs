@@ -31,18 +31,15 @@ pub struct SessionConfig {
 impl SessionConfig {
     pub(super) fn options(self) -> Result<SessionOptions> {
         let threads = match self.threads {
-            0 => std::thread::available_parallelism().map_or(0, usize::from),
+            0 => std::thread::available_parallelism().map_or(usize::MAX, usize::from),
             threads => threads,
         };
         // With a batch for each thread an operation need not be split, which costs its parts a wait
         // for each other.
-        let split = !(self.shares && threads <= AT_A_TIME);
+        let a_batch_each = self.shares && threads <= AT_A_TIME;
+        let of_an_operation = if a_batch_each { 1 } else { self.threads };
         let config = ConfigProto {
-            intra_op_parallelism_threads: if split {
-                i32::try_from(self.threads).unwrap_or(0)
-            } else {
-                1
-            },
+            intra_op_parallelism_threads: i32::try_from(of_an_operation).unwrap_or(0),
             // Two operations at a time: beside the chain of gradients, each weight's own can be
             // computed, and small operations leave cores free.
             inter_op_parallelism_threads: if self.threads == 1 { 1 } else { 2 },
