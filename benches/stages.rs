@@ -140,7 +140,7 @@ fn batching(criterion: &mut Criterion) {
         bencher.iter(|| training_plan(&features, &buckets, 32, 1, black_box(0)));
     });
     group.bench_function("evaluation plan", |bencher| {
-        bencher.iter(|| evaluation_plan(&features, black_box(128)));
+        bencher.iter(|| evaluation_plan(&features, black_box(128), None));
     });
     let plan = training_plan(&features, &buckets, 32, 1, 0);
     group.bench_function("lay out an epoch", |bencher| {

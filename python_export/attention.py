@@ -96,13 +96,14 @@ class Islands(Fused):
 
         return call(product, bias)
 
-    def attend(self, query, key, value, offset, scale, dropout, compiled=True):
+    def attend(self, query, key, value, offset, like, scale, dropout, compiled=True):
         """`dropout(softmax(scale * query @ key^T + offset)) @ value`, merged to `[N, H]`.
 
         Args:
             query: heads of `[batch, A, queries, head_size]`.
             key, value: heads of `[batch, A, keys, head_size]`.
             offset: float32 `[batch, 1, 1, keys]`, 0 or `MASKED`.
+            like: a tensor of the shape of the result.
             scale: a number.
             dropout: a `Dropout`.
             compiled: false where there are so few queries that a new length would take longer to

@@ -39,15 +39,15 @@ class Pass:
 
     Every variable is read, and cast, at most once in a pass. With `tape`, and `dropout` then, the
     pass is recorded, and `gradients` gives the gradient of what was read. `between` computes what
-    lies between the matrix products.
+    lies between the matrix products. What `rounded` holds is read there, and not cast.
     """
 
-    def __init__(self, dtype=tf.float32, dropout=None, tape=None):
+    def __init__(self, dtype=tf.float32, dropout=None, tape=None, rounded=None):
         self.dtype = dtype
         self.dropout = dropout
         self.between = Islands() if tape else Plain()
         self._tape = tape
-        self._reads = {}
+        self._reads = rounded.read() if rounded else {}
         self._rows = {}
 
     def _watch(self, tensor):
@@ -60,7 +60,7 @@ class Pass:
         return self._read(variable, self.dtype)
 
     def vector(self, variable):
-        """A bias, scale or small table, float32."""
+        """A bias, scale or small table, float32, or rounded where the pass has it so."""
         return self._read(variable, tf.float32)
 
     def _read(self, variable, dtype):
@@ -210,7 +210,7 @@ class Layer(tf.Module):
         else:
             heads = self._heads(p, x, offset)
         scale = self._config.head_size**-0.5
-        context = p.between.attend(*heads, offset, scale, p.dropout, compiled=not first_only)
+        context = p.between.attend(*heads, offset, skip, scale, p.dropout, compiled=not first_only)
         x, skip = self._add_norm(p, self.attention_output, self.attention_norm, context, skip)
         hidden = p.between.gelu(self.intermediate.product(p, x), p.vector(self.intermediate.bias))
         return self._add_norm(p, self.output, self.output_norm, hidden, skip)
@@ -308,3 +308,9 @@ class Encoder(tf.Module):
         for index, layer in enumerate(self.layers):
             found += layer.parameters(index + 1)
         return found + (self.pooler.parameters(len(self.layers) + 1) if self.pooler else [])
+
+    def rounded(self):
+        """The variables that a pass in bf16 only reads as bf16: kernels, and what its sums and
+        normalisations between two of them take."""
+        layers = [p.variable for layer in self.layers for p in layer.parameters(0)]
+        return layers + ([self.pooler.kernel] if self.pooler else [])

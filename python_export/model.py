@@ -1,4 +1,4 @@
-"""The two modules that are exported: the served model and, with the optimiser, the trained one."""
+"""The two modules that are exported: the one to train, with the optimiser, and the one to serve."""
 
 import tensorflow as tf
 
@@ -6,6 +6,7 @@ from .encoder import Encoder, Inputs, Pass
 from .fused import Dropout
 from .heads import Head
 from .optimizer import AdamW, Update
+from .rounded import Rounded
 
 
 class Model(tf.Module):
@@ -20,9 +21,18 @@ class Model(tf.Module):
         """The head's logits, float32."""
         return self.head.logits(self.encoder, p, inputs)
 
+
+class ServedModel(Model):
+    """A model that predicts, its weights in bf16 made when it is loaded."""
+
+    def __init__(self, encoder: Encoder, head: Head):
+        super().__init__(encoder, head)
+        self._rounded = Rounded(encoder.rounded(), tf.bfloat16)
+
     def predict(self, inputs: Inputs, dtype):
         """`predict_<p>`."""
-        return {"logits": self.logits(inputs, Pass(dtype))}
+        rounded = self._rounded if dtype == self._rounded.dtype else None
+        return {"logits": self.logits(inputs, Pass(dtype, rounded=rounded))}
 
     def serve(self, inputs: Inputs):
         """`serving_default`: float32."""

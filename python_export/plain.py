@@ -35,12 +35,12 @@ class Plain:
         split = tf.reshape(_add_bias(product, bias), shape)
         return tf.unstack(tf.transpose(split, [2, 0, 3, 1, 4]))
 
-    def attend(self, query, key, value, offset, scale, dropout, compiled=True):
-        """`softmax(scale * query @ key^T + offset) @ value`, merged to `[N, H]`."""
+    def attend(self, query, key, value, offset, like, scale, dropout, compiled=True):
+        """`softmax(scale * query @ key^T + offset) @ value`, merged to the shape of `like`."""
         scores = tf.matmul(query, key, transpose_b=True) * tf.constant(scale, query.dtype)
         p = tf.nn.softmax(scores + tf.cast(offset, scores.dtype))
-        width = value.shape[1] * value.shape[3]
-        return tf.reshape(tf.transpose(tf.matmul(p, value), [0, 2, 1, 3]), [-1, width])
+        # Of this shape, the product that follows is known to be of the residual's, and takes it in.
+        return tf.reshape(tf.transpose(tf.matmul(p, value), [0, 2, 1, 3]), tf.shape(like))
 
 
 def _add_bias(x, bias):

@@ -117,7 +117,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", value_parser = positive)]
     pub accumulate: Option<usize>,
 
-    /// Examples an evaluation batch.
+    /// Examples an evaluation batch, at the most: on CPUs long ones are computed in smaller parts.
     #[arg(long, value_parser = positive)]
     pub eval_batch_size: Option<usize>,
 
@@ -241,7 +241,7 @@ pub struct EvalArgs {
     #[arg(long, value_name = "DIR")]
     pub output: Option<PathBuf>,
 
-    /// Examples a batch.
+    /// Examples a batch, at the most: on CPUs long ones are computed in smaller parts.
     #[arg(long, value_parser = positive)]
     pub batch_size: Option<usize>,
 
@@ -290,7 +290,7 @@ pub struct PredictArgs {
     #[arg(long, value_enum, default_value = "f32")]
     pub precision: PrecisionArg,
 
-    /// Examples a batch.
+    /// Examples a batch, at the most: on CPUs long ones are computed in smaller parts.
     #[arg(long, value_parser = positive)]
     pub batch_size: Option<usize>,
 

@@ -8,7 +8,7 @@ use crate::batch::{Batch, PlannedBatch, evaluation_plan, padding_share, prefetch
 use crate::dataset::{Dataset, Labels};
 use crate::error::{EXIT_INTERRUPTED, Error, Result};
 use crate::feature::Features;
-use crate::model::{Contract, Logits, Model, Predictor};
+use crate::model::{Batching, Contract, Logits, Model, Predictor};
 use crate::prediction::{self, FeatureLogits, Prediction, PredictionSettings};
 use crate::report::Progress;
 use crate::scores::{self, Scores};
@@ -45,6 +45,10 @@ pub trait Evaluator: Sync {
     ///
     /// The computation failed.
     fn logits(&self, batch: &Batch) -> Result<(Logits, Option<f64>)>;
+    /// See [`Predictor::batching`].
+    fn batching(&self) -> Batching {
+        Batching::default()
+    }
 }
 
 /// A model in training evaluates with its loss.
@@ -57,6 +61,10 @@ impl Evaluator for InTraining<'_> {
 
     fn logits(&self, batch: &Batch) -> Result<(Logits, Option<f64>)> {
         self.0.evaluate(batch).map(|(logits, loss)| (logits, Some(loss)))
+    }
+
+    fn batching(&self) -> Batching {
+        self.0.batching()
     }
 }
 
@@ -71,9 +79,14 @@ impl Evaluator for Trained<'_> {
     fn logits(&self, batch: &Batch) -> Result<(Logits, Option<f64>)> {
         self.0.predict(batch).map(|logits| (logits, None))
     }
+
+    fn batching(&self) -> Batching {
+        self.0.batching()
+    }
 }
 
-/// Predicts every example of `prepared` in batches of up to `rows`.
+/// Predicts every example of `prepared` in batches of up to `rows`, of fewer where the model computes
+/// fewer at less cost.
 ///
 /// # Errors
 ///
@@ -89,7 +102,8 @@ pub fn predict(
     let features = &prepared.features;
     let start = Instant::now();
     let pad = model.contract().encoder.pad_token_id;
-    let plan = evaluation_plan(features, rows);
+    let batching = model.batching();
+    let plan = evaluation_plan(features, rows, batching.tokens);
     let padding = padding_share(features, &plan);
     let found = Mutex::new(Found {
         logits: FeatureLogits::new(features.len()),
@@ -101,7 +115,7 @@ pub fn predict(
         Batch::new(head, features, &planned.features, planned.rows, planned.length, pad, &[])
     };
     prefetch(plan.iter().map(lay_out), |batches| {
-        share(batches, |place, batch| {
+        share(batches, batching.at_a_time, |place, batch| {
             if stop.load(Ordering::SeqCst) != 0 {
                 return Err(Error::new("stopped by a signal").exit_with(EXIT_INTERRUPTED));
             }

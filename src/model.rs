@@ -170,6 +170,22 @@ pub struct Logits {
     pub shape: Vec<usize>,
 }
 
+/// How batches are best given to a model that predicts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Batching {
+    /// How many are computed at a time.
+    pub at_a_time: usize,
+    /// The most tokens of one, padding included, where more would only take longer each.
+    pub tokens: Option<usize>,
+}
+
+impl Default for Batching {
+    /// Two: what is serial in one leaves cores free for the other.
+    fn default() -> Self {
+        Self { at_a_time: 2, tokens: None }
+    }
+}
+
 /// Something that predicts, several batches at a time if it is asked to.
 pub trait Predictor: Sync {
     /// What the model says of itself.
@@ -181,6 +197,11 @@ pub trait Predictor: Sync {
     ///
     /// The computation failed, for want of memory for example.
     fn predict(&self, batch: &Batch) -> Result<Logits>;
+
+    /// How batches are best given to it.
+    fn batching(&self) -> Batching {
+        Batching::default()
+    }
 }
 
 /// Something that learns.

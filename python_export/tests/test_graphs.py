@@ -2,6 +2,7 @@
 compiled islands that it leaves alone."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import tensorflow as tf
 from tensorflow.python.framework import op_def_registry
 
 from python_export.__main__ import HEAD_NAMES
-from python_export.tests.session import random_batch, read_graph
+from python_export.tests.session import ExportSession, random_batch, read_graph
 
 
 def reachable(meta_graph, signature):
@@ -86,6 +87,48 @@ def test_tensorflow_finds_its_fused_kernels_in_inference(classifier, precision):
     assert found["_MklFusedBatchMatMulV2"] == layers
     for apart in ("BiasAdd", "Erf", "Erfc", "FusedBatchNormV3", "_MklNativeFusedBatchNormV3"):
         assert not found[apart], apart
+    # Words, positions and segments, the head's bias, in bf16 the pooler's: a residual is added by
+    # the product before it.
+    assert found["AddV2"] <= 4
+
+
+@pytest.fixture
+def served(tiny_exports, classifier, tmp_path):
+    """A trained model, as the driver writes it."""
+    classifier.init(3)
+    classifier.save(tmp_path / "checkpoint")
+    model = tmp_path / "model"
+    model.mkdir()
+    template = tiny_exports / "classify" / "assets.extra" / "serving" / "saved_model.pb"
+    shutil.copy(template, model)
+    with ExportSession(model, variables=False) as session:
+        session.restore(tmp_path / "checkpoint")
+        session.save(model / "variables" / "variables")
+    return model
+
+
+def test_a_served_model_rounds_its_weights_when_it_is_loaded_and_not_for_each_batch(
+    served, classifier
+):
+    batch = random_batch(8, 16)
+    training = classifier.executed("eval_bf16", **batch)
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "token_type_ids")}
+    with ExportSession(served) as session:
+        found = session.executed("predict_bf16", **inputs)
+    assert training["Cast"] - found["Cast"] >= 12 * classifier.layers
+    # One vector, and what is float32: three tables, a norm, the pooler's bias and the head.
+    assert found["ReadVariableOp"] + found["ResourceGather"] == 9
+
+
+def test_python_loads_a_served_model_with_its_rounded_weights(served, classifier):
+    batch = random_batch(8, 16)
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "token_type_ids")}
+    with ExportSession(served) as session:
+        expected = session.predict(batch, "predict_bf16")["logits"]
+    tensors = {name: tf.constant(value, tf.int32) for name, value in inputs.items()}
+    loaded = tf.saved_model.load(str(served))
+    found = loaded.signatures["predict_bf16"](**tensors)["logits"].numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-2)
 
 
 _EVALUATE = """

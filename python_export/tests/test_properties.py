@@ -308,6 +308,8 @@ def test_the_serving_template_holds_the_trained_weights_alone(
     with ExportSession(served, template=folder, variables=False) as serving:
         serving.restore(tmp_path / "training")
         serving.save(served / "variables" / "variables")
+    # What a server does.
+    with ExportSession(served, template=folder) as serving:
         for precision in ("f32", "bf16"):
             np.testing.assert_array_equal(
                 serving.predict(batch, f"predict_{precision}")["logits"],

@@ -11,7 +11,7 @@ mod share;
 pub use buckets::Buckets;
 pub use plan::{PlannedBatch, evaluation_plan, padding_share, training_plan};
 pub use prefetch::{Prefetched, prefetch};
-pub use share::{AT_A_TIME, share};
+pub use share::share;
 
 /// The labels of a batch, row-major, one form a head.
 #[derive(Debug, Clone, PartialEq)]

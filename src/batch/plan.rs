@@ -49,18 +49,27 @@ pub fn training_plan(
     batches
 }
 
-/// Batches of up to `rows` rows in the order of length, longest first, so that memory runs out at
-/// once or never. Each is padded to its own longest row alone: inference compiles nothing, so that
-/// a shape of its own costs a batch less than padding would.
-pub fn evaluation_plan(features: &impl Sizes, rows: usize) -> Vec<PlannedBatch> {
+/// Batches of up to `rows` rows, and up to `tokens` tokens where one row has not more, in the order
+/// of length, longest first, so that memory runs out at once or never. Each is padded to its own
+/// longest row alone: inference compiles nothing, so that a shape of its own costs a batch less than
+/// padding would.
+pub fn evaluation_plan(
+    features: &impl Sizes,
+    rows: usize,
+    tokens: Option<usize>,
+) -> Vec<PlannedBatch> {
     let mut order: Vec<usize> = (0..features.len()).collect();
     order.sort_by_key(|&feature| std::cmp::Reverse(features.length(feature)));
-    let planned = |chunk: &[usize]| PlannedBatch {
-        features: chunk.to_vec(),
-        rows: chunk.len(),
-        length: longest(features, chunk),
-    };
-    order.chunks(rows).map(planned).collect()
+    let mut batches = Vec::new();
+    let mut rest = order.as_slice();
+    while let Some(&longest) = rest.first() {
+        let length = features.length(longest);
+        let fitting = tokens.map_or(rows, |tokens| tokens / (length * features.choices()).max(1));
+        let (batch, others) = rest.split_at(fitting.clamp(1, rows).min(rest.len()));
+        batches.push(PlannedBatch { features: batch.to_vec(), rows: batch.len(), length });
+        rest = others;
+    }
+    batches
 }
 
 fn longest(features: &impl Sizes, chunk: &[usize]) -> usize {
@@ -96,6 +105,7 @@ mod tests {
         fn every_feature_is_in_exactly_one_batch(
             lengths in proptest::collection::vec(1usize..=64, 1..300),
             rows in 1usize..40,
+            tokens in proptest::option::of(1usize..500),
             seed in any::<u64>(),
             epoch in 0usize..4,
         ) {
@@ -103,7 +113,7 @@ mod tests {
             let buckets = Buckets::choose(lengths.iter().copied(), 1, 10, 64);
             for plan in [
                 training_plan(&features, &buckets, rows, seed, epoch),
-                evaluation_plan(&features, rows),
+                evaluation_plan(&features, rows, tokens),
             ] {
                 let mut seen: Vec<usize> =
                     plan.iter().flat_map(|batch| batch.features.clone()).collect();
@@ -120,10 +130,18 @@ mod tests {
     #[test]
     fn evaluation_pads_rows_only_to_the_longest_beside_them() {
         let features = features(&[9, 3, 4, 8, 2]);
-        let plan = evaluation_plan(&features, 2);
+        let plan = evaluation_plan(&features, 2, None);
         let shapes: Vec<_> = plan.iter().map(|batch| (batch.rows, batch.length)).collect();
         assert_eq!(shapes, [(2, 9), (2, 4), (1, 2)]);
         assert!((padding_share(&features, &plan) - 2.0 / 28.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn evaluation_takes_fewer_rows_where_they_are_long() {
+        let features = features(&[9, 3, 4, 8, 2, 20]);
+        let plan = evaluation_plan(&features, 3, Some(18));
+        let shapes: Vec<_> = plan.iter().map(|batch| (batch.rows, batch.length)).collect();
+        assert_eq!(shapes, [(1, 20), (2, 9), (3, 4)]);
     }
 
     #[test]

@@ -3,16 +3,14 @@
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-/// How many are computed at a time: what is serial in one leaves cores free for the other.
-pub const AT_A_TIME: usize = 2;
-
-/// Calls `compute` with each item and its place, two at a time, each begun in order.
+/// Calls `compute` with each item and its place, `at_a_time` at a time, each begun in order.
 ///
 /// # Errors
 ///
 /// The first that `compute` gives, in the order of the items; none is begun after it.
 pub fn share<T: Send, E: Send>(
     items: impl Iterator<Item = T> + Send,
+    at_a_time: usize,
     compute: impl Fn(usize, T) -> Result<(), E> + Sync,
 ) -> Result<(), E> {
     let queue = Mutex::new((items.enumerate(), None::<(usize, E)>));
@@ -34,7 +32,7 @@ pub fn share<T: Send, E: Send>(
         }
     };
     thread::scope(|scope| {
-        for _ in 1..AT_A_TIME {
+        for _ in 1..at_a_time {
             scope.spawn(work);
         }
         work();
@@ -52,7 +50,7 @@ mod tests {
     #[test]
     fn every_item_is_computed_once_with_its_place() {
         let seen = Mutex::new(vec![0; 1000]);
-        let done: Result<(), ()> = share(0..1000, |place, item| {
+        let done: Result<(), ()> = share(0..1000, 3, |place, item| {
             assert_eq!(place, item);
             seen.lock().unwrap()[place] += 1;
             Ok(())
@@ -64,7 +62,7 @@ mod tests {
     #[test]
     fn two_items_are_computed_at_a_time() {
         let both = Barrier::new(2);
-        let done: Result<(), ()> = share(0..2, |_, _| {
+        let done: Result<(), ()> = share(0..2, 2, |_, _| {
             both.wait();
             Ok(())
         });
@@ -74,7 +72,7 @@ mod tests {
     #[test]
     fn the_earliest_error_is_given_and_no_item_is_begun_after_it() {
         let both = Barrier::new(2);
-        let done = share(0.., |place, _: u32| match place {
+        let done = share(0.., 2, |place, _: u32| match place {
             0..10 => Ok(()),
             10 | 11 => {
                 both.wait();

@@ -11,7 +11,7 @@ use tfbert::tensorflow::{self, OpTime, TrainingModel, matmul_peak, peak_memory};
 const TOP: usize = 25;
 
 pub fn run(args: &BenchArgs, cli: &Cli) -> Result<()> {
-    let library = super::library(cli, Some(&args.cache), args.threads)?;
+    let library = super::library(cli, &args.cache, args.threads)?;
     let contract = tensorflow::read_contract(&args.model)?;
     check_lengths(args, &contract)?;
     let precision = super::precision(args.precision);

@@ -20,8 +20,6 @@ use tfbert::tensorflow::{self, SessionConfig, TrainedModel};
 use super::{check_head, precision, prepare, session};
 
 pub fn run(args: &EvalArgs, cli: &Cli) -> Result<()> {
-    let library = super::library(cli, None, args.threads);
-    let stop = super::stop_signal()?;
     let task = task::find(&args.data.task)?;
     let model_dir = args.model.clone().unwrap_or_else(|| default_model(&task));
     let contract = trained_contract(&task, &model_dir)?;
@@ -35,6 +33,8 @@ pub fn run(args: &EvalArgs, cli: &Cli) -> Result<()> {
     check_labels(&task, &labels, &model_dir)?;
     let features = trained.features;
     let number_format = args.precision.map_or(trained.precision, precision);
+    let library = super::inference_library(cli, number_format, args.threads);
+    let stop = super::stop_signal()?;
     let tokenizer = super::tokenizer(&model_dir)?;
     let read = |split| {
         let data_dir = &args.data.data_dir;
@@ -42,9 +42,14 @@ pub fn run(args: &EvalArgs, cli: &Cli) -> Result<()> {
             .map(|prepared| (split, prepared))
     };
     let load = || {
-        let config = SessionConfig { shares: true, ..session(args.threads) };
+        let config = SessionConfig { batch_per_thread: true, ..session(args.threads) };
+        let start = Instant::now();
         let model = TrainedModel::load(&model_dir, number_format, config)?;
-        model.warm_up().map(|()| model)
+        let loaded = start.elapsed();
+        model.warm_up()?;
+        let prepared = start.elapsed() - loaded;
+        log::debug!("the model was loaded in {loaded:.2?}, its graph prepared in {prepared:.2?}");
+        Ok(model)
     };
     let (prepared, model) = thread::scope(|scope| {
         let loading = library.and_then(|library| library.load()).map(|_| scope.spawn(load));

@@ -33,7 +33,7 @@ pub fn precision(argument: PrecisionArg) -> Precision {
 
 /// How sessions run.
 pub fn session(threads: Option<usize>) -> SessionConfig {
-    SessionConfig { threads: threads.unwrap_or(0), shares: false }
+    SessionConfig { threads: threads.unwrap_or(0), batch_per_thread: false }
 }
 
 /// The folder of what is kept for later runs, if it is.
@@ -42,13 +42,30 @@ pub fn cache_folder(args: &CacheArgs) -> Option<PathBuf> {
 }
 
 /// Finds TensorFlow's library and prepares this process for it, before any thread is started.
-/// Inference compiles nothing and has no `cache`.
-pub fn library(cli: &Cli, cache: Option<&CacheArgs>, threads: Option<usize>) -> Result<Library> {
+pub fn library(cli: &Cli, cache: &CacheArgs, threads: Option<usize>) -> Result<Library> {
     Library::prepare(&LibraryOptions {
         folder: cli.tensorflow.clone(),
         verbose: cli.verbose,
-        cache: cache.and_then(cache_folder),
+        cache: cache_folder(cache),
         threads: threads.unwrap_or(0),
+        frozen_weights: false,
+    })
+}
+
+/// As [`library`], for inference, which compiles nothing.
+pub fn inference_library(
+    cli: &Cli,
+    precision: Precision,
+    threads: Option<usize>,
+) -> Result<Library> {
+    Library::prepare(&LibraryOptions {
+        folder: cli.tensorflow.clone(),
+        verbose: cli.verbose,
+        cache: None,
+        threads: threads.unwrap_or(0),
+        // In float32 the sums are then taken in another order than in training's evaluation, whose
+        // scores are to be repeated to the digit; in bf16 they come out alike.
+        frozen_weights: precision == Precision::Bf16,
     })
 }
 

@@ -15,7 +15,7 @@ use super::eval::{default_model, trained_contract};
 use super::{precision, session};
 
 pub fn run(args: &PredictArgs, cli: &Cli) -> Result<()> {
-    let library = super::library(cli, None, args.threads);
+    let library = super::inference_library(cli, precision(args.precision), args.threads);
     // Ctrl-C ends a prediction at once: there is nothing to keep.
     let stop = AtomicI32::new(0);
     let (model_dir, contract) = match (&args.task, &args.model) {
@@ -38,7 +38,7 @@ pub fn run(args: &PredictArgs, cli: &Cli) -> Result<()> {
     let library = library?;
     library.load()?;
     let rows = args.batch_size.unwrap_or(DEFAULT_EVAL_BATCH_SIZE);
-    let config = SessionConfig { shares: texts.len() > rows, ..session(args.threads) };
+    let config = SessionConfig { batch_per_thread: texts.len() > rows, ..session(args.threads) };
     let model = TrainedModel::load(&model_dir, precision(args.precision), config)?;
     let tokenizer = super::tokenizer(&model_dir)?;
     let request = Request {

@@ -25,7 +25,7 @@ use input::Input;
 
 pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
     let start = Instant::now();
-    let library = super::library(cli, Some(&args.cache), args.threads);
+    let library = super::library(cli, &args.cache, args.threads);
     let stop = super::stop_signal()?;
     let task = task::find(&args.data.task)?;
     let train_split = trainable(&task)?;

@@ -23,6 +23,9 @@ const INSTALL: &str = "python3 -m venv .venv && .venv/bin/pip install tensorflow
 /// The variable that names the library's folder, also to the crate `tensorflow`.
 const TENSORFLOW_DIR: &str = "TENSORFLOW_DIR";
 
+/// The variable by which oneDNN's products lay out weights as they like best, and keep them so.
+const FROZEN_WEIGHTS: &str = "TF_ONEDNN_ASSUME_FROZEN_WEIGHTS";
+
 /// A library that was found, and by what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
@@ -90,6 +93,8 @@ pub struct LibraryOptions {
     pub cache: Option<PathBuf>,
     /// Threads of an operation; 0 is one for each core.
     pub threads: usize,
+    /// Whether weights are never written once they are read: inference, not training.
+    pub frozen_weights: bool,
 }
 
 impl Library {
@@ -103,6 +108,9 @@ impl Library {
         let verbose = options.verbose;
         set_variable("TF_CPP_MIN_LOG_LEVEL", if verbose { "0" } else { "3" }.into());
         Processor::detect().protect();
+        if options.frozen_weights && std::env::var_os(FROZEN_WEIGHTS).is_none() {
+            set_variable(FROZEN_WEIGHTS, "1".into());
+        }
         let found = find(options.folder.as_deref())?;
         set_variable(TENSORFLOW_DIR, linked(&found.library)?.into_os_string());
         let compiled = match &options.cache {

@@ -6,13 +6,14 @@ use super::graph::{Feed, LoadedGraph, SessionConfig};
 use super::{abort, contract};
 use crate::batch::Batch;
 use crate::error::{Error, Result};
-use crate::model::{Contract, Logits, Precision, Predictor};
+use crate::model::{Batching, Contract, Logits, Precision, Predictor};
 
 /// A model that predicts.
 pub struct TrainedModel {
     graph: LoadedGraph,
     contract: Contract,
     signature: String,
+    batching: Batching,
 }
 
 impl TrainedModel {
@@ -29,7 +30,8 @@ impl TrainedModel {
                 .hint("train it with `tfbert train --task NAME`, which writes `runs/NAME/model`"));
         }
         let graph = LoadedGraph::load(dir, config, &contract.serving_signatures)?;
-        Ok(Self { graph, contract, signature: format!("predict_{precision}") })
+        let batching = graph.batching(config);
+        Ok(Self { graph, contract, signature: format!("predict_{precision}"), batching })
     }
 
     /// Has TensorFlow prepare what it leaves to the first run of a signature: its functions'
@@ -46,6 +48,10 @@ impl TrainedModel {
 impl Predictor for TrainedModel {
     fn contract(&self) -> &Contract {
         &self.contract
+    }
+
+    fn batching(&self) -> Batching {
+        self.batching
     }
 
     fn predict(&self, batch: &Batch) -> Result<Logits> {

@@ -10,7 +10,9 @@ use super::trace::Trace;
 use super::trained::{inputs, logits};
 use crate::batch::{Batch, BatchLabels};
 use crate::error::{Error, Result};
-use crate::model::{Contract, Logits, Model, Precision, Predictor, StepOutcome, StepSettings};
+use crate::model::{
+    Batching, Contract, Logits, Model, Precision, Predictor, StepOutcome, StepSettings,
+};
 use crate::task::Head;
 
 /// A model that learns.
@@ -132,6 +134,10 @@ impl Predictor for TrainingModel {
 
     fn predict(&self, batch: &Batch) -> Result<Logits> {
         Ok(self.evaluate(batch)?.0)
+    }
+
+    fn batching(&self) -> Batching {
+        self.graph.batching(self.config)
     }
 }
 
