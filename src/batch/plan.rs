@@ -11,6 +11,13 @@ use crate::feature::Sizes;
 /// the order stays random (Hugging Face's `group_by_length`).
 const BATCHES_SORTED_TOGETHER: usize = 50;
 
+/// Evaluation pads lengths of at least so many tokens to multiples of [`LENGTH_STEP`], a hundredth more
+/// tokens: the library prepares kernels for each length, and has less to do where rows are aligned.
+const STEPS_FROM: usize = 64;
+
+/// See [`STEPS_FROM`].
+const LENGTH_STEP: usize = 4;
+
 /// A batch to be: its features and the length to pad to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedBatch {
@@ -50,9 +57,9 @@ pub fn training_plan(
 }
 
 /// Batches of up to `rows` rows, and up to `tokens` tokens where one row has not more, in the order
-/// of length, longest first, so that memory runs out at once or never. Each is padded to its own
-/// longest row alone: inference compiles nothing, so that a shape of its own costs a batch less than
-/// padding would.
+/// of length, longest first, so that memory runs out at once or never. Each is padded to hardly more
+/// than its own longest row: inference compiles nothing, so that a shape of its own costs a batch
+/// less than padding would.
 pub fn evaluation_plan(
     features: &impl Sizes,
     rows: usize,
@@ -60,10 +67,16 @@ pub fn evaluation_plan(
 ) -> Vec<PlannedBatch> {
     let mut order: Vec<usize> = (0..features.len()).collect();
     order.sort_by_key(|&feature| std::cmp::Reverse(features.length(feature)));
+    let padded = |feature| {
+        let length = features.length(feature);
+        if length < STEPS_FROM { length } else { length.next_multiple_of(LENGTH_STEP) }
+    };
+    // A model may not have a position for more.
+    let longest = order.first().map_or(1, |&feature| features.length(feature));
     let mut batches = Vec::new();
     let mut rest = order.as_slice();
-    while let Some(&longest) = rest.first() {
-        let length = features.length(longest);
+    while let Some(&first) = rest.first() {
+        let length = padded(first).min(longest);
         let fitting = tokens.map_or(rows, |tokens| tokens / (length * features.choices()).max(1));
         let (batch, others) = rest.split_at(fitting.clamp(1, rows).min(rest.len()));
         batches.push(PlannedBatch { features: batch.to_vec(), rows: batch.len(), length });
@@ -142,6 +155,14 @@ mod tests {
         let plan = evaluation_plan(&features, 3, Some(18));
         let shapes: Vec<_> = plan.iter().map(|batch| (batch.rows, batch.length)).collect();
         assert_eq!(shapes, [(1, 20), (2, 9), (3, 4)]);
+    }
+
+    #[test]
+    fn evaluation_pads_long_rows_to_few_lengths_and_none_beyond_the_longest() {
+        let features = features(&[63, 65, 68, 69, 90]);
+        let plan = evaluation_plan(&features, 1, None);
+        let lengths: Vec<_> = plan.iter().map(|batch| batch.length).collect();
+        assert_eq!(lengths, [90, 72, 68, 68, 63]);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::model::{Batching, Signature, TensorSpec};
 /// MiniLM-L6 took the least time for each token with 700 to 1,500 at a time, 5 % more with 5,600;
 /// BERT-base had no preference above 500. The same for any number of threads, and in training, since
 /// the last digits of a row's logits depend on what it is padded to.
-const CACHED_TOKENS: usize = 1536;
+const CACHED_TOKENS: usize = 1024;
 
 /// How sessions run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
