@@ -24,6 +24,23 @@ fn training_then_evaluating_repeats_the_metrics_digit_for_digit() {
 }
 
 #[test]
+fn any_number_of_threads_writes_the_same_predictions() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    succeed(&mut train_tiny(&run));
+    let [one, two, five] = ["1", "2", "5"].map(|threads| {
+        let output = dir.path().join(threads);
+        let mut eval = tfbert();
+        eval.args(["eval", "--task", "sst2", "--data-dir", "data", "--batch-size", "8"]);
+        eval.args(["--precision", "f32", "--threads", threads]);
+        succeed(eval.arg("--model").arg(run.join("model")).arg("--output").arg(&output));
+        fs::read(output.join("dev.jsonl")).unwrap()
+    });
+    assert!(one.len() > 1000);
+    assert!(one == two && one == five);
+}
+
+#[test]
 fn a_training_file_is_tokenised_once_and_trains_to_the_same_bytes_without_a_cache() {
     let dir = tempfile::tempdir().unwrap();
     let cache = dir.path().join("cache");
