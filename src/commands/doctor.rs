@@ -5,16 +5,11 @@ use std::path::{Path, PathBuf};
 use tfbert::cli::{Cli, DoctorArgs};
 use tfbert::error::{Error, Result};
 use tfbert::task;
-use tfbert::tensorflow::{self, Amx, Library, LibraryOptions, Processor, TrainingModel};
+use tfbert::tensorflow::{self, Amx, Library, Processor, TrainingModel};
 
 pub fn run(args: &DoctorArgs, cli: &Cli) -> Result<()> {
     let mut report = Report { troubles: 0 };
-    let options = LibraryOptions {
-        folder: cli.tensorflow.clone(),
-        verbose: cli.verbose,
-        ..LibraryOptions::default()
-    };
-    let library = Library::prepare(&options)
+    let library = Library::prepare(&super::library_options(cli))
         .and_then(|library| library.load().map(|version| (library, version)));
     match &library {
         Ok((library, version)) => {

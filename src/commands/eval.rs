@@ -33,7 +33,7 @@ pub fn run(args: &EvalArgs, cli: &Cli) -> Result<()> {
     check_labels(&task, &labels, &model_dir)?;
     let features = trained.features;
     let number_format = args.precision.map_or(trained.precision, precision);
-    let library = super::inference_library(cli, number_format, args.threads);
+    let library = super::inference_library(cli, number_format);
     let stop = super::stop_signal()?;
     let tokenizer = super::tokenizer(&model_dir)?;
     let read = |split| {

@@ -44,29 +44,29 @@ pub fn cache_folder(args: &CacheArgs) -> Option<PathBuf> {
 /// Finds TensorFlow's library and prepares this process for it, before any thread is started.
 pub fn library(cli: &Cli, cache: &CacheArgs, threads: Option<usize>) -> Result<Library> {
     Library::prepare(&LibraryOptions {
-        folder: cli.tensorflow.clone(),
-        verbose: cli.verbose,
         cache: cache_folder(cache),
         threads: threads.unwrap_or(0),
-        frozen_weights: false,
+        ..library_options(cli)
     })
 }
 
 /// As [`library`], for inference, which compiles nothing.
-pub fn inference_library(
-    cli: &Cli,
-    precision: Precision,
-    threads: Option<usize>,
-) -> Result<Library> {
+pub fn inference_library(cli: &Cli, precision: Precision) -> Result<Library> {
     Library::prepare(&LibraryOptions {
-        folder: cli.tensorflow.clone(),
-        verbose: cli.verbose,
-        cache: None,
-        threads: threads.unwrap_or(0),
         // In float32 the sums are then taken in another order than in training's evaluation, whose
         // scores are to be repeated to the digit; in bf16 they come out alike.
         frozen_weights: precision == Precision::Bf16,
+        ..library_options(cli)
     })
+}
+
+/// What every use of the library has in common.
+pub fn library_options(cli: &Cli) -> LibraryOptions {
+    LibraryOptions {
+        folder: cli.tensorflow.clone(),
+        verbose: cli.verbose,
+        ..LibraryOptions::default()
+    }
 }
 
 /// The number of the first signal that asks to stop, 0 before one comes. A second signal ends the

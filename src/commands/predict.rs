@@ -15,7 +15,7 @@ use super::eval::{default_model, trained_contract};
 use super::{precision, session};
 
 pub fn run(args: &PredictArgs, cli: &Cli) -> Result<()> {
-    let library = super::inference_library(cli, precision(args.precision), args.threads);
+    let library = super::inference_library(cli, precision(args.precision));
     // Ctrl-C ends a prediction at once: there is nothing to keep.
     let stop = AtomicI32::new(0);
     let (model_dir, contract) = match (&args.task, &args.model) {
