@@ -52,8 +52,8 @@ $(VENV)/.installed-dev: $(VENV)/.installed python_export/requirements-dev.lock
 exports: $(VENV)/.installed ## Export MiniLM-L6 with every head
 	$(EXPORT) --encoder minilm-l6 --head all --output saved_models
 
-saved_models/minilm-l6/classify/saved_model.pb: | $(VENV)/.installed
-	$(EXPORT) --encoder minilm-l6 --head classify --output saved_models
+saved_models/minilm-l6/%/saved_model.pb: | $(VENV)/.installed
+	$(EXPORT) --encoder minilm-l6 --head $* --output saved_models
 
 # Tests export their own models, anew when the package changes.
 test-exports: target/exports/.made
@@ -102,6 +102,7 @@ PEERS_VENV := .venv-peers
 PEERS_PIP := $(PEERS_VENV)/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes
 
 bench-peers: build saved_models/minilm-l6/classify/saved_model.pb \
+		$(if $(findstring --evaluate,$(ARGS)),saved_models/minilm-l6/span/saved_model.pb) \
 		$(PEERS_VENV)/.installed $(if $(findstring keras,$(PEERS)),$(PEERS_VENV)/.installed-keras)
 bench-peers: ## Time training steps beside PyTorch's (PEERS=torch,keras ARGS="--epoch …")
 	$(PEERS_VENV)/bin/python benches/peers/compare.py --peers $(PEERS) $(ARGS)
