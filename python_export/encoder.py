@@ -48,7 +48,15 @@ class Pass:
         self.between = Islands() if tape else Plain()
         self._tape = tape
         self._reads = rounded.read() if rounded else {}
+        # What each part of the batch takes of a variable, by the variable.
+        self._kernels = {}
         self._rows = {}
+        self._part = 0
+
+    def begin_part(self):
+        """Begins another part of the batch. Its kernels have gradients of their own: to add them
+        here would be a pass over memory that the optimiser makes anyway."""
+        self._part += 1
 
     def _watch(self, tensor):
         if self._tape:
@@ -57,16 +65,22 @@ class Pass:
 
     def kernel(self, variable):
         """A weight for a matrix product, in the pass's dtype."""
-        return self._read(variable, self.dtype)
+        value = self._read(variable, self.dtype)
+        if not self._tape:
+            return value
+        parts = self._kernels.setdefault(variable.ref(), [])
+        if len(parts) <= self._part:
+            parts.append(self._watch(tf.identity(value)))
+        return parts[self._part]
 
     def vector(self, variable):
         """A bias, scale or small table, float32, or rounded where the pass has it so."""
-        return self._read(variable, tf.float32)
+        return self._watch(self._read(variable, tf.float32))
 
     def _read(self, variable, dtype):
         key = variable.ref()
         if key not in self._reads:
-            self._reads[key] = self._watch(tf.cast(self._value(variable), dtype))
+            self._reads[key] = tf.cast(self._value(variable), dtype)
         return self._reads[key]
 
     def _value(self, variable):
@@ -78,28 +92,33 @@ class Pass:
     def rows(self, variable, ids):
         """The rows `ids` of a table, float32."""
         rows = self._watch(tf.gather(variable, ids))
-        self._rows[variable.ref()] = (ids, rows)
+        self._rows.setdefault(variable.ref(), []).append((ids, rows))
         return rows
 
     def gradients(self, loss, parameters):
-        """The gradient of `loss` for each parameter, in the dtype in which it was read.
+        """The gradient of `loss` for each parameter, as a list of terms: one for each part of the
+        batch, or one alone.
 
-        A sparse parameter's is a `tf.IndexedSlices` in which no row occurs twice.
+        They are in the dtype in which the parameter was read. A sparse parameter's is one
+        `tf.IndexedSlices` in which no row occurs twice.
         """
-        sources = [
-            self._rows[p.variable.ref()][1] if p.sparse else self._reads[p.variable.ref()]
-            for p in parameters
-        ]
+        sources = [self._sources(p.variable.ref()) for p in parameters]
         found = self._tape.gradient(loss, sources, unconnected_gradients="zero")
         return [
-            self._unique_rows(p.variable, gradient) if p.sparse else gradient
-            for p, gradient in zip(parameters, found, strict=True)
+            [self._unique_rows(p.variable, terms)] if p.sparse else terms
+            for p, terms in zip(parameters, found, strict=True)
         ]
 
-    def _unique_rows(self, variable, gradient):
-        ids, positions = tf.unique(tf.reshape(self._rows[variable.ref()][0], [-1]))
-        rows = tf.reshape(gradient, [-1, variable.shape[-1]])
-        sums = tf.math.unsorted_segment_sum(rows, positions, tf.size(ids))
+    def _sources(self, key):
+        if key in self._rows:
+            return [rows for _, rows in self._rows[key]]
+        return self._kernels.get(key) or [self._reads[key]]
+
+    def _unique_rows(self, variable, gradients):
+        ids = tf.concat([tf.reshape(ids, [-1]) for ids, _ in self._rows[variable.ref()]], 0)
+        rows = [tf.reshape(gradient, [-1, variable.shape[-1]]) for gradient in gradients]
+        ids, positions = tf.unique(ids)
+        sums = tf.math.unsorted_segment_sum(tf.concat(rows, 0), positions, tf.size(ids))
         return tf.IndexedSlices(sums, ids, tf.constant(variable.shape.as_list()))
 
 

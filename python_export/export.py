@@ -6,6 +6,7 @@ import shutil
 import sys
 import time
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -223,11 +224,11 @@ def training_signatures(model: TrainingModel) -> dict:
     head, inputs = model.head, _input_specs(model.head)
     batch, update = _batch_specs(head), _update_specs(model.encoder.config.num_hidden_layers)
 
-    def train(dtype, **a):
-        return model.train(_take(a, Inputs), batch=a, update=_take(a, Update), dtype=dtype)
+    def train(dtype, halves=False, **a):
+        return model.train(_take(a, Inputs), a, _take(a, Update), dtype, halves)
 
-    def accumulate(dtype, first, **a):
-        return model.accumulate(_take(a, Inputs), batch=a, first=first, dtype=dtype)
+    def accumulate(dtype, first, halves=False, **a):
+        return model.accumulate(_take(a, Inputs), a, first, dtype, halves)
 
     def evaluate(dtype, labels, sample_weight, **a):
         return model.evaluate(_take(a, Inputs), labels, sample_weight, dtype)
@@ -239,14 +240,17 @@ def training_signatures(model: TrainingModel) -> dict:
         ),
         "apply": _concrete(lambda **a: model.apply(_take(a, Update)), update),
     }
+    step_specs = {**inputs, **batch, **update}
+    micro_specs = {**inputs, **batch, "first": _spec("first", tf.bool)}
     for precision, dtype in PRECISIONS.items():
         for name, function, specs in (
-            ("train", train, {**inputs, **batch, **update}),
-            ("accumulate", accumulate, {**inputs, **batch, "first": _spec("first", tf.bool)}),
-            ("eval", evaluate, {**inputs, **_label_specs(head)}),
+            (f"train_{precision}", train, step_specs),
+            (f"train_{precision}_halves", partial(train, halves=True), step_specs),
+            (f"accumulate_{precision}", accumulate, micro_specs),
+            (f"accumulate_{precision}_halves", partial(accumulate, halves=True), micro_specs),
+            (f"eval_{precision}", evaluate, {**inputs, **_label_specs(head)}),
         ):
-            traced = _concrete(_with_dtype(function, dtype), specs)
-            signatures[f"{name}_{precision}"] = traced
+            signatures[name] = _concrete(_with_dtype(function, dtype), specs)
     return signatures
 
 

@@ -64,17 +64,17 @@ class TrainingModel(Model):
         loss = self.head.element_loss(logits, labels, inputs) * sample_weight
         return {"logits": logits, "loss": loss}
 
-    def train(self, inputs: Inputs, batch: dict, update: Update, dtype):
-        """`train_<p>`."""
-        loss, gradients = self._gradients(inputs, batch, dtype)
+    def train(self, inputs: Inputs, batch: dict, update: Update, dtype, halves=False):
+        """`train_<p>`, and with `halves` `train_<p>_halves`."""
+        loss, gradients = self._gradients(inputs, batch, dtype, halves)
         return {
             "loss": loss,
             **self._updated(self.optimizer.apply(self.parameters(), gradients, update)),
         }
 
-    def accumulate(self, inputs: Inputs, batch: dict, first, dtype):
-        """`accumulate_<p>`."""
-        loss, gradients = self._gradients(inputs, batch, dtype)
+    def accumulate(self, inputs: Inputs, batch: dict, first, dtype, halves=False):
+        """`accumulate_<p>`, and with `halves` `accumulate_<p>_halves`."""
+        loss, gradients = self._gradients(inputs, batch, dtype, halves)
         self.optimizer.accumulate(self.parameters(), gradients, first)
         return {"loss": loss}
 
@@ -85,11 +85,23 @@ class TrainingModel(Model):
     def _updated(self, norm):
         return {"grad_norm": norm, "step": self.optimizer.step.read_value()}
 
-    def _gradients(self, inputs, batch, dtype):
+    def _gradients(self, inputs, batch, dtype, halves):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             p = Pass(dtype, dropout=Dropout(batch["dropout"], batch["seed"]), tape=tape)
-            logits = self.logits(inputs, p)
+            logits = self._logits_by_halves(inputs, p) if halves else self.logits(inputs, p)
             smoothing = batch.get("label_smoothing")
             elements = self.head.element_loss(logits, batch["labels"], inputs, smoothing)
             loss = tf.reduce_sum(elements * batch["sample_weight"]) / batch["weight_sum"]
         return loss, p.gradients(loss, self.parameters())
+
+    def _logits_by_halves(self, inputs, p):
+        """As `logits`, computed as two halves of the rows that do not wait for each other."""
+        rows = tf.shape(inputs.input_ids)[0]
+        of_second = rows // 2
+        # Of one row both halves are the same, and the second's result is left out: kernels have
+        # nothing to do with no rows at all, and not all of them take that.
+        begin = rows - tf.maximum(of_second, 1)
+        first = self.logits(Inputs(*(x[: rows - of_second] for x in inputs)), p)
+        p.begin_part()
+        second = self.logits(Inputs(*(x[begin:] for x in inputs)), p)
+        return tf.concat([first, second[tf.shape(second)[0] - of_second :]], 0)

@@ -68,11 +68,12 @@ class AdamW(tf.Module):
                 total.assign(tf.zeros(tf.shape(parameter.variable.read_value())))
 
         tf.cond(first, clear, lambda: None)
-        for total, gradient in zip(self.accumulated, gradients, strict=True):
-            if isinstance(gradient, tf.IndexedSlices):
-                total.scatter_add(gradient)
-            else:
-                total.assign_add(tf.cast(gradient, tf.float32))
+        for total, terms in zip(self.accumulated, gradients, strict=True):
+            for gradient in terms:
+                if isinstance(gradient, tf.IndexedSlices):
+                    total.scatter_add(gradient)
+                else:
+                    total.assign_add(tf.cast(gradient, tf.float32))
 
     def apply_accumulated(self, parameters, update: Update):
         """Updates with the accumulated gradient and empties the accumulators.
@@ -80,7 +81,7 @@ class AdamW(tf.Module):
         Returns the global norm of the gradient before clipping.
         """
         gradients = [
-            tf.ensure_shape(total.read_value(), parameter.variable.shape)
+            [tf.ensure_shape(total.read_value(), parameter.variable.shape)]
             for parameter, total in zip(parameters, self.accumulated, strict=True)
         ]
         norm = self.apply(parameters, gradients, update)
@@ -92,7 +93,7 @@ class AdamW(tf.Module):
 
         Returns the global norm of the gradient before clipping.
         """
-        norm = tf.sqrt(tf.add_n([_square_sum(gradient) for gradient in gradients]))
+        norm = tf.sqrt(_square_sum(gradients))
         limit = update.max_grad_norm
         factor = tf.where(limit > 0.0, tf.minimum(1.0, limit / (norm + 1e-6)), 1.0)
         clip = Clip(factor, tf.math.is_finite(norm))
@@ -109,7 +110,7 @@ class AdamW(tf.Module):
 
         They are 1 where the gradients of these are dense, as accumulated ones are.
         """
-        if any(isinstance(gradient, tf.IndexedSlices) for gradient in gradients):
+        if any(isinstance(terms[0], tf.IndexedSlices) for terms in gradients):
             scales = self.scales.read_value() * tf.stack([constants.beta1, constants.beta2])
             self.scales.assign(scales)
             self._multiply_in(parameters, scales, tf.reduce_min(scales) < _SMALLEST_SCALE)
@@ -129,15 +130,16 @@ class AdamW(tf.Module):
 
         tf.cond(when, multiply, lambda: None)
 
-    def _change(self, slot, parameter, gradient, clip, constants, scales):
+    def _change(self, slot, parameter, terms, clip, constants, scales):
         variable, m, v = parameter.variable, self.m[slot], self.v[slot]
+        gradient = terms[0]
         if isinstance(gradient, tf.IndexedSlices):
             first, second = _new_moments(clip(gradient.values), constants)
             m.scatter_add(tf.IndexedSlices(first / scales[0], gradient.indices))
             v.scatter_add(tf.IndexedSlices(second / scales[1], gradient.indices))
             _move(variable, m, v, constants, scales)
         elif parameter.decays:
-            _update(variable, m, v, gradient, clip, constants)
+            _update(variable, m, v, terms, clip, constants)
         else:
             # Biases and normalisations are too short for a compiled function to pay.
             tf.raw_ops.ResourceApplyAdam(
@@ -159,12 +161,23 @@ class AdamW(tf.Module):
             total.assign(tf.zeros([0]))
 
 
-def _values(gradient):
-    return gradient.values if isinstance(gradient, tf.IndexedSlices) else gradient
+def _square_sum(gradients):
+    """The sum of the squares of gradients, each of which is a list of terms to add up."""
+    of_rows, others = [], []
+    for terms in gradients:
+        gradient = terms[0]
+        if isinstance(gradient, tf.IndexedSlices):
+            others.append(2.0 * tf.nn.l2_loss(gradient.values))
+        elif gradient.shape.rank == 2:
+            of_rows.append(tf.reshape(_row_square_sums(terms), [-1]))
+        else:
+            others.append(2.0 * tf.nn.l2_loss(gradient))
+    return tf.add_n(others) + tf.reduce_sum(tf.concat(of_rows, 0))
 
 
-def _square_sum(gradient):
-    return 2.0 * tf.nn.l2_loss(tf.cast(_values(gradient), tf.float32))
+def _total(terms):
+    """The terms of a gradient, added up in float32."""
+    return tf.add_n([tf.cast(term, tf.float32) for term in terms])
 
 
 class Clip(NamedTuple):
@@ -202,6 +215,13 @@ def _constants(update: Update, layer_scale, finite):
     )
 
 
+@island
+def _row_square_sums(terms):
+    """The sums of a gradient's squares over its columns: a product, as `fused._row_means` is."""
+    squares = tf.square(_total(terms))
+    return tf.matmul(squares, tf.ones([tf.shape(squares)[1], 1]))
+
+
 def _new_moments(gradient, c):
     """What a gradient adds to the two moments."""
     return (1.0 - c.beta1) * gradient, (1.0 - c.beta2) * gradient * gradient
@@ -215,8 +235,8 @@ def _moved(variable, m, v, c):
 
 
 @island
-def _update(variable, m, v, gradient, clip, c):
-    first, second = _new_moments(clip(gradient), c)
+def _update(variable, m, v, terms, clip, c):
+    first, second = _new_moments(clip(_total(terms)), c)
     m.assign(c.beta1 * m + first)
     v.assign(c.beta2 * v + second)
     variable.assign(_moved(variable, m, v, c))

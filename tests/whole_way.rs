@@ -5,7 +5,7 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{fail, last_json, succeed, text, tfbert, tiny, train_tiny};
+use common::{fail, last_json, succeed, text, tfbert, tiny, train_export, train_tiny};
 
 #[test]
 fn training_then_evaluating_repeats_the_metrics_digit_for_digit() {
@@ -38,6 +38,55 @@ fn any_number_of_threads_writes_the_same_predictions() {
     });
     assert!(one.len() > 1000);
     assert!(one == two && one == five);
+}
+
+#[test]
+fn training_ends_in_the_same_bytes_with_one_thread_and_with_two() {
+    let dir = tempfile::tempdir().unwrap();
+    let [one, two] = ["1", "2"].map(|threads| {
+        let run = dir.path().join(threads);
+        succeed(train_tiny(&run).args(["--threads", threads]));
+        fs::read(run.join("model/variables/variables.data-00000-of-00001")).unwrap()
+    });
+    assert!(one == two);
+}
+
+#[test]
+fn an_export_that_knows_no_halves_trains_alike_and_says_how_it_would_be_faster() {
+    let dir = tempfile::tempdir().unwrap();
+    let older = dir.path().join("older");
+    copy(&tiny("classify"), &older);
+    let contract = older.join("assets.extra/tfbert.json");
+    let mut facts: serde_json::Value =
+        serde_json::from_slice(&fs::read(&contract).unwrap()).unwrap();
+    let signatures = facts["signatures"].as_object_mut().unwrap();
+    let all = signatures.len();
+    signatures.retain(|name, _| !name.ends_with("_halves"));
+    assert_eq!(signatures.len() + 4, all);
+    fs::write(&contract, facts.to_string()).unwrap();
+
+    let loss = |name: &str, export: &Path| {
+        let mut train = train_export(export, &dir.path().join(name));
+        let output = train.args(["--dropout", "0"]).output().unwrap();
+        let (stdout, stderr) = text(&output);
+        assert!(output.status.success(), "{stdout}\n{stderr}");
+        let metrics = fs::read_to_string(dir.path().join(name).join("metrics.jsonl")).unwrap();
+        let step: serde_json::Value =
+            serde_json::from_str(metrics.lines().next().unwrap()).unwrap();
+        (step["loss"].as_f64().unwrap(), stderr)
+    };
+    let ((halves, silent), (whole, told)) = (loss("new", &tiny("classify")), loss("old", &older));
+    assert!((halves - whole).abs() < 1e-6, "{halves} {whole}");
+    assert!(told.contains("earlier version") && told.contains("--force"), "{told}");
+    assert!(!silent.contains("earlier version"), "{silent}");
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let (path, target) = entry.map(|e| (e.path(), to.join(e.file_name()))).unwrap();
+        if path.is_dir() { copy(&path, &target) } else { drop(fs::copy(path, target).unwrap()) }
+    }
 }
 
 #[test]

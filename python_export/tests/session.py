@@ -81,7 +81,9 @@ class ExportSession:
         self.restore(self._folder / "variables" / "variables")
         return self("init", num_labels=num_labels, seed=seed)
 
-    def train(self, batch, precision="f32", step=1, dropout=0.0, seed=(0, 0), **update):
+    def train(
+        self, batch, precision="f32", step=1, dropout=0.0, seed=(0, 0), halves=False, **update
+    ):
         """One `train` step; `batch` as of `batch_of`."""
         inputs = {**batch, "dropout": dropout, "seed": seed}
         inputs["weight_sum"] = inputs.get("weight_sum", np.sum(batch["sample_weight"]))
@@ -89,12 +91,14 @@ class ExportSession:
             inputs.setdefault("label_smoothing", 0.0)
         else:
             inputs.pop("label_smoothing", None)
-        return self(f"train_{precision}", **inputs, **update_inputs(self.layers, step, **update))
+        key = _learning_key("train", precision, halves)
+        return self(key, **inputs, **update_inputs(self.layers, step, **update))
 
-    def accumulate(self, batch, first, weight_sum, seed=(0, 0)):
+    def accumulate(self, batch, first, weight_sum, seed=(0, 0), halves=False):
         """One `accumulate` call without dropout."""
         inputs = {"weight_sum": weight_sum, "dropout": 0.0, "seed": seed, "first": first}
-        return self("accumulate_f32", **batch, **inputs, label_smoothing=0.0)
+        key = _learning_key("accumulate", "f32", halves)
+        return self(key, **batch, **inputs, label_smoothing=0.0)
 
     def apply(self, step=1, **update):
         """Runs `apply`."""
@@ -145,6 +149,10 @@ class ExportSession:
                 )
             session.run(save)
             self.restore(prefix)
+
+
+def _learning_key(call, precision, halves):
+    return f"{call}_{precision}{'_halves' if halves else ''}"
 
 
 def load_graph(folder):

@@ -68,7 +68,8 @@ def test_inference_compiles_nothing(tiny_exports, tiny_sessions, head):
 
 @pytest.mark.parametrize("precision", ["f32", "bf16"])
 def test_training_is_compiled_in_islands_and_not_optimised_again(classifier, precision):
-    for signature in (f"train_{precision}", f"accumulate_{precision}"):
+    calls = (f"train_{precision}", f"accumulate_{precision}")
+    for signature in (*calls, *(f"{call}_halves" for call in calls)):
         assert compiled(classifier.meta_graph, signature)
         assert optimised(classifier.meta_graph, signature) == {False}
     assert optimised(classifier.meta_graph, "apply") == {False}

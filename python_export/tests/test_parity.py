@@ -75,11 +75,11 @@ def check_logits(session, golden):
     np.testing.assert_allclose(logits[rows], golden["logits"][rows], rtol=0, atol=LOGIT_TOLERANCE)
 
 
-def check_gradients(session, golden):
+def check_gradients(session, golden, halves):
     start(session, golden)
     before = hugging_face_variables(session.variables(), session.layers)
     batch = {**batch_of(golden, "batch"), "label_smoothing": golden["label_smoothing"]}
-    result = session.train(batch, learning_rate=RATE, **GRADIENT_DESCENT, step=None)
+    result = session.train(batch, learning_rate=RATE, **GRADIENT_DESCENT, step=None, halves=halves)
     after = hugging_face_variables(session.variables(), session.layers)
     assert result["loss"] == pytest.approx(golden["loss"], rel=1e-5)
     total = np.sqrt(np.sum(golden["gradient_norms"] ** 2))
@@ -127,9 +127,10 @@ def test_logits_equal_the_references(tiny_sessions, goldens, head):
     check_logits(tiny_sessions[head], goldens("tiny", head))
 
 
+@pytest.mark.parametrize("halves", [False, True])
 @pytest.mark.parametrize("head", HEAD_NAMES)
-def test_loss_and_gradient_equal_the_references(tiny_sessions, goldens, head):
-    check_gradients(tiny_sessions[head], goldens("tiny", head))
+def test_loss_and_gradient_equal_the_references(tiny_sessions, goldens, head, halves):
+    check_gradients(tiny_sessions[head], goldens("tiny", head), halves)
 
 
 @pytest.mark.parametrize("correction", ["corrected", "uncorrected"])
@@ -141,8 +142,9 @@ def test_minilm_logits_equal_the_references_on_64_sentences(minilm_classifier, g
     check_logits(minilm_classifier, goldens("minilm-l6", "classify"))
 
 
-def test_minilm_gradient_equals_the_references(minilm_classifier, goldens):
-    check_gradients(minilm_classifier, goldens("minilm-l6", "classify"))
+@pytest.mark.parametrize("halves", [False, True])
+def test_minilm_gradient_equals_the_references(minilm_classifier, goldens, halves):
+    check_gradients(minilm_classifier, goldens("minilm-l6", "classify"), halves)
 
 
 @pytest.mark.parametrize("correction", ["corrected", "uncorrected"])

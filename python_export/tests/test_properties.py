@@ -5,6 +5,7 @@ import pytest
 
 from python_export.__main__ import HEAD_NAMES
 from python_export.tests.session import (
+    GRADIENT_DESCENT,
     ExportSession,
     random_batch,
     read_checkpoint,
@@ -116,6 +117,56 @@ def test_accumulate_and_apply_equal_train(classifier):
     for name, value in expected.items():
         # Adam divides by the root of a second moment that may be all rounding.
         np.testing.assert_allclose(found[name], value, atol=2e-4, err_msg=name)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5])
+@pytest.mark.parametrize("head", HEAD_NAMES)
+def test_two_halves_equal_the_whole_batch(tiny_sessions, head, rows):
+    session, batch = tiny_sessions[head], inputs_for(head, rows)
+    ends = []
+    for halves in (False, True):
+        session.init(LABELS[head])
+        result = session.train(batch, halves=halves, **GRADIENT_DESCENT)
+        ends.append({**session.variables(), **result})
+    for name, value in ends[0].items():
+        np.testing.assert_allclose(ends[1][name], value, rtol=1e-5, atol=1e-7, err_msg=name)
+
+
+def test_two_halves_accumulate_what_the_whole_batch_does(classifier):
+    ends = []
+    for halves in (False, True):
+        classifier.init(3)
+        for seed, first in ((1, True), (2, False)):
+            classifier.accumulate(random_batch(5, seed=seed), first, weight_sum=10.0, halves=halves)
+        ends.append(classifier.variables())
+    for name, value in ends[0].items():
+        if "accumulated" in name:
+            np.testing.assert_allclose(ends[1][name], value, rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+def test_bf16_gradients_of_halves_are_no_less_exact(classifier):
+    batch = random_batch(8, 16)
+    ends = {}
+    for precision, halves in (("f32", False), ("bf16", False), ("bf16", True)):
+        classifier.init(3)
+        classifier.train(batch, precision, halves=halves, **GRADIENT_DESCENT)
+        variables = classifier.variables()
+        kernels = [v for name, v in variables.items() if name.endswith("kernel")]
+        ends[precision, halves] = np.concatenate([kernel.ravel() for kernel in kernels])
+    exact = ends["f32", False]
+    whole, halved = (np.linalg.norm(ends["bf16", halves] - exact) for halves in (False, True))
+    assert 0 < halved < 1.1 * whole
+
+
+def test_the_halves_of_a_batch_draw_masks_of_their_own(classifier):
+    # Twice the same row, the first in one half and the second in the other.
+    batch = rows_of(random_batch(1), [0, 0])
+    losses = []
+    for weights in ([1.0, 0.0], [0.0, 1.0]):
+        classifier.init(3)
+        batch["sample_weight"] = np.array(weights, np.float32)
+        losses.append(float(classifier.train(batch, dropout=0.5, halves=True)["loss"]))
+    assert losses[0] != losses[1]
 
 
 def test_steps_whose_moments_are_multiplied_in_equal_steps_that_keep_them_whole(classifier):
@@ -265,13 +316,15 @@ def test_a_restored_checkpoint_continues_with_equal_losses(classifier, tmp_path)
     assert continued == resumed
 
 
+@pytest.mark.parametrize("halves", [False, True])
 @pytest.mark.parametrize("precision", ["f32", "bf16"])
-def test_two_runs_of_one_seed_end_in_the_same_bytes(classifier, precision):
+def test_two_runs_of_one_seed_end_in_the_same_bytes(classifier, precision, halves):
     batch, ends = random_batch(8, 16), []
     for _ in range(2):
         classifier.init(3)
         for step in (1, 2, 3):
-            classifier.train(batch, precision, step=step, dropout=0.1, seed=(0, step))
+            drawn = {"dropout": 0.1, "seed": (0, step)}
+            classifier.train(batch, precision, step=step, halves=halves, **drawn)
         ends.append(classifier.variables())
     assert_same_weights(*ends)
 

@@ -17,8 +17,9 @@ pub fn run(args: &BenchArgs, cli: &Cli) -> Result<()> {
     let precision = super::precision(args.precision);
     let config = super::session(args.threads);
     library.load()?;
-    let peak = matmul_peak(precision, config)?;
+    // First, since a process has the threads of its first session.
     let mut model = TrainingModel::load(&args.model, precision, config)?;
+    let peak = matmul_peak(precision, config)?;
     model.init(bench::num_labels(contract.head), args.seed)?;
     let settings =
         BenchSettings { warmup: args.warmup, steps: args.steps, eval: args.eval, seed: args.seed };

@@ -15,7 +15,7 @@ use tfbert::prediction::PredictionSettings;
 use tfbert::report::write_predictions;
 use tfbert::settings::DEFAULT_EVAL_BATCH_SIZE;
 use tfbert::task::{self, Split, Task};
-use tfbert::tensorflow::{self, SessionConfig, TrainedModel};
+use tfbert::tensorflow::{self, Division, SessionConfig, TrainedModel};
 
 use super::{check_head, precision, prepare, session};
 
@@ -42,7 +42,7 @@ pub fn run(args: &EvalArgs, cli: &Cli) -> Result<()> {
             .map(|prepared| (split, prepared))
     };
     let load = || {
-        let config = SessionConfig { batch_per_thread: true, ..session(args.threads) };
+        let config = SessionConfig { division: Division::Batches, ..session(args.threads) };
         let start = Instant::now();
         let model = TrainedModel::load(&model_dir, number_format, config)?;
         let loaded = start.elapsed();

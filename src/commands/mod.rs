@@ -33,7 +33,7 @@ pub fn precision(argument: PrecisionArg) -> Precision {
 
 /// How sessions run.
 pub fn session(threads: Option<usize>) -> SessionConfig {
-    SessionConfig { threads: threads.unwrap_or(0), batch_per_thread: false }
+    SessionConfig { threads: threads.unwrap_or(0), ..SessionConfig::default() }
 }
 
 /// The folder of what is kept for later runs, if it is.

@@ -9,7 +9,7 @@ use tfbert::error::{Error, Result};
 use tfbert::predict::{self, Request};
 use tfbert::settings::DEFAULT_EVAL_BATCH_SIZE;
 use tfbert::task;
-use tfbert::tensorflow::{self, SessionConfig, TrainedModel};
+use tfbert::tensorflow::{self, Division, SessionConfig, TrainedModel};
 
 use super::eval::{default_model, trained_contract};
 use super::{precision, session};
@@ -38,7 +38,8 @@ pub fn run(args: &PredictArgs, cli: &Cli) -> Result<()> {
     let library = library?;
     library.load()?;
     let rows = args.batch_size.unwrap_or(DEFAULT_EVAL_BATCH_SIZE);
-    let config = SessionConfig { batch_per_thread: texts.len() > rows, ..session(args.threads) };
+    let division = if texts.len() > rows { Division::Batches } else { Division::Operations };
+    let config = SessionConfig { division, ..session(args.threads) };
     let model = TrainedModel::load(&model_dir, precision(args.precision), config)?;
     let tokenizer = super::tokenizer(&model_dir)?;
     let request = Request {

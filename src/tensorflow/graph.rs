@@ -24,33 +24,51 @@ use crate::model::{Batching, Signature, TensorSpec};
 /// the last digits of a row's logits depend on what it is padded to.
 const CACHED_TOKENS: usize = 1024;
 
+/// What the threads of a session divide among themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Division {
+    /// Each operation, two of which run at a time.
+    #[default]
+    Operations,
+    /// The halves of each batch, which the graph computes beside each other.
+    Halves,
+    /// Batches: each thread computes its own, as where there are many to predict.
+    Batches,
+}
+
 /// How sessions run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SessionConfig {
     /// Threads; 0 is one for each core.
     pub threads: usize,
-    /// Whether each thread has a batch of its own, as where there are many to predict.
-    pub batch_per_thread: bool,
+    /// What they divide.
+    pub division: Division,
 }
 
 impl SessionConfig {
-    /// Batches that have a thread each; `None` where batches have all threads.
-    fn batches(self) -> Option<usize> {
+    fn all_threads(self) -> usize {
         match self.threads {
-            _ if !self.batch_per_thread => None,
-            0 => std::thread::available_parallelism().ok().map(usize::from),
-            threads => Some(threads),
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        }
+    }
+
+    /// The threads of one operation, and how many operations run at a time.
+    pub(super) fn parallelism(self) -> (usize, usize) {
+        let threads = self.all_threads();
+        match self.division {
+            // An operation that is not split has no parts that wait for each other.
+            Division::Batches => (1, threads),
+            Division::Halves if threads == 2 => (1, 2),
+            // Two operations at a time: beside the chain of gradients, each weight's own can be
+            // computed, and small operations leave cores free. More threads than two are a pool that
+            // both take theirs from.
+            Division::Operations | Division::Halves => (threads, threads.min(2)),
         }
     }
 
     pub(super) fn options(self) -> Result<SessionOptions> {
-        let (of_an_operation, operations) = match self.batches() {
-            // An operation that is not split has no parts that wait for each other.
-            Some(batches) => (1, batches),
-            // Two operations at a time: beside the chain of gradients, each weight's own can be
-            // computed, and small operations leave cores free.
-            None => (self.threads, if self.threads == 1 { 1 } else { 2 }),
-        };
+        let (of_an_operation, operations) = self.parallelism();
         let config = ConfigProto {
             intra_op_parallelism_threads: i32::try_from(of_an_operation).unwrap_or(0),
             inter_op_parallelism_threads: i32::try_from(operations).unwrap_or(0),
@@ -275,11 +293,19 @@ impl LoadedGraph {
 
     /// How batches are best given to it in a session of this configuration.
     pub(super) fn batching(&self, config: SessionConfig) -> Batching {
-        if self.devices().iter().any(|(_, kind)| kind != "CPU") {
+        if !self.on_cpu() {
             return Batching::default();
         }
-        let at_a_time = config.batches().unwrap_or(Batching::default().at_a_time);
+        let at_a_time = match config.division {
+            Division::Batches => config.all_threads(),
+            Division::Operations | Division::Halves => Batching::default().at_a_time,
+        };
         Batching { at_a_time, tokens: Some(CACHED_TOKENS) }
+    }
+
+    /// Whether the session has no device but CPUs.
+    pub(super) fn on_cpu(&self) -> bool {
+        self.devices().iter().all(|(_, kind)| kind == "CPU")
     }
 
     /// The devices of the session: name and type.

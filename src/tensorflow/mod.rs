@@ -17,8 +17,8 @@ mod training;
 
 pub use contract::read as read_contract;
 pub use events::EventFile;
-pub use graph::SessionConfig;
 pub(crate) use graph::parse_saver;
+pub use graph::{Division, SessionConfig};
 pub use library::{Found, Library, LibraryOptions};
 pub use memory::peak_memory;
 pub use peak::matmul_peak;

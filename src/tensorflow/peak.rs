@@ -14,6 +14,8 @@ use crate::model::Precision;
 const SIZE: usize = 2048;
 /// Products of one call, each of the one before, so that none is left out as a repetition.
 const CHAIN: usize = 4;
+/// Chains that run beside each other, as many as operations of a training step at the most.
+const CHAINS: usize = 2;
 /// Calls before those that are timed.
 const WARM_UP: usize = 2;
 /// Timed calls; the fastest counts, since others share the machine.
@@ -33,20 +35,27 @@ pub fn matmul_peak(precision: Precision, config: SessionConfig) -> Result<f64> {
 
 fn measure<T: TensorType + From<f32>>(dtype: DataType, config: SessionConfig) -> Result<f64> {
     let mut graph = Graph::new();
-    let factor = placeholder(&mut graph, dtype).map_err(|status| explain(&status))?;
-    let mut last = factor.clone();
-    for i in 0..CHAIN {
-        last = product(&mut graph, &format!("product_{i}"), dtype, &last, &factor)
+    let (mut factors, mut ends) = (Vec::new(), Vec::new());
+    for chain in 0..CHAINS {
+        // One of its own, or the chains would be one to TensorFlow.
+        let factor = placeholder(&mut graph, &format!("factor_{chain}"), dtype)
             .map_err(|status| explain(&status))?;
+        let mut last = factor.clone();
+        for i in 0..CHAIN {
+            last = product(&mut graph, &format!("product_{chain}_{i}"), dtype, &last, &factor)
+                .map_err(|status| explain(&status))?;
+        }
+        factors.push(factor);
+        ends.push(last);
     }
     let session = Session::new(&config.options()?, &graph).map_err(|status| explain(&status))?;
     let values = matrix::<T>();
     let mut seconds = f64::INFINITY;
     for call in 0..WARM_UP + CALLS {
         let mut args = SessionRunArgs::new();
-        args.add_feed(&factor, 0, &values);
+        factors.iter().for_each(|factor| args.add_feed(factor, 0, &values));
         // A target is computed like a fetch, and copied nowhere.
-        args.add_target(&last);
+        ends.iter().for_each(|end| args.add_target(end));
         let start = Instant::now();
         session.run(&mut args).map_err(|status| explain(&status))?;
         if call >= WARM_UP {
@@ -54,12 +63,12 @@ fn measure<T: TensorType + From<f32>>(dtype: DataType, config: SessionConfig) ->
         }
     }
     // A multiplication and an addition for each row, column and inner position.
-    Ok(2.0 * (SIZE as f64).powi(3) * CHAIN as f64 / seconds)
+    Ok(2.0 * (SIZE as f64).powi(3) * (CHAINS * CHAIN) as f64 / seconds)
 }
 
-fn placeholder(graph: &mut Graph, dtype: DataType) -> tensorflow::Result<Operation> {
+fn placeholder(graph: &mut Graph, name: &str, dtype: DataType) -> tensorflow::Result<Operation> {
     let size = Some(SIZE as i64);
-    let mut operation = graph.new_operation("Placeholder", "factor")?;
+    let mut operation = graph.new_operation("Placeholder", name)?;
     operation.set_attr_type("dtype", dtype)?;
     operation.set_attr_shape("shape", &Shape::from(Some(vec![size, size])))?;
     operation.finish()

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::contract::{self, ASSETS};
-use super::graph::{Feed, LoadedGraph, SessionConfig};
+use super::graph::{Division, Feed, LoadedGraph, SessionConfig};
 use super::memory::release_memory;
 use super::trace::Trace;
 use super::trained::{inputs, logits};
@@ -22,6 +22,8 @@ pub struct TrainingModel {
     contract: Contract,
     precision: Precision,
     config: SessionConfig,
+    /// Whether batches are computed as two halves.
+    halves: bool,
 }
 
 impl TrainingModel {
@@ -44,8 +46,23 @@ impl TrainingModel {
                 .at(dir)
                 .hint("choose another `--precision`"));
         }
+        // Exports of before have none.
+        let has_halves = [TRAIN, ACCUMULATE]
+            .iter()
+            .all(|call| contract.signatures.contains_key(&signature(call, precision, true)));
+        let division = if has_halves { Division::Halves } else { Division::Operations };
+        let config = SessionConfig { division, ..config };
         let graph = LoadedGraph::load(dir, config, &contract.signatures)?;
-        Ok(Self { dir: dir.to_owned(), graph, contract, precision, config })
+        let on_cpu = graph.on_cpu();
+        if on_cpu && !has_halves {
+            log::info!(
+                "{}: this export is of an earlier version; one made anew with `python -m \
+                 python_export --force …` trains faster",
+                dir.display()
+            );
+        }
+        let halves = has_halves && on_cpu;
+        Ok(Self { dir: dir.to_owned(), graph, contract, precision, config, halves })
     }
 
     /// The devices that it computes on: name and type.
@@ -67,8 +84,8 @@ impl TrainingModel {
         self.graph.take_trace()
     }
 
-    fn name(&self, call: &str) -> String {
-        format!("{call}_{}", self.precision)
+    fn learning_signature(&self, call: &str) -> String {
+        signature(call, self.precision, self.halves)
     }
 
     /// The inputs of a signature that computes a loss.
@@ -110,6 +127,14 @@ impl TrainingModel {
         }
         feeds
     }
+}
+
+const TRAIN: &str = "train";
+const ACCUMULATE: &str = "accumulate";
+
+/// The signature of a call in a precision, of whole batches or of their halves.
+fn signature(call: &str, precision: Precision, halves: bool) -> String {
+    format!("{call}_{precision}{}", if halves { "_halves" } else { "" })
 }
 
 /// The inputs of an update.
@@ -163,14 +188,14 @@ impl Model for TrainingModel {
     ) -> Result<StepOutcome> {
         let weight_sum: f32 = batches.iter().map(Batch::weight_sum).sum();
         if let [batch] = batches {
-            let signature = self.name("train");
+            let signature = self.learning_signature(TRAIN);
             let mut feeds =
                 self.learning(&signature, batch, weight_sum, settings, dropout_seeds[0]);
             feeds.extend(update(settings));
             let outputs = self.graph.run(&signature, &feeds, &["loss", "grad_norm"])?;
             return Ok(StepOutcome { loss: outputs[0][0], grad_norm: outputs[1][0] });
         }
-        let signature = self.name("accumulate");
+        let signature = self.learning_signature(ACCUMULATE);
         let mut loss = 0.0;
         for (i, (batch, &seed)) in batches.iter().zip(dropout_seeds).enumerate() {
             let mut feeds = self.learning(&signature, batch, weight_sum, settings, seed);
@@ -182,7 +207,7 @@ impl Model for TrainingModel {
     }
 
     fn evaluate(&self, batch: &Batch) -> Result<(Logits, f64)> {
-        let signature = self.name("eval");
+        let signature = signature("eval", self.precision, false);
         let feeds = self.labelled(&signature, batch);
         let outputs = self.graph.run(&signature, &feeds, &["logits", "loss"])?;
         let loss = outputs[1].iter().map(|&loss| f64::from(loss)).sum();

@@ -29,13 +29,18 @@ pub fn tfbert() -> Command {
 
 /// Trains the tiny export for SST-2 on the shipped sample, briefly, into `output`.
 pub fn train_tiny(output: &Path) -> Command {
+    train_export(&tiny("classify"), output)
+}
+
+/// As [`train_tiny`], another export.
+pub fn train_export(export: &Path, output: &Path) -> Command {
     let mut command = tfbert();
     command
         .args(["train", "--task", "sst2", "--data-dir", "data", "--limit-train", "96"])
         .args(["--limit-dev", "40", "--epochs", "1", "--batch-size", "16", "--precision", "f32"])
         .args(["--max-length", "64", "--learning-rate", "1e-3", "--json"])
         .arg("--model")
-        .arg(tiny("classify"))
+        .arg(export)
         .arg("--output")
         .arg(output);
     command
