@@ -224,12 +224,6 @@ def training_signatures(model: TrainingModel) -> dict:
     head, inputs = model.head, _input_specs(model.head)
     batch, update = _batch_specs(head), _update_specs(model.encoder.config.num_hidden_layers)
 
-    def train(dtype, halves=False, **a):
-        return model.train(_take(a, Inputs), a, _take(a, Update), dtype, halves)
-
-    def accumulate(dtype, first, halves=False, **a):
-        return model.accumulate(_take(a, Inputs), a, first, dtype, halves)
-
     def evaluate(dtype, labels, sample_weight, **a):
         return model.evaluate(_take(a, Inputs), labels, sample_weight, dtype)
 
@@ -240,18 +234,38 @@ def training_signatures(model: TrainingModel) -> dict:
         ),
         "apply": _concrete(lambda **a: model.apply(_take(a, Update)), update),
     }
-    step_specs = {**inputs, **batch, **update}
-    micro_specs = {**inputs, **batch, "first": _spec("first", tf.bool)}
     for precision, dtype in PRECISIONS.items():
-        for name, function, specs in (
-            (f"train_{precision}", train, step_specs),
-            (f"train_{precision}_halves", partial(train, halves=True), step_specs),
-            (f"accumulate_{precision}", accumulate, micro_specs),
-            (f"accumulate_{precision}_halves", partial(accumulate, halves=True), micro_specs),
-            (f"eval_{precision}", evaluate, {**inputs, **_label_specs(head)}),
-        ):
-            signatures[name] = _concrete(_with_dtype(function, dtype), specs)
+        for form, halves in (("", False), ("_halves", True)):
+            train, accumulate = _learning(model, dtype, halves)
+            for name, function, specs in (
+                ("train", train, update),
+                ("accumulate", accumulate, {"first": _spec("first", tf.bool)}),
+            ):
+                traced = _concrete(function, {**inputs, **batch, **specs})
+                signatures[f"{name}_{precision}{form}"] = traced
+        signatures[f"eval_{precision}"] = _concrete(
+            _with_dtype(evaluate, dtype), {**inputs, **_label_specs(head)}
+        )
     return signatures
+
+
+def _learning(model, dtype, halves):
+    """`train` and `accumulate` of keyword arguments. Both call one function for the gradients,
+    without which the graph would be almost twice as large, and take as much longer to load."""
+
+    @partial(tf.function, autograph=False)
+    def gradients(inputs, batch):
+        return model.gradients(inputs, batch, dtype, halves)
+
+    def train(**a):
+        inputs, update = _take(a, Inputs), _take(a, Update)
+        return model.train(*gradients(inputs, a), update)
+
+    def accumulate(**a):
+        inputs, first = _take(a, Inputs), a.pop("first")
+        return model.accumulate(*gradients(inputs, a), first)
+
+    return train, accumulate
 
 
 def serving_signatures(model: ServedModel) -> dict:

@@ -64,17 +64,15 @@ class TrainingModel(Model):
         loss = self.head.element_loss(logits, labels, inputs) * sample_weight
         return {"logits": logits, "loss": loss}
 
-    def train(self, inputs: Inputs, batch: dict, update: Update, dtype, halves=False):
-        """`train_<p>`, and with `halves` `train_<p>_halves`."""
-        loss, gradients = self._gradients(inputs, batch, dtype, halves)
+    def train(self, loss, gradients, update: Update):
+        """`train_<p>` and `train_<p>_halves`, from what `gradients` returns."""
         return {
             "loss": loss,
             **self._updated(self.optimizer.apply(self.parameters(), gradients, update)),
         }
 
-    def accumulate(self, inputs: Inputs, batch: dict, first, dtype, halves=False):
-        """`accumulate_<p>`, and with `halves` `accumulate_<p>_halves`."""
-        loss, gradients = self._gradients(inputs, batch, dtype, halves)
+    def accumulate(self, loss, gradients, first):
+        """`accumulate_<p>` and `accumulate_<p>_halves`, from what `gradients` returns."""
         self.optimizer.accumulate(self.parameters(), gradients, first)
         return {"loss": loss}
 
@@ -85,7 +83,9 @@ class TrainingModel(Model):
     def _updated(self, norm):
         return {"grad_norm": norm, "step": self.optimizer.step.read_value()}
 
-    def _gradients(self, inputs, batch, dtype, halves):
+    def gradients(self, inputs: Inputs, batch: dict, dtype, halves):
+        """The loss of a batch and each parameter's gradient; with `halves` the batch is computed as
+        two halves of its rows that do not wait for each other."""
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             p = Pass(dtype, dropout=Dropout(batch["dropout"], batch["seed"]), tape=tape)
             logits = self._logits_by_halves(inputs, p) if halves else self.logits(inputs, p)
@@ -95,7 +95,6 @@ class TrainingModel(Model):
         return loss, p.gradients(loss, self.parameters())
 
     def _logits_by_halves(self, inputs, p):
-        """As `logits`, computed as two halves of the rows that do not wait for each other."""
         rows = tf.shape(inputs.input_ids)[0]
         of_second = rows // 2
         # Of one row both halves are the same, and the second's result is left out: kernels have

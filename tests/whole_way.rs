@@ -85,7 +85,11 @@ fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let (path, target) = entry.map(|e| (e.path(), to.join(e.file_name()))).unwrap();
-        if path.is_dir() { copy(&path, &target) } else { drop(fs::copy(path, target).unwrap()) }
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            fs::copy(path, target).unwrap();
+        }
     }
 }
 
@@ -371,4 +375,26 @@ fn nothing_of_tensorflows_log_reaches_a_quiet_terminal() {
     for noise in ["oneDNN", "absl", "XLA", "cpu_feature_guard", "StreamExecutor"] {
         assert!(!stderr.contains(noise), "{stderr}");
     }
+}
+
+#[test]
+fn a_reader_of_stdout_that_has_gone_is_no_error() {
+    let export = tiny("classify");
+    let model = export.to_str().unwrap();
+    for args in [&["tasks"][..], &["doctor"], &["bench", "--model", model, "--shapes", "2x8"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = tfbert().args(args).stdout(writer).output().unwrap();
+        let stderr = text(&output).1;
+        assert!(!stderr.contains("panicked"), "{stderr}");
+        assert_ne!(output.status.code(), Some(101), "{stderr}");
+    }
+}
+
+#[test]
+fn a_result_that_cannot_be_written_is_an_error() {
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = tfbert().arg("tasks").stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output).1.contains("could not write to stdout"), "{}", text(&output).1);
 }

@@ -7,6 +7,8 @@ use tfbert::error::{Error, Result};
 use tfbert::model::{Contract, Model};
 use tfbert::tensorflow::{self, OpTime, TrainingModel, matmul_peak, peak_memory};
 
+use super::print_line;
+
 /// Rows of a profile's table.
 const TOP: usize = 25;
 
@@ -23,17 +25,17 @@ pub fn run(args: &BenchArgs, cli: &Cli) -> Result<()> {
     model.init(bench::num_labels(contract.head), args.seed)?;
     let settings =
         BenchSettings { warmup: args.warmup, steps: args.steps, eval: args.eval, seed: args.seed };
-    println!(
+    print_line(format!(
         "{} {} in {precision}; matrix products reach {:.0} GFLOP/s here",
         contract.encoder.name,
         contract.head,
         peak / 1e9
-    );
-    println!("{}", header(args.eval));
+    ))?;
+    print_line(header(args.eval))?;
     let mut found = Vec::new();
     for &shape in &args.shapes {
         let measured = bench::measure(&mut model, shape, &settings, Some(peak), peak_memory)?;
-        println!("{}", row(&measured));
+        print_line(row(&measured))?;
         found.push(measured);
     }
     let mut profiles = serde_json::Map::new();
@@ -53,8 +55,8 @@ pub fn run(args: &BenchArgs, cli: &Cli) -> Result<()> {
                 let path = dir.join(format!("trace-{name}{precision}-{shape}.json"));
                 trace.write_chrome(&path)?;
                 let times = trace.by_type();
-                print_profile(shape, of, &times);
-                println!("trace: {}", path.display());
+                print_line(profile(shape, of, &times))?;
+                print_line(format!("trace: {}", path.display()))?;
                 profiles.insert(
                     format!("{name}{shape}"),
                     json!({ "ops": times.get(..TOP).unwrap_or(&times), "trace": path }),
@@ -75,7 +77,7 @@ pub fn run(args: &BenchArgs, cli: &Cli) -> Result<()> {
         if !profiles.is_empty() {
             result["profiles"] = profiles.into();
         }
-        println!("{result}");
+        print_line(result)?;
     }
     Ok(())
 }
@@ -133,28 +135,22 @@ fn row(measured: &Measurement) -> String {
     text
 }
 
-fn print_profile(shape: BatchShape, of: &str, times: &[OpTime]) {
+/// A table of the time in each type of operation.
+fn profile(shape: BatchShape, of: &str, times: &[OpTime]) -> String {
+    let row = |seconds: f64, share: f64, calls: usize, of: &str| {
+        format!("\n{:>9.2} {:>5.1}% {calls:>6}  {of}", 1e3 * seconds, 100.0 * share)
+    };
     let all: f64 = times.iter().map(|time| time.seconds).sum();
-    println!("\n{shape}: {:.1} ms in operations of one traced {of}", 1e3 * all);
-    println!("{:>9} {:>6} {:>6}  operation", "ms", "share", "calls");
+    let mut table = format!("\n{shape}: {:.1} ms in operations of one traced {of}\n", 1e3 * all);
+    table += &format!("{:>9} {:>6} {:>6}  operation", "ms", "share", "calls");
     for time in times.iter().take(TOP) {
-        println!(
-            "{:>9.2} {:>5.1}% {:>6}  {}",
-            1e3 * time.seconds,
-            100.0 * time.share,
-            time.calls,
-            time.op
-        );
+        table += &row(time.seconds, time.share, time.calls, &time.op);
     }
     if let Some(rest) = times.get(TOP..).filter(|rest| !rest.is_empty()) {
         let seconds: f64 = rest.iter().map(|time| time.seconds).sum();
-        let calls: usize = rest.iter().map(|time| time.calls).sum();
         let share: f64 = rest.iter().map(|time| time.share).sum();
-        println!(
-            "{:>9.2} {:>5.1}% {calls:>6}  {} other types",
-            1e3 * seconds,
-            100.0 * share,
-            rest.len()
-        );
+        let calls: usize = rest.iter().map(|time| time.calls).sum();
+        table += &row(seconds, share, calls, &format!("{} other types", rest.len()));
     }
+    table
 }

@@ -17,11 +17,11 @@ pub fn run(args: &DoctorArgs, cli: &Cli) -> Result<()> {
             report.ok(
                 "TensorFlow",
                 &format!("{version} at {} (by {})", found.library.display(), found.by),
-            );
+            )?;
         }
-        Err(error) => report.trouble("TensorFlow", error),
+        Err(error) => report.trouble("TensorFlow", error)?,
     }
-    report.ok("processor", &processor());
+    report.ok("processor", &processor())?;
     let exports = exports(&args.saved_models);
     if exports.is_empty() {
         report.trouble(
@@ -30,7 +30,7 @@ pub fn run(args: &DoctorArgs, cli: &Cli) -> Result<()> {
                 "export one with `python -m python_export --encoder minilm-l6 --head classify \
                  --output saved_models`",
             ),
-        );
+        )?;
     }
     for export in &exports {
         match tensorflow::read_contract(export) {
@@ -46,8 +46,8 @@ pub fn run(args: &DoctorArgs, cli: &Cli) -> Result<()> {
                     contract.max_length,
                     contract.contract_version
                 ),
-            ),
-            Err(error) => report.trouble("export", &error),
+            )?,
+            Err(error) => report.trouble("export", &error)?,
         }
     }
     if let (Ok(_), Some(export)) = (&library, exports.first()) {
@@ -64,12 +64,12 @@ pub fn run(args: &DoctorArgs, cli: &Cli) -> Result<()> {
                 report.ok(
                     "devices",
                     &format!("{}; `--precision auto` is {precision}", devices.join(", ")),
-                );
+                )?;
             }
-            Err(error) => report.trouble("devices", &error),
+            Err(error) => report.trouble("devices", &error)?,
         }
     }
-    data(&mut report, &args.data_dir);
+    data(&mut report, &args.data_dir)?;
     if report.troubles == 0 {
         return Ok(());
     }
@@ -84,13 +84,13 @@ struct Report {
 }
 
 impl Report {
-    fn ok(&self, name: &str, what: &str) {
-        println!("ok   {name}: {what}");
+    fn ok(&self, name: &str, what: &str) -> Result<()> {
+        super::print_line(format!("ok   {name}: {what}"))
     }
 
-    fn trouble(&mut self, name: &str, error: &Error) {
+    fn trouble(&mut self, name: &str, error: &Error) -> Result<()> {
         self.troubles += 1;
-        println!("FIX  {name}: {}", error.to_string().replace('\n', "\n     "));
+        super::print_line(format!("FIX  {name}: {}", error.to_string().replace('\n', "\n     ")))
     }
 }
 
@@ -125,7 +125,7 @@ fn exports(dir: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn data(report: &mut Report, data_dir: &Path) {
+fn data(report: &mut Report, data_dir: &Path) -> Result<()> {
     let mut present = Vec::new();
     let mut absent = Vec::new();
     for task in task::tasks() {
@@ -139,13 +139,13 @@ fn data(report: &mut Report, data_dir: &Path) {
             &Error::new("no task's files are there").at(data_dir).hint(
                 "name the folder of the data sets with `--data-dir DIR` or the variable `TFBERT_DATA`",
             ),
-        );
-        return;
+        )?;
+        return Ok(());
     }
     let absent = if absent.is_empty() {
         String::new()
     } else {
         format!("; not there: {}", absent.join(", "))
     };
-    report.ok("data", &format!("{}: {}{absent}", data_dir.display(), present.join(", ")));
+    report.ok("data", &format!("{}: {}{absent}", data_dir.display(), present.join(", ")))
 }

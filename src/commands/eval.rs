@@ -17,7 +17,7 @@ use tfbert::settings::DEFAULT_EVAL_BATCH_SIZE;
 use tfbert::task::{self, Split, Task};
 use tfbert::tensorflow::{self, Division, SessionConfig, TrainedModel};
 
-use super::{check_head, precision, prepare, session};
+use super::{check_head, precision, prepare, print_line, session};
 
 pub fn run(args: &EvalArgs, cli: &Cli) -> Result<()> {
     let task = task::find(&args.data.task)?;
@@ -86,10 +86,11 @@ pub fn run(args: &EvalArgs, cli: &Cli) -> Result<()> {
             log::info!("wrote {}", path.display());
         }
         let seconds = start.elapsed().as_secs_f64();
-        match &scores {
-            Some(scores) => println!("{} {}: {}", task.name, split.name, evaluate::shown(scores)),
-            None => println!("{} {}: predicted, not scored: no labels", task.name, split.name),
-        }
+        let shown = match &scores {
+            Some(scores) => evaluate::shown(scores),
+            None => "predicted, not scored: no labels".to_owned(),
+        };
+        print_line(format!("{} {}: {shown}", task.name, split.name))?;
         log::info!(
             "{} examples in {seconds:.2}s, {:.0}/s; padding {:.0}%",
             prepared.dataset.examples.len(),
@@ -109,7 +110,7 @@ pub fn run(args: &EvalArgs, cli: &Cli) -> Result<()> {
                 "padding": evaluation.padding,
                 "predictions": written,
             });
-            println!("{result}");
+            print_line(result)?;
         }
     }
     Ok(())

@@ -1,5 +1,7 @@
 //! The commands: from arguments to the stages of the library.
 
+use std::fmt::Display;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -20,6 +22,19 @@ pub mod eval;
 pub mod predict;
 pub mod tasks;
 pub mod train;
+
+/// Writes a line to stdout.
+///
+/// A reader that has gone is no error: `head` for example has seen enough, and what else the command
+/// does is done.
+pub fn print_line(line: impl Display) -> Result<()> {
+    match writeln!(std::io::stdout().lock(), "{line}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Error::new(format!("could not write to stdout: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
 
 /// The number format that `auto` stands for: bf16 where the processor multiplies it faster.
 pub fn precision(argument: PrecisionArg) -> Precision {

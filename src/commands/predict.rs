@@ -57,15 +57,7 @@ pub fn run(args: &PredictArgs, cli: &Cli) -> Result<()> {
 
 /// Prints a line for each prediction.
 fn print(predictions: &[serde_json::Value]) -> Result<()> {
-    let mut stdout = std::io::stdout().lock();
-    for prediction in predictions {
-        match writeln!(stdout, "{prediction}") {
-            // The reader, `head` for example, has seen enough.
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
-            result => result.map_err(|error| Error::new(format!("could not write: {error}")))?,
-        }
-    }
-    Ok(())
+    predictions.iter().try_for_each(super::print_line)
 }
 
 /// Predicts what a person types, line after line, until the end of input (Ctrl-D).

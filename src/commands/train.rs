@@ -17,7 +17,7 @@ use tfbert::task::{self, Split, Task};
 use tfbert::tensorflow::{self, EventFile, TrainingModel};
 use tfbert::train::{self, Job, Outcome};
 
-use super::{check_head, check_length, precision, prepare, run_folder, session};
+use super::{check_head, check_length, precision, prepare, print_line, run_folder, session};
 
 mod input;
 
@@ -136,11 +136,12 @@ fn show_complete(args: &TrainArgs, result: &serde_json::Value, output: &Path) ->
                 None => format!("{name} undefined"),
             })
             .collect();
-        println!("{task} {split}: {} (step {})", shown.join("  "), result["best_step"]);
+        let line = format!("{task} {split}: {} (step {})", shown.join("  "), result["best_step"]);
+        print_line(line)?;
     }
-    println!("model: {}", output.join("model").display());
+    print_line(format!("model: {}", output.join("model").display()))?;
     if args.json {
-        println!("{result}");
+        print_line(result)?;
     }
     Ok(())
 }
@@ -325,16 +326,16 @@ fn finish(
         100.0 * outcome.padding
     );
     for (split, scores) in &outcome.best.scores {
-        println!(
+        print_line(format!(
             "{} {split}: {} (step {})",
             job.task.name,
             evaluate::shown(scores),
             outcome.best.step
-        );
+        ))?;
     }
-    println!("model: {}", job.folder.model().display());
+    print_line(format!("model: {}", job.folder.model().display()))?;
     if args.json {
-        println!("{text}");
+        print_line(text)?;
     }
     Ok(())
 }
