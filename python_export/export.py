@@ -250,8 +250,8 @@ def training_signatures(model: TrainingModel) -> dict:
 
 
 def _learning(model, dtype, halves):
-    """`train` and `accumulate` of keyword arguments. Both call one function for the gradients,
-    without which the graph would be almost twice as large, and take as much longer to load."""
+    """`train` and `accumulate` of keyword arguments. Both call one function for the gradients, so
+    that the graph holds it once."""
 
     @partial(tf.function, autograph=False)
     def gradients(inputs, batch):

@@ -455,3 +455,21 @@ pub(super) fn explain(status: &Status) -> Error {
         _ => error.hint("run again with `-v` to see TensorFlow's own log"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_threads_take_a_half_or_a_batch_each_and_split_no_operation() {
+        let parallelism = |threads, division| SessionConfig { threads, division }.parallelism();
+        assert_eq!(parallelism(2, Division::Halves), (1, 2));
+        assert_eq!(parallelism(2, Division::Batches), (1, 2));
+        assert_eq!(parallelism(2, Division::Operations), (2, 2));
+        assert_eq!(parallelism(8, Division::Halves), (8, 2));
+        assert_eq!(parallelism(8, Division::Batches), (1, 8));
+        for division in [Division::Halves, Division::Batches, Division::Operations] {
+            assert_eq!(parallelism(1, division), (1, 1));
+        }
+    }
+}
