@@ -153,7 +153,7 @@ class AdamW(tf.Module):
                 beta1=constants.beta1,
                 beta2=constants.beta2,
                 epsilon=constants.epsilon,
-                grad=clip(gradient),
+                grad=clip(_total(terms)),
             )
 
     def _empty_accumulators(self):
@@ -171,7 +171,7 @@ def _square_sum(gradients):
         elif gradient.shape.rank == 2:
             of_rows.append(tf.reshape(_row_square_sums(terms), [-1]))
         else:
-            others.append(2.0 * tf.nn.l2_loss(gradient))
+            others.append(2.0 * tf.nn.l2_loss(_total(terms)))
     return tf.add_n(others) + tf.reduce_sum(tf.concat(of_rows, 0))
 
 
