@@ -85,14 +85,14 @@ pub fn contract(data: &[u8]) {
     fs::create_dir_all(dir.join("assets.extra")).expect("a folder to write to");
     write(&dir.join("saved_model.pb"), b"");
     write(&dir.join("assets.extra/tfbert.json"), data);
-    if let Err(error) = crate::tensorflow::read_contract(&dir) {
+    if let Err(error) = crate::runtime::read_contract(&dir) {
         assert!(error.place().is_some(), "{error}");
     }
 }
 
 /// The saver of a SavedModel's MetaGraphDef.
 pub fn saver_def(data: &[u8]) {
-    crate::tensorflow::parse_saver(data);
+    crate::runtime::parse_saver(data);
 }
 
 /// A run's record.

@@ -7,7 +7,7 @@
 //! dataset   task     feature    batch     model   prediction    metric    report
 //! ```
 //!
-//! Imports point down only; only the binary names [`tensorflow`], everything else sees the traits
+//! Imports point down only; only the binary names [`runtime`], everything else sees the traits
 //! of [`model`].
 
 pub mod error;
@@ -31,7 +31,7 @@ pub mod scores;
 pub mod settings;
 pub mod train;
 
-pub mod tensorflow;
+pub mod runtime;
 
 #[doc(hidden)]
 pub mod fuzzing;

@@ -13,7 +13,7 @@ const ORDER: [&str; 17] = [
     "run",
     "settings",
     "scores",
-    "tensorflow",
+    "runtime",
     "prediction",
     "model",
     "batch",
@@ -80,7 +80,7 @@ fn modules_import_only_what_lies_below_them() {
 #[test]
 fn only_one_module_names_tensorflow_and_prost() {
     for path in sources(&source_dir()) {
-        if module(&path) == "tensorflow" {
+        if module(&path) == "runtime" {
             continue;
         }
         for line in code(&path).lines().filter(|line| !line.trim_start().starts_with("//")) {
@@ -107,7 +107,7 @@ fn metric_and_schedule_import_no_other_stage() {
 }
 
 #[test]
-fn unsafe_code_stays_in_the_tensorflow_module_and_says_why() {
+fn unsafe_code_stays_in_the_runtime_module_and_says_why() {
     for path in sources(&source_dir()) {
         let text = fs::read_to_string(&path).unwrap();
         let lines: Vec<&str> = text.lines().collect();
@@ -115,7 +115,7 @@ fn unsafe_code_stays_in_the_tensorflow_module_and_says_why() {
             if !line.contains("unsafe {") || line.trim_start().starts_with("//") {
                 continue;
             }
-            assert_eq!(module(&path), "tensorflow", "{}:{}", path.display(), number + 1);
+            assert_eq!(module(&path), "runtime", "{}:{}", path.display(), number + 1);
             let before = &lines[number.saturating_sub(6)..number];
             let why = before.iter().any(|line| line.contains("SAFETY"));
             assert!(why, "{}:{}: no SAFETY line", path.display(), number + 1);

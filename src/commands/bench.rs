@@ -5,7 +5,7 @@ use tfbert::bench::{self, BatchShape, BenchSettings, Measurement};
 use tfbert::cli::{BenchArgs, Cli};
 use tfbert::error::{Error, Result};
 use tfbert::model::{Contract, Model};
-use tfbert::tensorflow::{self, OpTime, TrainingModel, matmul_peak, peak_memory};
+use tfbert::runtime::{self, OpTime, TrainingModel, matmul_peak, peak_memory};
 
 use super::print_line;
 
@@ -14,7 +14,7 @@ const TOP: usize = 25;
 
 pub fn run(args: &BenchArgs, cli: &Cli) -> Result<()> {
     let library = super::library(cli, &args.cache, args.threads)?;
-    let contract = tensorflow::read_contract(&args.model)?;
+    let contract = runtime::read_contract(&args.model)?;
     check_lengths(args, &contract)?;
     let precision = super::precision(args.precision);
     let config = super::session(args.threads);

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use tfbert::cli::{Cli, DoctorArgs};
 use tfbert::error::{Error, Result};
+use tfbert::runtime::{self, Amx, Library, Processor, TrainingModel};
 use tfbert::task;
-use tfbert::tensorflow::{self, Amx, Library, Processor, TrainingModel};
 
 pub fn run(args: &DoctorArgs, cli: &Cli) -> Result<()> {
     let mut report = Report { troubles: 0 };
@@ -33,7 +33,7 @@ pub fn run(args: &DoctorArgs, cli: &Cli) -> Result<()> {
         )?;
     }
     for export in &exports {
-        match tensorflow::read_contract(export) {
+        match runtime::read_contract(export) {
             Ok(contract) => report.ok(
                 "export",
                 &format!(

@@ -13,9 +13,9 @@ use tfbert::evaluate::{self, Trained};
 use tfbert::model::Contract;
 use tfbert::prediction::PredictionSettings;
 use tfbert::report::write_predictions;
+use tfbert::runtime::{self, Division, SessionConfig, TrainedModel};
 use tfbert::settings::DEFAULT_EVAL_BATCH_SIZE;
 use tfbert::task::{self, Split, Task};
-use tfbert::tensorflow::{self, Division, SessionConfig, TrainedModel};
 
 use super::{check_head, precision, prepare, print_line, session};
 
@@ -135,7 +135,7 @@ pub fn trained_contract(task: &Task, model_dir: &Path) -> Result<Contract> {
             "train one with `tfbert train --task {train}`, or name another with `--model DIR`"
         )));
     }
-    let contract = tensorflow::read_contract(model_dir)?;
+    let contract = runtime::read_contract(model_dir)?;
     check_head(task, &contract, model_dir)?;
     if contract.trained.is_none() {
         return Err(Error::new("this SavedModel is an export that has not been trained")

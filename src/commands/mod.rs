@@ -13,8 +13,8 @@ use tfbert::error::{Error, Result};
 use tfbert::evaluate::Prepared;
 use tfbert::feature::{Cache, FeatureSettings, Tokenizer, features};
 use tfbert::model::{Contract, Precision};
+use tfbert::runtime::{Library, LibraryOptions, Processor, SessionConfig};
 use tfbert::task::{Split, Task};
-use tfbert::tensorflow::{Library, LibraryOptions, Processor, SessionConfig};
 
 pub mod bench;
 pub mod doctor;

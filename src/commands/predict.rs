@@ -7,9 +7,9 @@ use std::sync::atomic::AtomicI32;
 use tfbert::cli::{Cli, PredictArgs};
 use tfbert::error::{Error, Result};
 use tfbert::predict::{self, Request};
+use tfbert::runtime::{self, Division, SessionConfig, TrainedModel};
 use tfbert::settings::DEFAULT_EVAL_BATCH_SIZE;
 use tfbert::task;
-use tfbert::tensorflow::{self, Division, SessionConfig, TrainedModel};
 
 use super::eval::{default_model, trained_contract};
 use super::{precision, session};
@@ -25,7 +25,7 @@ pub fn run(args: &PredictArgs, cli: &Cli) -> Result<()> {
             let contract = trained_contract(&task, &dir)?;
             (dir, contract)
         }
-        (None, Some(dir)) => (dir.clone(), tensorflow::read_contract(dir)?),
+        (None, Some(dir)) => (dir.clone(), runtime::read_contract(dir)?),
         (None, None) => unreachable!("clap wants one of them"),
     };
     let context = args

@@ -12,9 +12,9 @@ use tfbert::feature::Sizes as _;
 use tfbert::model::Contract;
 use tfbert::report::duration;
 use tfbert::run::{Begin, DataRecord, RunFolder, RunRecord, open_log, write_whole};
+use tfbert::runtime::{self, EventFile, TrainingModel};
 use tfbert::settings::TrainSettings;
 use tfbert::task::{self, Split, Task};
-use tfbert::tensorflow::{self, EventFile, TrainingModel};
 use tfbert::train::{self, Job, Outcome};
 
 use super::{check_head, check_length, precision, prepare, print_line, run_folder, session};
@@ -33,7 +33,7 @@ pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
         .model
         .clone()
         .unwrap_or_else(|| Path::new("saved_models").join("minilm-l6").join(task.head.name()));
-    let contract = tensorflow::read_contract(&model_dir).map_err(|error| {
+    let contract = runtime::read_contract(&model_dir).map_err(|error| {
         if args.model.is_none() { error.hint(super::export_hint(&task)) } else { error }
     })?;
     check_head(&task, &contract, &model_dir)?;

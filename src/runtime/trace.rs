@@ -166,7 +166,7 @@ fn kind(label: &str, name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tensorflow::proto::{DeviceStepStats, NodeExecStats, StepStats};
+    use crate::runtime::proto::{DeviceStepStats, NodeExecStats, StepStats};
 
     fn node(name: &str, label: &str, start: i64, micros: i64) -> NodeExecStats {
         NodeExecStats {
