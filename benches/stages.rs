@@ -11,12 +11,13 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tfbert::batch::{Batch, Buckets, evaluation_plan, training_plan};
 use tfbert::dataset::{Answer, Dataset, Example, Input, Target};
-use tfbert::feature::{FeatureSettings, Features, Tokenizer, features};
+use tfbert::feature::{FeatureSettings, Features, Tokenizer};
 use tfbert::metric::{
     SquadVersion, accuracy, entity_scores, f1_binary, matthews_correlation, pearson,
     score_question, spearman,
 };
-use tfbert::prediction::{FeatureLogits, PredictionSettings, predictions};
+use tfbert::prediction::{FeatureLogits, PredictionSettings};
+use tfbert::stages::{features, predictions};
 use tfbert::task::Head;
 
 const WORDS: [&str; 24] = [

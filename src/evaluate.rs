@@ -9,9 +9,10 @@ use crate::dataset::{Dataset, Labels};
 use crate::error::{EXIT_INTERRUPTED, Error, Result};
 use crate::feature::Features;
 use crate::model::{Batching, Contract, Logits, Model, Predictor};
-use crate::prediction::{self, FeatureLogits, Prediction, PredictionSettings};
+use crate::prediction::{FeatureLogits, Prediction, PredictionSettings};
 use crate::report::Progress;
-use crate::scores::{self, Scores};
+use crate::scores::Scores;
+use crate::stages;
 use crate::task::{Head, Task};
 
 /// A dataset with its features, ready to be evaluated.
@@ -141,7 +142,7 @@ pub fn predict(
     let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
     found.progress.finish();
     let predictions =
-        prediction::predictions(head, &prepared.dataset, features, &found.logits, settings)?;
+        stages::predictions(head, &prepared.dataset, features, &found.logits, settings)?;
     Ok(Evaluation {
         predictions,
         loss: mean_loss(&found.losses),
@@ -204,7 +205,7 @@ pub fn score(
     if prepared.dataset.examples.iter().all(|example| example.target.is_none()) {
         return Ok(None);
     }
-    scores::score(task, &prepared.dataset, labels, &evaluation.predictions).map(Some)
+    stages::score(task, &prepared.dataset, labels, &evaluation.predictions).map(Some)
 }
 
 /// As [`score`]; where questions may have no answer, first finds the null threshold of the highest

@@ -29,6 +29,7 @@ pub mod run;
 pub mod schedule;
 pub mod scores;
 pub mod settings;
+pub mod stages;
 pub mod train;
 
 pub mod runtime;

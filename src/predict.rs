@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 use crate::dataset::{Dataset, Example, Input};
 use crate::error::{Error, Result};
 use crate::evaluate::{self, Prepared, Trained};
-use crate::feature::{Tokenizer, features};
+use crate::feature::Tokenizer;
 use crate::model::{Contract, Predictor};
 use crate::prediction::{Prediction, PredictionSettings};
+use crate::stages::features;
 use crate::task::Head;
 
 /// What texts are predicted with.

@@ -103,7 +103,7 @@ impl TrainSettings {
             class_weights: Vec::new(),
             layer_decay: 1.0,
             freeze: 0,
-            features: FeatureSettings::of(task),
+            features: FeatureSettings::from_task(task),
             precision,
             seed: 1,
             limit_train: None,

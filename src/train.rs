@@ -8,7 +8,7 @@ use crate::batch::{Batch, Buckets, PlannedBatch, padding_share, prefetch, traini
 use crate::dataset::Labels;
 use crate::error::{Error, Result};
 use crate::evaluate::{self, InTraining, Prepared};
-use crate::feature::{FeatureStore, Sizes};
+use crate::feature::{FeatureSizes, FeatureStore};
 use crate::model::{Model, Scalars, StepOutcome, StepSettings};
 use crate::report::{Progress, duration};
 use crate::run::{Best, Checkpoints, MetricsLog, RunFolder, State, replace_folder};
@@ -140,7 +140,7 @@ impl<'a> Trainer<'a> {
             }
         }
         if state.step == 0 {
-            let labels = crate::dataset::logits_width(job.task.head, job.labels);
+            let labels = job.task.head.logits_width(job.labels.len());
             model.init(labels, settings.seed)?;
         }
         let lengths = (0..job.train.len()).map(|feature| job.train.length(feature));
@@ -430,7 +430,9 @@ impl<'a> Trainer<'a> {
         let value = |scores: &[(String, Scores)]| scores.first().and_then(|(_, s)| s.get(metric));
         let better = match (&self.state.best, value(&found)) {
             (None, _) => true,
-            (Some(best), Some(now)) => value(&best.scores).is_none_or(|known| now > known),
+            (Some(best), Some(now)) => {
+                value(&best.scores).is_none_or(|known| metric.is_better(now, known))
+            }
             (Some(_), None) => false,
         };
         if better {

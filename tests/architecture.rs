@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The stages from the top down; a module imports only modules after it.
-const ORDER: [&str; 17] = [
+const ORDER: [&str; 18] = [
     "cli",
     "train",
     "predict",
     "evaluate",
+    "stages",
     "report",
     "run",
     "settings",

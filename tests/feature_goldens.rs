@@ -7,8 +7,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tfbert::dataset::{Dataset, Example, Input, Target};
 use tfbert::feature::{
-    Alignment, FeatureSettings, FeatureTarget, Features, NO_TAG, Sequence, Tokenizer, features,
+    Alignment, FeatureSettings, FeatureTarget, Features, NO_TAG, Sequence, Tokenizer,
 };
+use tfbert::stages::features;
 use tfbert::task::Head;
 
 fn golden(name: &str) -> PathBuf {

@@ -9,13 +9,11 @@ use std::process::Command;
 
 use serde_json::Value;
 use tfbert::dataset::{self, Dataset, Input, Labels, Target};
-use tfbert::feature::{Alignment, FeatureSettings, FeatureTarget, Features, Tokenizer, features};
+use tfbert::feature::{Alignment, FeatureSettings, FeatureTarget, Features, Tokenizer};
 use tfbert::metric::{SquadVersion, normalize_answer, score_question};
-use tfbert::prediction::{
-    FeatureLogits, Prediction, PredictionSettings, SpanPrediction, predictions,
-};
-use tfbert::report::write_predictions;
-use tfbert::scores::{Scores, score};
+use tfbert::prediction::{FeatureLogits, Prediction, PredictionSettings, SpanPrediction};
+use tfbert::scores::Scores;
+use tfbert::stages::{features, predictions, score, write_predictions};
 use tfbert::task::{self, Head, Task};
 
 fn root() -> &'static Path {
@@ -60,7 +58,7 @@ struct Set {
 fn set(name: &str, data: &Path, tokenizer: &Tokenizer) -> Set {
     let task = task::find(name).unwrap();
     let dataset = dataset::read(&task, &task.dev[0], data, &Labels::default(), None).unwrap();
-    let settings = FeatureSettings::of(&task);
+    let settings = FeatureSettings::from_task(&task);
     let features = features(Head::Span, &dataset, tokenizer, &settings).unwrap();
     Set { task, dataset, features }
 }

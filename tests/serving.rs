@@ -38,7 +38,7 @@ fn python_loads_the_final_model_and_gives_the_probabilities_of_predict() {
     let texts = ["a good film", "not bad at all, but much too long", "dull"];
     let lines = succeed(tfbert().arg("predict").arg("--model").arg(&model).args(texts));
     let tokenizer = Tokenizer::read(&model.join("assets.extra/tokenizer.json")).unwrap();
-    let ids = texts.map(|text| tokenizer.encode_ids(text).unwrap().get_ids().to_vec());
+    let ids = texts.map(|text| tokenizer.encode(text, true).unwrap().get_ids().to_vec());
     let ids = serde_json::to_string(&ids).unwrap();
     let served = succeed(Command::new(python).args(["-c", SCRIPT]).arg(&model).arg(ids));
     let served: Value = serde_json::from_str(served.lines().last().unwrap()).unwrap();

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use tfbert::dataset::{self, Dataset, Labels, logits_width};
-use tfbert::feature::{FeatureSettings, FeatureTarget, Features, NO_TAG, Tokenizer, features};
+use tfbert::dataset::{self, Dataset, Labels};
+use tfbert::feature::{FeatureSettings, FeatureTarget, Features, NO_TAG, Tokenizer};
 use tfbert::metric::MetricName;
-use tfbert::prediction::{self, FeatureLogits, Prediction, PredictionSettings};
-use tfbert::report::write_predictions;
-use tfbert::scores::{Scores, score};
+use tfbert::prediction::{FeatureLogits, Prediction, PredictionSettings};
+use tfbert::scores::Scores;
+use tfbert::stages::{features, predictions, score, write_predictions};
 use tfbert::task::{self, Head, Split, Task};
 
 fn repository() -> &'static Path {
@@ -21,7 +21,7 @@ fn tokenizer() -> Tokenizer {
 /// Logits that say what the targets say, and nothing where there is no target.
 fn perfect_logits(task: &Task, features: &Features, labels: &Labels) -> FeatureLogits {
     let mut all = FeatureLogits::new(features.len());
-    let width = logits_width(task.head, labels);
+    let width = task.head.logits_width(labels.len());
     for feature in 0..features.len() {
         let rows = match task.head {
             Head::Classify | Head::Regress => 1,
@@ -71,8 +71,7 @@ fn walk(task: &Task, split: &Split, labels: &Labels, settings: &FeatureSettings)
         version_2_with_negative: task.version_2_with_negative,
         null_threshold: 0.0,
     };
-    let predictions =
-        prediction::predictions(task.head, &dataset, &features, &logits, &settings).unwrap();
+    let predictions = predictions(task.head, &dataset, &features, &logits, &settings).unwrap();
     assert_eq!(predictions.len(), dataset.examples.len(), "{at}: one prediction an example");
 
     let dir = tempfile::tempdir().unwrap();
@@ -117,7 +116,7 @@ fn walk_all(task: &Task, settings: &FeatureSettings) {
 fn every_task_goes_from_its_sample_files_to_perfect_metrics() {
     assert_eq!(task::tasks().len(), 14);
     for task in task::tasks() {
-        walk_all(task, &FeatureSettings::of(task));
+        walk_all(task, &FeatureSettings::from_task(task));
     }
 }
 
@@ -125,7 +124,7 @@ fn every_task_goes_from_its_sample_files_to_perfect_metrics() {
 fn a_task_of_the_users_own_goes_the_same_way() {
     let task = task::load(&repository().join("data/my-task/my-task.json")).unwrap();
     assert!(task.labels.is_none(), "its labels are found in the training file");
-    walk_all(&task, &FeatureSettings::of(&task));
+    walk_all(&task, &FeatureSettings::from_task(&task));
     let labels = Labels::of(&task, Path::new("/elsewhere")).unwrap();
     assert!(labels.len() > 2 && labels.names().is_sorted(), "{:?}", labels.names());
 }
@@ -133,7 +132,7 @@ fn a_task_of_the_users_own_goes_the_same_way() {
 #[test]
 fn examples_beyond_the_length_limit_lose_text_but_not_their_prediction() {
     for task in task::tasks().iter().filter(|task| task.head != Head::Span) {
-        walk_all(task, &FeatureSettings { max_length: 9, ..FeatureSettings::of(task) });
+        walk_all(task, &FeatureSettings { max_length: 9, ..FeatureSettings::from_task(task) });
     }
 }
 
@@ -141,7 +140,7 @@ fn examples_beyond_the_length_limit_lose_text_but_not_their_prediction() {
 fn a_long_sentence_is_tagged_in_windows_and_scored_whole() {
     let task = task::find("conll2003").unwrap();
     let labels = Labels::of(&task, &repository().join("data")).unwrap();
-    let settings = FeatureSettings { max_length: 12, ..FeatureSettings::of(&task) };
+    let settings = FeatureSettings { max_length: 12, ..FeatureSettings::from_task(&task) };
     let walked = walk(&task, &task.dev[0], &labels, &settings);
     assert!(walked.features.len() > walked.dataset.examples.len(), "no sentence was long");
     assert_perfect("windows", &task, walked.scores.as_ref().unwrap());
@@ -158,7 +157,7 @@ fn a_long_sentence_is_tagged_in_windows_and_scored_whole() {
 fn a_predictor_that_errs_is_not_scored_as_perfect() {
     let task = task::find("conll2003").unwrap();
     let labels = Labels::of(&task, &repository().join("data")).unwrap();
-    let walked = walk(&task, &task.dev[0], &labels, &FeatureSettings::of(&task));
+    let walked = walk(&task, &task.dev[0], &labels, &FeatureSettings::from_task(&task));
     let mut predictions = walked.predictions;
     let with_entity = predictions.iter_mut().find_map(|prediction| match prediction {
         Prediction::Tags(tags) if tags.iter().any(|&tag| labels.names()[tag] != "O") => Some(tags),

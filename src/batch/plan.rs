@@ -5,7 +5,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::Buckets;
-use crate::feature::Sizes;
+use crate::feature::FeatureSizes;
 
 /// Batches are sorted by length among this many, so that a batch's rows are of like length while
 /// the order stays random (Hugging Face's `group_by_length`).
@@ -33,7 +33,7 @@ pub struct PlannedBatch {
 ///
 /// Every feature is in exactly one batch; only the last batch that is cut may have fewer rows.
 pub fn training_plan(
-    features: &impl Sizes,
+    features: &impl FeatureSizes,
     buckets: &Buckets,
     rows: usize,
     seed: u64,
@@ -61,7 +61,7 @@ pub fn training_plan(
 /// than its own longest row: inference compiles nothing, so that a shape of its own costs a batch
 /// less than padding would.
 pub fn evaluation_plan(
-    features: &impl Sizes,
+    features: &impl FeatureSizes,
     rows: usize,
     tokens: Option<usize>,
 ) -> Vec<PlannedBatch> {
@@ -85,12 +85,12 @@ pub fn evaluation_plan(
     batches
 }
 
-fn longest(features: &impl Sizes, chunk: &[usize]) -> usize {
+fn longest(features: &impl FeatureSizes, chunk: &[usize]) -> usize {
     chunk.iter().map(|&feature| features.length(feature)).max().unwrap_or(1)
 }
 
 /// The share of padding among the tokens of a plan of all features, rows of padding included.
-pub fn padding_share(features: &impl Sizes, plan: &[PlannedBatch]) -> f64 {
+pub fn padding_share(features: &impl FeatureSizes, plan: &[PlannedBatch]) -> f64 {
     let tokens = |batch: &PlannedBatch| batch.rows * features.choices() * batch.length;
     let padded: usize = plan.iter().map(tokens).sum();
     if padded == 0 { 0.0 } else { 1.0 - features.tokens() as f64 / padded as f64 }

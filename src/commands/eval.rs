@@ -12,9 +12,9 @@ use tfbert::error::{Error, Result};
 use tfbert::evaluate::{self, Trained};
 use tfbert::model::Contract;
 use tfbert::prediction::PredictionSettings;
-use tfbert::report::write_predictions;
 use tfbert::runtime::{self, Division, SessionConfig, TrainedModel};
 use tfbert::settings::DEFAULT_EVAL_BATCH_SIZE;
+use tfbert::stages::write_predictions;
 use tfbert::task::{self, Split, Task};
 
 use super::{check_head, precision, prepare, print_line, session};

@@ -11,9 +11,10 @@ use tfbert::cli::{CacheArgs, Cli, PrecisionArg};
 use tfbert::dataset::{self, Labels};
 use tfbert::error::{Error, Result};
 use tfbert::evaluate::Prepared;
-use tfbert::feature::{Cache, FeatureSettings, Tokenizer, features};
+use tfbert::feature::{Cache, FeatureSettings, Tokenizer};
 use tfbert::model::{Contract, Precision};
 use tfbert::runtime::{Library, LibraryOptions, Processor, SessionConfig};
+use tfbert::stages::features;
 use tfbert::task::{Split, Task};
 
 pub mod bench;

@@ -8,7 +8,7 @@ use tfbert::cli::{Cli, TrainArgs};
 use tfbert::dataset::{self, Labels};
 use tfbert::error::{Error, Result};
 use tfbert::evaluate::{self, Prepared};
-use tfbert::feature::Sizes as _;
+use tfbert::feature::FeatureSizes as _;
 use tfbert::model::Contract;
 use tfbert::report::duration;
 use tfbert::run::{Begin, DataRecord, RunFolder, RunRecord, open_log, write_whole};

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::lines::Lines;
-use super::{Each, Example, Input, Labels, Target, is_test};
+use super::{Each, Example, Input, Labels, Target};
 use crate::error::{Error, Result};
 use crate::task::{Column, Split, Task};
 
@@ -106,7 +106,7 @@ impl Sentences {
             word: columns.word.as_ref().map_or(Ok(0), position)?,
             label: match &columns.label {
                 None => LabelColumn::Last,
-                Some(column) if is_test(task, split) => LabelColumn::MaybeAt(position(column)?),
+                Some(column) if task.is_test(split) => LabelColumn::MaybeAt(position(column)?),
                 Some(column) => LabelColumn::At(position(column)?),
             },
             width: None,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
-use super::{conll, find, has_labels, table};
+use super::{conll, find, table};
 use crate::error::{Error, Result};
 use crate::task::{Format, Task};
 
@@ -28,7 +28,7 @@ impl Labels {
     ///
     /// The training file cannot be read, has fewer than two labels, or more than a metric is for.
     pub fn of(task: &Task, data_dir: &Path) -> Result<Self> {
-        if !has_labels(task.head) {
+        if !task.head.has_label_names() {
             return Ok(Self::default());
         }
         if let Some(names) = &task.labels {

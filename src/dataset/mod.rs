@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Place, Result};
-use crate::task::{Format, Head, Split, Task};
+use crate::task::{Format, Split, Task};
 
 mod conll;
 mod labels;
@@ -233,23 +233,4 @@ pub fn find(task: &Task, split: &Split, data_dir: &Path) -> Result<PathBuf> {
     ))
     .at(&path)
     .hint("name the folder that holds the data sets with `--data-dir DIR` or the variable `TFBERT_DATA`"))
-}
-
-/// Whether labels come from the files (true) or are positions and numbers.
-pub(crate) fn has_labels(head: Head) -> bool {
-    matches!(head, Head::Classify | Head::Tag)
-}
-
-/// How many logits a head gives for each row, position or ending.
-pub fn logits_width(head: Head, labels: &Labels) -> usize {
-    match head {
-        Head::Classify | Head::Tag => labels.len(),
-        Head::Regress | Head::Choice => 1,
-        Head::Span => 2,
-    }
-}
-
-/// Whether a file is a test file, which may leave its targets out.
-fn is_test(task: &Task, split: &Split) -> bool {
-    task.test.iter().any(|test| test.name == split.name)
 }

@@ -50,7 +50,7 @@ pub(super) fn read(
         task,
         path,
         limit,
-        is_test: task.test.iter().any(|test| test.name == split.name),
+        is_test: task.is_test(split),
         line: Rc::clone(&line),
         read: 0,
         each,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::rows::Rows;
-use super::{Each, Example, Input, Labels, Target, is_test};
+use super::{Each, Example, Input, Labels, Target};
 use crate::error::{Error, Result};
 use crate::task::{Column, Columns, Head, Split, Task};
 
@@ -18,7 +18,7 @@ pub(super) fn read(
     each: Each<'_>,
 ) -> Result<()> {
     let (mut rows, places) = open(task, split, path)?;
-    let is_test = is_test(task, split);
+    let is_test = task.is_test(split);
     for number in 0..limit {
         let Some(line) = rows.advance()? else { break };
         let field = |position: usize| rows.field(position).map(str::to_owned);
@@ -128,7 +128,7 @@ fn open(task: &Task, split: &Split, path: &Path) -> Result<(Rows, Places)> {
     let mut rows = Rows::open(task.format, path, names(columns))?;
     let label = match &columns.label {
         // A test file may leave its labels out.
-        Some(column) if is_test(task, split) && !rows.has(column) => None,
+        Some(column) if task.is_test(split) && !rows.has(column) => None,
         label => label.as_ref(),
     };
     let mut place =

@@ -2,25 +2,25 @@
 
 use rayon::prelude::*;
 
-use super::sequence::{Laid, Layout};
+use super::sequence::{SequenceTemplate, TokenSequence};
 use super::{CHUNK, FeatureSettings, FeatureTarget, Features, Sequence, Tokenizer};
 use crate::dataset::{Dataset, Example, Input, Target};
 use crate::error::{Error, Result};
 
 /// One feature an example: `[CLS] context [SEP] start ending [SEP]` for each ending, truncated as
 /// `longest_first` does, as in Hugging Face's `run_swag`.
-pub(super) fn features(
+pub fn choices(
     dataset: &Dataset,
     tokenizer: &Tokenizer,
     settings: &FeatureSettings,
 ) -> Result<Features> {
-    let layout = Layout::new(tokenizer, settings.max_length)?;
+    let template = SequenceTemplate::new(tokenizer, settings.max_length)?;
     let mut features = Features::default();
     let mut choices = None;
     for (chunk, examples) in dataset.examples.chunks(CHUNK).enumerate() {
         let encoded: Vec<_> = examples
             .par_iter()
-            .map(|example| encode(dataset, example, tokenizer, layout))
+            .map(|example| encode(dataset, example, tokenizer, &template))
             .collect();
         for (i, (encoded, example)) in encoded.into_iter().zip(examples).enumerate() {
             let endings = encoded?;
@@ -48,7 +48,7 @@ pub(super) fn features(
             };
             let sequences: Vec<_> = endings
                 .iter()
-                .map(|Laid { input_ids, second_segment, .. }| Sequence {
+                .map(|TokenSequence { input_ids, second_segment, .. }| Sequence {
                     input_ids,
                     second_segment: *second_segment,
                 })
@@ -63,8 +63,8 @@ fn encode(
     dataset: &Dataset,
     example: &Example,
     tokenizer: &Tokenizer,
-    layout: Layout,
-) -> Result<Vec<Laid>> {
+    template: &SequenceTemplate,
+) -> Result<Vec<TokenSequence>> {
     let here = |error: Error| error.at_line(&dataset.path, example.line);
     let Input::Choices { context, start, endings } = &example.input else {
         return Err(here(Error::new("expected a context with endings to choose from")));
@@ -76,9 +76,9 @@ fn encode(
         ))));
     }
     let context = tokenizer.pieces(context).map_err(here)?;
-    let lay = |ending: &String| {
+    let join = |ending: &String| {
         let ending = tokenizer.pieces(&format!("{start} {ending}")).map_err(here)?;
-        Ok(layout.pair(&context, &ending))
+        Ok(template.pair(&context, &ending))
     };
-    endings.iter().map(lay).collect()
+    endings.iter().map(join).collect()
 }

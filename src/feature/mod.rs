@@ -5,9 +5,7 @@
 
 use std::ops::Range;
 
-use crate::dataset::Dataset;
-use crate::error::Result;
-use crate::task::{Head, Task};
+use crate::task::Task;
 
 mod choice;
 mod question;
@@ -17,7 +15,11 @@ mod tag;
 mod text;
 mod tokenizer;
 
+pub use choice::choices;
+pub use question::questions;
 pub use store::{Cache, CacheKey, FeatureStore, StoreWriter, Summary};
+pub use tag::words;
+pub use text::texts;
 pub use tokenizer::Tokenizer;
 
 /// How examples are cut to the model's size. All in word pieces.
@@ -33,7 +35,7 @@ pub struct FeatureSettings {
 
 impl FeatureSettings {
     /// A task's defaults.
-    pub fn of(task: &Task) -> Self {
+    pub fn from_task(task: &Task) -> Self {
         Self {
             max_length: task.defaults.max_length,
             doc_stride: task.defaults.doc_stride,
@@ -232,7 +234,7 @@ impl Features {
 }
 
 /// The sizes that batches are planned by.
-pub trait Sizes {
+pub trait FeatureSizes {
     /// How many features there are.
     fn len(&self) -> usize;
 
@@ -251,7 +253,7 @@ pub trait Sizes {
     fn choices(&self) -> usize;
 }
 
-impl Sizes for Features {
+impl FeatureSizes for Features {
     fn len(&self) -> usize {
         self.len()
     }
@@ -266,24 +268,5 @@ impl Sizes for Features {
 
     fn choices(&self) -> usize {
         self.choices()
-    }
-}
-
-/// Tokenises a dataset for a head.
-///
-/// # Errors
-///
-/// An example that does not fit the head, or that no length limit can cut; the error names its line.
-pub fn features(
-    head: Head,
-    dataset: &Dataset,
-    tokenizer: &Tokenizer,
-    settings: &FeatureSettings,
-) -> Result<Features> {
-    match head {
-        Head::Classify | Head::Regress => text::features(dataset, tokenizer, settings),
-        Head::Span => question::features(dataset, tokenizer, settings),
-        Head::Tag => tag::features(dataset, tokenizer, settings),
-        Head::Choice => choice::features(dataset, tokenizer, settings),
     }
 }

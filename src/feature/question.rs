@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use super::sequence::{SequenceTemplate, TokenSequence};
 use super::{Alignment, FeatureSettings, FeatureTarget, Features, Sequence, Tokenizer};
 use crate::dataset::{Dataset, Example, Input, Target, byte_offset};
 use crate::error::{Error, Result};
@@ -26,14 +27,13 @@ const CHUNK: usize = 4096;
 ///
 /// Every window of a question with known answers has a target: the first answer's positions, or
 /// none (`[CLS]`) if the window does not hold it whole.
-pub(super) fn features(
+pub fn questions(
     dataset: &Dataset,
     tokenizer: &Tokenizer,
     settings: &FeatureSettings,
 ) -> Result<Features> {
-    let frame = Frame::new(tokenizer)?;
-    let longest_question = settings.max_query_length.min(settings.max_length);
-    let least_room = settings.max_length.saturating_sub(longest_question + Frame::TOKENS);
+    let template = SequenceTemplate::new(tokenizer, settings.max_length)?;
+    let least_room = template.second_room(settings.max_query_length);
     if least_room <= settings.doc_stride {
         return Err(Error::usage(format!(
             "a question of {} word pieces leaves {least_room} of the {} to the passage, but \
@@ -51,43 +51,10 @@ pub(super) fn features(
             .map(|examples| Passage::encode(dataset, examples, tokenizer, settings))
             .collect();
         for passage in encoded {
-            first += passage?.append(first, &frame, settings, &mut features);
+            first += passage?.append(first, &template, settings, &mut features);
         }
     }
     Ok(features)
-}
-
-/// The special tokens around question and passage.
-struct Frame {
-    cls: i32,
-    after_question: i32,
-    after_passage: i32,
-}
-
-impl Frame {
-    /// `[CLS]`, `[SEP]`, `[SEP]`.
-    const TOKENS: usize = 3;
-
-    fn new(tokenizer: &Tokenizer) -> Result<Self> {
-        let single = tokenizer.encode_ids("")?;
-        let pair = tokenizer.encode_ids(("", ""))?;
-        match (pair.get_ids(), pair.get_type_ids()) {
-            (&[cls, after_question, after_passage], [0, 0, 1])
-                if single.get_ids() == [cls, after_question] =>
-            {
-                Ok(Self {
-                    cls: cls as i32,
-                    after_question: after_question as i32,
-                    after_passage: after_passage as i32,
-                })
-            }
-            (ids, kinds) => Err(Error::new(format!(
-                "the tokenizer joins a pair with the special tokens {ids:?} in the segments {kinds:?}; \
-                 expected BERT's `[CLS]` and `[SEP]` in segment 0 and `[SEP]` in segment 1"
-            ))
-            .hint("export the model again from a BERT checkpoint")),
-        }
-    }
 }
 
 /// A passage and its questions as word pieces.
@@ -137,12 +104,12 @@ impl Passage {
             .with_min_len(16)
             .map(|example| {
                 let (text, context) = parts(example).map_err(at(example))?;
-                let encoding = tokenizer.encode_ids(text).map_err(at(example))?;
-                let pieces = &encoding.get_ids()[1..encoding.len() - 1];
-                let kept = pieces.len().min(settings.max_query_length);
+                let mut ids = tokenizer.pieces(text).map_err(at(example))?;
+                let truncated = ids.len() > settings.max_query_length;
+                ids.truncate(settings.max_query_length);
                 Ok(Question {
-                    ids: pieces[..kept].iter().map(|&id| id as i32).collect(),
-                    truncated: kept < pieces.len(),
+                    ids,
+                    truncated,
                     answer: gold(example, context, &offsets).map_err(at(example))?,
                 })
             })
@@ -157,27 +124,22 @@ impl Passage {
     fn append(
         &self,
         first: usize,
-        frame: &Frame,
+        template: &SequenceTemplate,
         settings: &FeatureSettings,
         features: &mut Features,
     ) -> usize {
         let shared = features.push_offsets(&self.offsets);
-        let mut ids = Vec::with_capacity(settings.max_length);
         for (i, question) in self.questions.iter().enumerate() {
             features.truncated += usize::from(question.truncated);
-            let context_start = question.ids.len() + 2;
-            let room = settings.max_length - question.ids.len() - Frame::TOKENS;
+            let context_start = template.second_start(question.ids.len());
+            let room = template.second_room(question.ids.len());
             let windows = windows(self.ids.len(), room, settings.doc_stride);
             for (index, window) in windows.iter().enumerate() {
-                ids.clear();
-                ids.push(frame.cls);
-                ids.extend_from_slice(&question.ids);
-                ids.push(frame.after_question);
-                ids.extend_from_slice(&self.ids[window.clone()]);
-                ids.push(frame.after_passage);
+                let TokenSequence { input_ids, second_segment, .. } =
+                    template.pair(&question.ids, &self.ids[window.clone()]);
                 features.push_aligned(
                     first + i,
-                    Sequence { input_ids: &ids, second_segment: context_start },
+                    Sequence { input_ids: &input_ids, second_segment },
                     question.answer.in_window(window, context_start),
                     Alignment::Window {
                         context_start,

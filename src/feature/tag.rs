@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::sequence::{Laid, Layout, special};
+use super::sequence::{SequenceTemplate, TokenSequence};
 use super::{
     Alignment, CHUNK, FeatureSettings, FeatureTarget, Features, NO_TAG, Sequence, Tokenizer,
 };
@@ -18,21 +18,20 @@ use crate::error::{Error, Result};
 /// One feature a sentence, several for one that is over-long.
 ///
 /// Neighbouring windows share `doc_stride` pieces, or half a window if that is less.
-pub(super) fn features(
+pub fn words(
     dataset: &Dataset,
     tokenizer: &Tokenizer,
     settings: &FeatureSettings,
 ) -> Result<Features> {
-    let layout = Layout::new(tokenizer, settings.max_length)?;
-    let unknown = special(tokenizer, "[UNK]")?;
-    let room = layout.room();
+    let template = SequenceTemplate::new(tokenizer, settings.max_length)?;
+    let room = template.single_room();
     let overlap = settings.doc_stride.min(room / 2);
     let mut features = Features::default();
     for (chunk, examples) in dataset.examples.chunks(CHUNK).enumerate() {
         let split: Vec<_> = examples
             .par_iter()
             .map(|example| {
-                Pieces::of(example, tokenizer, unknown, room)
+                Pieces::encode(example, tokenizer, room)
                     .map_err(|error| error.at_line(&dataset.path, example.line))
             })
             .collect();
@@ -51,7 +50,7 @@ pub(super) fn features(
                 }
             };
             for window in windows(&pieces.starts, room, overlap) {
-                pieces.push(&mut features, chunk * CHUNK + i, &window, tags, layout);
+                pieces.push(&mut features, chunk * CHUNK + i, &window, tags, &template);
             }
         }
     }
@@ -68,7 +67,7 @@ struct Pieces {
 }
 
 impl Pieces {
-    fn of(example: &Example, tokenizer: &Tokenizer, unknown: i32, room: usize) -> Result<Self> {
+    fn encode(example: &Example, tokenizer: &Tokenizer, room: usize) -> Result<Self> {
         let Input::Words(words) = &example.input else {
             return Err(Error::new("expected a sentence cut into words"));
         };
@@ -84,7 +83,7 @@ impl Pieces {
             pieces.truncated |= ids.len() > room;
             match ids.as_slice() {
                 // Of control characters alone, say. It is a word, so it gets a prediction.
-                [] => pieces.ids.push(unknown),
+                [] => pieces.ids.push(tokenizer.unknown_id()?),
                 ids => pieces.ids.extend_from_slice(&ids[..ids.len().min(room)]),
             }
         }
@@ -102,13 +101,12 @@ impl Pieces {
         example: usize,
         window: &Window,
         tags: Option<&[usize]>,
-        layout: Layout,
+        template: &SequenceTemplate,
     ) {
         let start = self.starts[window.words.start];
-        let Laid { input_ids, second_segment, .. } =
-            layout.single(&self.ids[start..self.starts[window.words.end]]);
-        // 1 for `[CLS]`.
-        let position = |word: usize| 1 + self.starts[word] - start;
+        let TokenSequence { input_ids, second_segment, .. } =
+            template.single(&self.ids[start..self.starts[window.words.end]]);
+        let position = |word: usize| template.single_start() + self.starts[word] - start;
         let first_pieces =
             window.answers.clone().map(|word| (word as u32, position(word) as u32)).collect();
         let target = tags.map_or(FeatureTarget::None, |tags| {

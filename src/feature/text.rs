@@ -2,26 +2,26 @@
 
 use rayon::prelude::*;
 
-use super::sequence::{Laid, Layout};
+use super::sequence::{SequenceTemplate, TokenSequence};
 use super::{CHUNK, FeatureSettings, FeatureTarget, Features, Sequence, Tokenizer};
 use crate::dataset::{Dataset, Example, Input, Target};
 use crate::error::{Error, Result};
 
 /// One feature an example, over-long ones truncated as `longest_first` does.
-pub(super) fn features(
+pub fn texts(
     dataset: &Dataset,
     tokenizer: &Tokenizer,
     settings: &FeatureSettings,
 ) -> Result<Features> {
-    let layout = Layout::new(tokenizer, settings.max_length)?;
+    let template = SequenceTemplate::new(tokenizer, settings.max_length)?;
     let mut features = Features::default();
     for (chunk, examples) in dataset.examples.chunks(CHUNK).enumerate() {
         let encoded: Vec<_> = examples
             .par_iter()
-            .map(|example| encode(dataset, example, tokenizer, layout))
+            .map(|example| encode(dataset, example, tokenizer, &template))
             .collect();
         for (i, encoded) in encoded.into_iter().enumerate() {
-            let Laid { input_ids, second_segment, truncated } = encoded?;
+            let TokenSequence { input_ids, second_segment, truncated } = encoded?;
             features.truncated += usize::from(truncated);
             let target = match examples[i].target {
                 None => FeatureTarget::None,
@@ -40,16 +40,16 @@ fn encode(
     dataset: &Dataset,
     example: &Example,
     tokenizer: &Tokenizer,
-    layout: Layout,
-) -> Result<Laid> {
+    template: &SequenceTemplate,
+) -> Result<TokenSequence> {
     let Input::Text { text, text_pair } = &example.input else {
         return Err(misfit(dataset, example));
     };
     let pieces =
         |text| tokenizer.pieces(text).map_err(|error| error.at_line(&dataset.path, example.line));
     Ok(match text_pair {
-        Some(pair) => layout.pair(&pieces(text)?, &pieces(pair)?),
-        None => layout.single(&pieces(text)?),
+        Some(pair) => template.pair(&pieces(text)?, &pieces(pair)?),
+        None => template.single(&pieces(text)?),
     })
 }
 

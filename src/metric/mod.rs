@@ -11,10 +11,10 @@
 mod classification;
 mod counts;
 mod entity;
-mod name;
 mod normalize;
 mod regression;
 mod span;
+mod table;
 mod threshold;
 mod word;
 
@@ -24,10 +24,10 @@ pub use classification::{
 };
 pub use counts::Counts;
 pub use entity::{Entity, EntityScores, entities, entity_scores};
-pub use name::{MetricName, UnknownMetric};
 pub use normalize::normalize_answer;
 pub use regression::{pearson, spearman};
 pub use span::{QuestionScore, SpanMeans, SpanScores, SquadVersion, score_question, span_scores};
+pub use table::{Direction, Formula, InputKind, METRICS, Metric, MetricInput, MetricName};
 pub use threshold::{
     BestThreshold, BestThresholds, apply_null_threshold, attainable_thresholds, official_thresholds,
 };

@@ -1,16 +1,28 @@
 //! The most probable label or ending.
 
-use super::{FeatureLogits, Prediction};
+use super::{FeatureLogits, Prediction, PredictionSettings};
+use crate::dataset::Dataset;
+use crate::error::Result;
 use crate::feature::Features;
 
 /// One prediction a feature; each example has one feature.
-pub(super) fn predictions(features: &Features, logits: &FeatureLogits) -> Vec<Prediction> {
-    (0..features.len())
+///
+/// # Errors
+///
+/// Never.
+pub fn classes(
+    _dataset: &Dataset,
+    features: &Features,
+    logits: &FeatureLogits,
+    _settings: &PredictionSettings,
+) -> Result<Vec<Prediction>> {
+    let predictions = (0..features.len())
         .map(|feature| {
             let probabilities = softmax(logits.get(feature));
             Prediction::Class { label: argmax(&probabilities), probabilities }
         })
-        .collect()
+        .collect();
+    Ok(predictions)
 }
 
 /// Probabilities from logits, computed from the largest down so that nothing overflows.

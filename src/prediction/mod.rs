@@ -1,16 +1,14 @@
 //! Logits to predictions, one for each example.
 
-use crate::dataset::Dataset;
-use crate::error::Result;
-use crate::feature::Features;
-use crate::task::Head;
-
 mod class;
 mod score;
 mod span;
 mod tag;
 
-pub use span::{Candidate, SpanPrediction};
+pub use class::classes;
+pub use score::scores;
+pub use span::{Candidate, SpanPrediction, spans};
+pub use tag::tags;
 
 /// What a model says of an example.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,25 +65,5 @@ impl FeatureLogits {
     pub fn get(&self, feature: usize) -> &[f32] {
         let (start, length) = self.starts[feature];
         &self.values[start..start + length]
-    }
-}
-
-/// Exactly one prediction for each example, in the order of the examples.
-///
-/// # Errors
-///
-/// Never for features of the dataset itself; the result is for readers to come.
-pub fn predictions(
-    head: Head,
-    dataset: &Dataset,
-    features: &Features,
-    logits: &FeatureLogits,
-    settings: &PredictionSettings,
-) -> Result<Vec<Prediction>> {
-    match head {
-        Head::Classify | Head::Choice => Ok(class::predictions(features, logits)),
-        Head::Regress => Ok(score::predictions(features, logits)),
-        Head::Span => span::predictions(dataset, features, logits, settings),
-        Head::Tag => tag::predictions(dataset, features, logits),
     }
 }

@@ -65,7 +65,7 @@ impl SpanPrediction {
 /// # Errors
 ///
 /// A logit that is not finite; features or logits of another dataset.
-pub(super) fn predictions(
+pub fn spans(
     dataset: &Dataset,
     features: &Features,
     logits: &FeatureLogits,

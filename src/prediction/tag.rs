@@ -1,7 +1,7 @@
 //! The most probable tag of every word.
 
 use super::class::argmax;
-use super::{FeatureLogits, Prediction};
+use super::{FeatureLogits, Prediction, PredictionSettings};
 use crate::dataset::{Dataset, Input};
 use crate::error::{Error, Result};
 use crate::feature::{Alignment, Features};
@@ -11,10 +11,11 @@ use crate::feature::{Alignment, Features};
 /// # Errors
 ///
 /// A word that no feature answers for.
-pub(super) fn predictions(
+pub fn tags(
     dataset: &Dataset,
     features: &Features,
     logits: &FeatureLogits,
+    _settings: &PredictionSettings,
 ) -> Result<Vec<Prediction>> {
     let words = |input: &Input| if let Input::Words(words) = input { words.len() } else { 0 };
     let mut tags: Vec<Vec<Option<usize>>> =

@@ -22,7 +22,7 @@ pub(super) fn text(
     let mut text = String::from("index\tprediction\n");
     for (example, prediction) in dataset.examples.iter().zip(predictions) {
         let here = |what: String| Error::new(what).at_line(&dataset.path, example.line);
-        let says = match prediction {
+        let predicted = match prediction {
             Prediction::Class { label, .. } => {
                 super::label_name(dataset, example, labels, *label)?.to_owned()
             }
@@ -37,11 +37,11 @@ pub(super) fn text(
                 return Err(super::misfit(dataset, example));
             }
         };
-        if [&example.id, &says].iter().any(|field| field.contains(['\t', '\n', '\r'])) {
-            let what = format!("`{}` or `{says}` holds a tab or a line break", example.id);
+        if [&example.id, &predicted].iter().any(|field| field.contains(['\t', '\n', '\r'])) {
+            let what = format!("`{}` or `{predicted}` holds a tab or a line break", example.id);
             return Err(here(format!("{what}; expected text that fits a column")));
         }
-        writeln!(text, "{}\t{says}", example.id).expect("writing to a text does not fail");
+        writeln!(text, "{}\t{predicted}", example.id).expect("writing to a text does not fail");
     }
     Ok(text)
 }

@@ -1,9 +1,8 @@
-//! Predictions as JSON lines, for whatever has no form of its own.
+//! Labels, endings and numbers as JSON lines, for splits without a leaderboard.
 
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use super::tag_names;
 use crate::dataset::{Dataset, Example, Input, Labels};
 use crate::error::Result;
 use crate::prediction::Prediction;
@@ -12,8 +11,7 @@ use crate::prediction::Prediction;
 ///
 /// - of a label: `label` and `probabilities` by label, in the order of the logits;
 /// - of an ending: `label`, its position from 0, and the `probabilities` of all in their order;
-/// - of a number: `score`;
-/// - of a sentence: `words` and `tags`.
+/// - of a number: `score`.
 ///
 /// What is not a number is `null`.
 ///
@@ -27,7 +25,10 @@ pub(super) fn text(
 ) -> Result<String> {
     let mut text = String::new();
     for (example, prediction) in dataset.examples.iter().zip(predictions) {
-        let row = Row { id: &example.id, says: says(dataset, labels, example, prediction)? };
+        let row = Row {
+            id: &example.id,
+            prediction: row_prediction(dataset, labels, example, prediction)?,
+        };
         text += &serde_json::to_string(&row).expect("a row of texts and numbers is JSON");
         text.push('\n');
     }
@@ -38,16 +39,15 @@ pub(super) fn text(
 struct Row<'a> {
     id: &'a str,
     #[serde(flatten)]
-    says: Says<'a>,
+    prediction: RowPrediction<'a>,
 }
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Says<'a> {
+enum RowPrediction<'a> {
     Label { label: &'a str, probabilities: ByLabel<'a> },
     Ending { label: usize, probabilities: &'a [f32] },
     Score { score: f32 },
-    Tags { words: &'a [String], tags: Vec<&'a str> },
 }
 
 /// An object whose keys are in the order of the labels.
@@ -66,24 +66,21 @@ impl Serialize for ByLabel<'_> {
     }
 }
 
-fn says<'a>(
+fn row_prediction<'a>(
     dataset: &Dataset,
     labels: &'a Labels,
     example: &'a Example,
     prediction: &'a Prediction,
-) -> Result<Says<'a>> {
+) -> Result<RowPrediction<'a>> {
     Ok(match (prediction, &example.input) {
         (Prediction::Class { label, probabilities }, Input::Choices { .. }) => {
-            Says::Ending { label: *label, probabilities }
+            RowPrediction::Ending { label: *label, probabilities }
         }
-        (Prediction::Class { label, probabilities }, _) => Says::Label {
+        (Prediction::Class { label, probabilities }, _) => RowPrediction::Label {
             label: super::label_name(dataset, example, labels, *label)?,
             probabilities: ByLabel { names: labels.names(), values: probabilities },
         },
-        (Prediction::Score(score), _) => Says::Score { score: *score },
-        (Prediction::Tags(tags), Input::Words(words)) => {
-            Says::Tags { words, tags: tag_names(dataset, example, labels, tags)? }
-        }
+        (Prediction::Score(score), _) => RowPrediction::Score { score: *score },
         (Prediction::Span(_) | Prediction::Tags(_), _) => {
             return Err(super::misfit(dataset, example));
         }

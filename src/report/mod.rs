@@ -1,4 +1,4 @@
-//! What a person sees while it runs, and what a run leaves behind.
+//! Progress on screen, and predictions as files.
 
 mod conll;
 mod glue;
@@ -7,6 +7,8 @@ mod predictions;
 mod progress;
 pub mod squad;
 
-pub use predictions::write_predictions;
+pub use predictions::{
+    PredictionFile, write_answers, write_json_lines, write_labels_or_scores, write_tags,
+};
 use predictions::{label_name, misfit, tag_names};
 pub use progress::{Progress, duration};

@@ -8,56 +8,83 @@ use crate::dataset::{Dataset, Example, Labels};
 use crate::error::{Error, Result};
 use crate::prediction::Prediction;
 use crate::run::write_whole;
-use crate::task::{Head, Split, Task};
+use crate::task::{Split, Task};
 
-/// Writes the predictions of one split into `dir`, which is made if it is not there; the files.
-///
-/// - a split with a name for a leaderboard: GLUE's TSV under that name;
-/// - tags: `<split>.txt` in CoNLL's columns;
-/// - answers: SQuAD's files (see [`squad`]) in the folder `<split>`, since their names are fixed;
-/// - all else: `<split>.jsonl`.
-///
-/// Each file is whole or absent: it is written aside and renamed.
+/// The predictions of one split, and the folder for their files.
+pub struct PredictionFile<'a> {
+    /// The task.
+    pub task: &'a Task,
+    /// The split.
+    pub split: &'a Split,
+    /// Its examples.
+    pub dataset: &'a Dataset,
+    /// The labels that predictions are indices of.
+    pub labels: &'a Labels,
+    /// One for each example, in their order.
+    pub predictions: &'a [Prediction],
+    /// The folder, which is made if it is not there.
+    pub dir: &'a Path,
+}
+
+impl PredictionFile<'_> {
+    /// Writes `text` as the file `name`.
+    fn write(&self, name: &str, text: &str) -> Result<Vec<PathBuf>> {
+        make_folder(self.dir)?;
+        let path = self.dir.join(name);
+        write_whole(&path, text)?;
+        Ok(vec![path])
+    }
+}
+
+fn make_folder(dir: &Path) -> Result<()> {
+    fs::create_dir_all(dir).map_err(|error| Error::io("make", dir, &error))
+}
+
+/// Writes labels or numbers: GLUE's TSV where the split has a name for the leaderboard, else JSON
+/// lines.
 ///
 /// # Errors
 ///
-/// Not one prediction for each example, a prediction that does not fit the task, or a folder that
-/// cannot be written.
-pub fn write_predictions(
-    task: &Task,
-    split: &Split,
-    dataset: &Dataset,
-    labels: &Labels,
-    predictions: &[Prediction],
-    dir: &Path,
-) -> Result<Vec<PathBuf>> {
-    if predictions.len() != dataset.examples.len() {
-        return Err(Error::new(format!(
-            "expected {} predictions, one for each example, found {}",
-            dataset.examples.len(),
-            predictions.len()
-        ))
-        .at(&dataset.path));
+/// A prediction that does not fit the task, or a folder that cannot be written.
+pub fn write_labels_or_scores(file: &PredictionFile<'_>) -> Result<Vec<PathBuf>> {
+    match &file.split.submission {
+        Some(name) => {
+            let text = glue::text(file.task, file.dataset, file.labels, file.predictions)?;
+            file.write(name, &text)
+        }
+        None => write_json_lines(file),
     }
-    let make = |dir: &Path| fs::create_dir_all(dir).map_err(|error| Error::io("make", dir, &error));
-    let (name, text) = match (task.head, &split.submission) {
-        (Head::Span, _) => {
-            let dir = dir.join(&split.name);
-            make(&dir)?;
-            return squad::write(&dir, dataset, predictions);
-        }
-        (Head::Tag, _) => {
-            (format!("{}.txt", split.name), conll::text(dataset, labels, predictions)?)
-        }
-        (Head::Classify | Head::Regress, Some(name)) => {
-            (name.clone(), glue::text(task, dataset, labels, predictions)?)
-        }
-        _ => (format!("{}.jsonl", split.name), jsonl::text(dataset, labels, predictions)?),
-    };
-    make(dir)?;
-    let path = dir.join(name);
-    write_whole(&path, &text)?;
-    Ok(vec![path])
+}
+
+/// Writes `<split>.jsonl`.
+///
+/// # Errors
+///
+/// A prediction that does not fit the task, or a folder that cannot be written.
+pub fn write_json_lines(file: &PredictionFile<'_>) -> Result<Vec<PathBuf>> {
+    let text = jsonl::text(file.dataset, file.labels, file.predictions)?;
+    file.write(&format!("{}.jsonl", file.split.name), &text)
+}
+
+/// Writes `<split>.txt` in CoNLL's columns.
+///
+/// # Errors
+///
+/// A prediction that does not fit the task, or a folder that cannot be written.
+pub fn write_tags(file: &PredictionFile<'_>) -> Result<Vec<PathBuf>> {
+    let text = conll::text(file.dataset, file.labels, file.predictions)?;
+    file.write(&format!("{}.txt", file.split.name), &text)
+}
+
+/// Writes SQuAD's files into the folder `<split>`.
+///
+/// # Errors
+///
+/// A prediction that does not fit the task, or a folder that cannot be written.
+pub fn write_answers(file: &PredictionFile<'_>) -> Result<Vec<PathBuf>> {
+    let dir = file.dir.join(&file.split.name);
+    make_folder(&dir)?;
+    squad::write(&dir, file.dataset, file.predictions)
 }
 
 /// The name of a predicted label.
@@ -91,6 +118,7 @@ mod tests {
     use super::*;
     use crate::dataset::{Input, Target};
     use crate::prediction::SpanPrediction;
+    use crate::stages::write_predictions;
     use crate::task;
 
     fn dataset(examples: Vec<(&str, Input, Option<Target>)>) -> Dataset {

@@ -1,47 +1,54 @@
-//! Scores of classes, endings and numbers.
+//! The input of the metrics of classes, endings and numbers.
 
-use super::{Scores, pairs};
-use crate::dataset::{Dataset, Target};
+use super::{Details, pairs};
+use crate::dataset::{Dataset, Labels, Target};
 use crate::error::Result;
-use crate::metric::{self, MetricName};
+use crate::metric::MetricInput;
 use crate::prediction::Prediction;
 use crate::task::Task;
 
-/// The label that F1, precision and recall of two labels are about: the second, as scikit-learn's
-/// `pos_label=1`.
-const POSITIVE: usize = 1;
-
-/// Scores labels and endings.
-pub(super) fn classes(
-    task: &Task,
+/// Predicted and gold labels.
+///
+/// # Errors
+///
+/// An example without a target, or a prediction that is not a class.
+pub fn classes(
+    _task: &Task,
     dataset: &Dataset,
+    _labels: &Labels,
     predictions: &[Prediction],
-) -> Result<Scores> {
-    let (pred, gold): (Vec<usize>, Vec<usize>) =
-        pairs(dataset, predictions, |prediction, target| match (prediction, target) {
-            (Prediction::Class { label, .. }, Target::Class(gold)) => Some((*label, *gold)),
-            _ => None,
-        })?
-        .into_iter()
-        .unzip();
-    Ok(Scores::of(task, |metric| match metric {
-        MetricName::Accuracy => metric::accuracy(&pred, &gold),
-        MetricName::F1 => metric::f1_binary(&pred, &gold, POSITIVE),
-        MetricName::Precision => metric::precision_binary(&pred, &gold, POSITIVE),
-        MetricName::Recall => metric::recall_binary(&pred, &gold, POSITIVE),
-        MetricName::MacroF1 => metric::macro_f1(&pred, &gold),
-        MetricName::MatthewsCorrelation => metric::matthews_correlation(&pred, &gold),
-        MetricName::Pearson | MetricName::Spearman | MetricName::ExactMatch => None,
-    }))
+) -> Result<(MetricInput, Details)> {
+    let (predicted, gold) = indices(dataset, predictions)?;
+    Ok((MetricInput::Classes { predicted, gold }, Details::new()))
 }
 
-/// Scores numbers.
-pub(super) fn numbers(
-    task: &Task,
+/// Predicted and gold positions of endings.
+///
+/// # Errors
+///
+/// An example without a target, or a prediction that is not an ending.
+pub fn endings(
+    _task: &Task,
     dataset: &Dataset,
+    _labels: &Labels,
     predictions: &[Prediction],
-) -> Result<Scores> {
-    let (pred, gold): (Vec<f64>, Vec<f64>) =
+) -> Result<(MetricInput, Details)> {
+    let (predicted, gold) = indices(dataset, predictions)?;
+    Ok((MetricInput::Endings { predicted, gold }, Details::new()))
+}
+
+/// Predicted and gold numbers.
+///
+/// # Errors
+///
+/// An example without a target, or a prediction that is not a number.
+pub fn numbers(
+    _task: &Task,
+    dataset: &Dataset,
+    _labels: &Labels,
+    predictions: &[Prediction],
+) -> Result<(MetricInput, Details)> {
+    let (predicted, gold) =
         pairs(dataset, predictions, |prediction, target| match (prediction, target) {
             (Prediction::Score(score), Target::Score(gold)) => {
                 Some((f64::from(*score), f64::from(*gold)))
@@ -50,18 +57,23 @@ pub(super) fn numbers(
         })?
         .into_iter()
         .unzip();
-    Ok(Scores::of(task, |metric| match metric {
-        MetricName::Pearson => metric::pearson(&pred, &gold),
-        MetricName::Spearman => metric::spearman(&pred, &gold),
+    Ok((MetricInput::Numbers { predicted, gold }, Details::new()))
+}
+
+fn indices(dataset: &Dataset, predictions: &[Prediction]) -> Result<(Vec<usize>, Vec<usize>)> {
+    let found = pairs(dataset, predictions, |prediction, target| match (prediction, target) {
+        (Prediction::Class { label, .. }, Target::Class(gold)) => Some((*label, *gold)),
         _ => None,
-    }))
+    })?;
+    Ok(found.into_iter().unzip())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::score;
     use super::*;
-    use crate::dataset::{Example, Input, Labels};
+    use crate::dataset::{Example, Input};
+    use crate::metric::MetricName;
+    use crate::stages::score;
     use crate::task;
 
     fn dataset(targets: impl IntoIterator<Item = Option<Target>>) -> Dataset {
@@ -91,7 +103,7 @@ mod tests {
     #[test]
     fn every_metric_of_two_labels_is_about_the_second() {
         let mut task = task::find("mrpc").unwrap();
-        task.metrics = task.head.metrics().to_vec();
+        task.metrics = task.head.metrics();
         // of the label 1: 2 right, 3 predicted, 4 gold; of 0: 1 right, 3 predicted, 2 gold
         let (gold, pred) = ([1, 1, 1, 1, 0, 0], [1, 1, 0, 0, 1, 0]);
         let scores =

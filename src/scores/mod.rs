@@ -4,15 +4,19 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::{Dataset, Example, Labels, Target};
+use crate::dataset::{Dataset, Example, Target};
 use crate::error::{Error, Result};
-use crate::metric::MetricName;
+use crate::metric::{Metric, MetricInput, MetricName};
 use crate::prediction::Prediction;
-use crate::task::{Head, Task};
+use crate::task::Task;
 
+mod answer;
 mod class;
-mod span;
 mod tag;
+
+pub use answer::answers;
+pub use class::{classes, endings, numbers};
+pub use tag::tags;
 
 /// The metrics of one split.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -20,48 +24,32 @@ pub struct Scores {
     /// Value by metric, in the task's order; `None` is undefined.
     pub values: Vec<(MetricName, Option<f64>)>,
     /// More to know, for the report: F1 by entity type, thresholds, counts.
-    pub details: BTreeMap<String, Option<f64>>,
+    pub details: Details,
 }
 
+/// Values by name that are reported beside the metrics; `None` is undefined.
+pub type Details = BTreeMap<String, Option<f64>>;
+
 impl Scores {
+    /// The task's metrics, computed from `input`.
+    ///
+    /// # Errors
+    ///
+    /// A metric of the task is not computed from such an input.
+    pub fn compute(task: &Task, input: &MetricInput, details: Details) -> Result<Self> {
+        let value = |&name: &MetricName| match Metric::find(name, input.kind()) {
+            Some(metric) => Ok((name, metric.value(input))),
+            None => Err(Error::usage(format!(
+                "task `{}`: the metric `{name}` does not fit the head `{}`",
+                task.name, task.head
+            ))),
+        };
+        Ok(Self { values: task.metrics.iter().map(value).collect::<Result<_>>()?, details })
+    }
+
     /// The value of a metric; `None` where it is undefined or not of this task.
     pub fn get(&self, name: MetricName) -> Option<f64> {
         self.values.iter().find(|(known, _)| *known == name).and_then(|(_, value)| *value)
-    }
-
-    /// The task's metrics, each computed by `value`.
-    fn of(task: &Task, mut value: impl FnMut(MetricName) -> Option<f64>) -> Self {
-        let values = task.metrics.iter().map(|&metric| (metric, value(metric))).collect();
-        Self { values, details: BTreeMap::new() }
-    }
-}
-
-/// Scores the complete list of predictions of a dataset whose examples have targets.
-///
-/// # Errors
-///
-/// A metric that does not fit the task's head or number of labels, an example without target, or
-/// not one prediction for each example.
-pub fn score(
-    task: &Task,
-    dataset: &Dataset,
-    labels: &Labels,
-    predictions: &[Prediction],
-) -> Result<Scores> {
-    task.check_metrics(labels.names())?;
-    if predictions.len() != dataset.examples.len() {
-        return Err(Error::new(format!(
-            "expected {} predictions, one for each example, found {}",
-            dataset.examples.len(),
-            predictions.len()
-        ))
-        .at(&dataset.path));
-    }
-    match task.head {
-        Head::Classify | Head::Choice => class::classes(task, dataset, predictions),
-        Head::Regress => class::numbers(task, dataset, predictions),
-        Head::Tag => tag::scores(task, dataset, labels, predictions),
-        Head::Span => span::span(task, dataset, predictions),
     }
 }
 

@@ -1,21 +1,25 @@
-//! Scores of tags: entities as `conlleval` counts them.
+//! The input of the metrics of tags: entities as `conlleval` counts them.
 
-use super::{Scores, pairs};
+use super::{Details, pairs};
 use crate::dataset::{Dataset, Labels, Target};
 use crate::error::Result;
-use crate::metric::{self, MetricName};
+use crate::metric::{self, MetricInput};
 use crate::prediction::Prediction;
 use crate::task::Task;
 
-/// Scores entities, overall and in the details by type, under the names that Hugging Face's
+/// Counts entities, overall and in the details by type, under the names that Hugging Face's
 /// `run_ner` gives them: `PER_precision`, `PER_recall`, `PER_f1`, `PER_number` (gold entities), and
 /// `accuracy`, the share of words whose tag is right.
-pub(super) fn scores(
+///
+/// # Errors
+///
+/// A sentence without tags, or with another number of predicted ones.
+pub fn tags(
     task: &Task,
     dataset: &Dataset,
     labels: &Labels,
     predictions: &[Prediction],
-) -> Result<Scores> {
+) -> Result<(MetricInput, Details)> {
     let names = |tags: &[usize]| -> Option<Vec<&str>> {
         tags.iter().map(|&tag| labels.names().get(tag).map(String::as_str)).collect()
     };
@@ -29,14 +33,7 @@ pub(super) fn scores(
         .into_iter()
         .unzip();
     let found = metric::entity_scores(&pred, &gold);
-    let mut scores = Scores::of(task, |metric| match metric {
-        MetricName::F1 => found.overall.f1(),
-        MetricName::Precision => found.overall.precision(),
-        MetricName::Recall => found.overall.recall(),
-        MetricName::Accuracy => found.token_accuracy(),
-        _ => None,
-    });
-    scores.details.insert("accuracy".into(), found.token_accuracy());
+    let mut details = Details::from([("accuracy".into(), found.token_accuracy())]);
     if task.tags_are_entities() {
         for (entity_type, counts) in &found.by_type {
             for (name, value) in [
@@ -45,18 +42,20 @@ pub(super) fn scores(
                 ("f1", counts.f1()),
                 ("number", Some(counts.gold as f64)),
             ] {
-                scores.details.insert(format!("{entity_type}_{name}"), value);
+                details.insert(format!("{entity_type}_{name}"), value);
             }
         }
     }
-    Ok(scores)
+    Ok((MetricInput::Tags(found), details))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::score;
     use super::*;
     use crate::dataset::{Example, Input};
+    use crate::metric::MetricName;
+    use crate::scores::Scores;
+    use crate::stages::score;
     use crate::task;
 
     const NAMES: [&str; 5] = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"];

@@ -1,21 +1,23 @@
-//! What would make a later stage stumble over a task file, said when the file is read.
+//! Checks of a task, so that a mistake in a task file is reported when the file is read and not by a
+//! later stage.
 
 use std::path::{Component, Path};
 
 use super::{Column, Columns, Defaults, Format, Head, Split, Task};
-use crate::metric::MetricName;
+use crate::metric::Metric;
 
 /// What is wrong with a task, and the keys that lead to it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Fault {
+pub(super) struct Problem {
     pub(super) what: String,
-    pub(super) at: Vec<String>,
+    /// From the root of the file down.
+    pub(super) keys: Vec<String>,
 }
 
-type Checked = Result<(), Fault>;
+type Checked = Result<(), Problem>;
 
-fn fault(at: &[&str], what: impl Into<String>) -> Checked {
-    Err(Fault { what: what.into(), at: at.iter().map(|&part| part.to_owned()).collect() })
+fn problem(keys: &[&str], what: impl Into<String>) -> Checked {
+    Err(Problem { what: what.into(), keys: keys.iter().map(|&part| part.to_owned()).collect() })
 }
 
 /// Checks a task's row.
@@ -26,16 +28,16 @@ fn fault(at: &[&str], what: impl Into<String>) -> Checked {
 /// folder: task files may come from anywhere.
 pub(super) fn check(task: &Task) -> Checked {
     if !is_plain_name(&task.name) {
-        return fault(&["name"], not_plain("name", &task.name, "a folder"));
+        return problem(&["name"], not_plain("name", &task.name, "a folder"));
     }
     if let Some(model_of) = task.model_of.as_ref().filter(|name| !is_plain_name(name)) {
-        return fault(&["model_of"], not_plain("model_of", model_of, "a folder"));
+        return problem(&["model_of"], not_plain("model_of", model_of, "a folder"));
     }
     if !task.folder.is_empty() {
         stays_inside(&["folder"], &task.folder)?;
     }
-    if task.version_2_with_negative && task.head != Head::Span {
-        return fault(
+    if task.version_2_with_negative && !task.head.may_lack_answer() {
+        return problem(
             &["version_2_with_negative"],
             format!("only the head `span` has questions without answer, not `{}`", task.head),
         );
@@ -53,8 +55,8 @@ pub(super) fn check(task: &Task) -> Checked {
 }
 
 fn listed_labels(task: &Task, names: &[String]) -> Checked {
-    if !matches!(task.head, Head::Classify | Head::Tag) {
-        return fault(
+    if !task.head.has_label_names() {
+        return problem(
             &["labels"],
             format!("the head `{}` has no labels; expected no `labels`", task.head),
         );
@@ -63,10 +65,10 @@ fn listed_labels(task: &Task, names: &[String]) -> Checked {
         let position = i.to_string();
         let at: &[&str] = &["labels", &position];
         if names[..i].contains(name) {
-            return fault(at, format!("`labels` has `{name}` twice"));
+            return problem(at, format!("`labels` has `{name}` twice"));
         }
         if name.is_empty() || name.contains(['\n', '\r', '\t']) {
-            return fault(at, format!("the label {name:?} is not the text of a column"));
+            return problem(at, format!("the label {name:?} is not the text of a column"));
         }
         if !task.tags_are_entities() || name == "O" {
             continue;
@@ -78,31 +80,32 @@ fn listed_labels(task: &Task, names: &[String]) -> Checked {
             _ => String::new(),
         };
         if other.is_empty() || entity_type.is_empty() || name.contains(' ') {
-            return fault(at, format!("the tag is `{name}`; expected `O`, `B-TYPE` or `I-TYPE`"));
+            return problem(at, format!("the tag is `{name}`; expected `O`, `B-TYPE` or `I-TYPE`"));
         }
         if !names.contains(&other) {
-            return fault(at, format!("`labels` has `{name}` and lacks `{other}`"));
+            return problem(at, format!("`labels` has `{name}` and lacks `{other}`"));
         }
     }
     if task.tags_are_entities() && !names.iter().any(|name| name == "O") {
-        return fault(&["labels"], "`labels` lacks `O`, the tag of words outside entities");
+        return problem(&["labels"], "`labels` lacks `O`, the tag of words outside entities");
     }
     match names {
-        [] => fault(&["labels"], "`labels` is empty; expected at least two labels"),
-        [only] => {
-            fault(&["labels"], format!("the only label is `{only}`; expected at least two labels"))
-        }
+        [] => problem(&["labels"], "`labels` is empty; expected at least two labels"),
+        [only] => problem(
+            &["labels"],
+            format!("the only label is `{only}`; expected at least two labels"),
+        ),
         _ => Ok(()),
     }
 }
 
 fn score_range(task: &Task) -> Checked {
     match task.score_range {
-        Some(_) if task.head != Head::Regress => fault(
+        Some(_) if !task.head.has_scores() => problem(
             &["score_range"],
             format!("only the head `regress` has scores, not `{}`", task.head),
         ),
-        Some([low, high]) if !(low.is_finite() && high.is_finite() && low < high) => fault(
+        Some([low, high]) if !(low.is_finite() && high.is_finite() && low < high) => problem(
             &["score_range"],
             format!("`score_range` is {low} to {high}; expected two numbers, the lower one first"),
         ),
@@ -117,14 +120,17 @@ fn score_range(task: &Task) -> Checked {
 /// A metric that does not fit.
 pub(super) fn metrics(task: &Task, labels: &[String]) -> Checked {
     if task.metrics.is_empty() {
-        return fault(&["metrics"], "`metrics` is empty; the first selects the best checkpoint");
+        return problem(
+            &["metrics"],
+            "`metrics` is empty; expected at least one, of which the first selects the best checkpoint",
+        );
     }
     for (i, metric) in task.metrics.iter().enumerate() {
         let position = i.to_string();
-        if !task.head.metrics().contains(metric) {
+        let Some(row) = Metric::find(*metric, task.head.metric_input()) else {
             let fitting: Vec<_> =
                 task.head.metrics().iter().map(|metric| format!("`{metric}`")).collect();
-            return fault(
+            return problem(
                 &["metrics", &position],
                 format!(
                     "the metric `{metric}` does not fit the head `{}`; expected one of {}",
@@ -132,13 +138,12 @@ pub(super) fn metrics(task: &Task, labels: &[String]) -> Checked {
                     fitting.join(", ")
                 ),
             );
-        }
+        };
         if task.metrics[..i].contains(metric) {
-            return fault(&["metrics", &position], format!("`metrics` has `{metric}` twice"));
+            return problem(&["metrics", &position], format!("`metrics` has `{metric}` twice"));
         }
-        let binary = [MetricName::F1, MetricName::Precision, MetricName::Recall];
-        if task.head == Head::Classify && labels.len() > 2 && binary.contains(metric) {
-            return fault(
+        if labels.len() > 2 && row.needs_two_classes() {
+            return problem(
                 &["metrics", &position],
                 format!(
                     "the metric `{metric}` is that of the second of two labels, and there are {}; \
@@ -153,32 +158,32 @@ pub(super) fn metrics(task: &Task, labels: &[String]) -> Checked {
 
 fn splits(task: &Task) -> Checked {
     if task.splits().next().is_none() {
-        return fault(&[], "it names no file; expected `train`, `dev` or `test`");
+        return problem(&[], "it names no file; expected `train`, `dev` or `test`");
     }
-    if task.train.is_none() && task.labels.is_none() && has_label_names(task.head) {
-        return fault(&[], "it has neither `labels` nor a `train` file to find them in");
+    if task.train.is_none() && task.labels.is_none() && task.head.has_label_names() {
+        return problem(&[], "it has neither `labels` nor a `train` file to find them in");
     }
     let mut names: Vec<&str> = Vec::new();
     for (split, at) in places(task) {
         let path =
             |key: &'static str| [at.iter().map(String::as_str).collect(), vec![key]].concat();
         if !is_plain_name(&split.name) {
-            return fault(&path("name"), not_plain("name", &split.name, "files"));
+            return problem(&path("name"), not_plain("name", &split.name, "files"));
         }
         if names.contains(&split.name.as_str()) {
-            return fault(&path("name"), format!("two files have the name `{}`", split.name));
+            return problem(&path("name"), format!("two files have the name `{}`", split.name));
         }
         names.push(&split.name);
         stays_inside(&path("file"), &split.file)?;
         if let Some(submission) = &split.submission
             && !is_plain_name(submission)
         {
-            return fault(&path("submission"), not_plain("submission", submission, "a file"));
+            return problem(&path("submission"), not_plain("submission", submission, "a file"));
         }
         let same =
             |other: &&Split| other.submission.is_some() && other.submission == split.submission;
         if task.splits().filter(same).count() > 1 {
-            return fault(&path("submission"), "two files have the same `submission`");
+            return problem(&path("submission"), "two files have the same `submission`");
         }
         columns(task, split, &at)?;
     }
@@ -204,23 +209,18 @@ fn columns(task: &Task, split: &Split, at: &[String]) -> Checked {
     if split.columns.is_some() {
         to_columns = at.iter().map(String::as_str).chain(to_columns).collect();
     }
-    let (format, forms): (_, &[Format]) = match task.head {
-        Head::Span => ("`squad`", &[Format::Squad]),
-        Head::Tag => ("`conll`", &[Format::Conll]),
-        _ => ("`tsv`, `csv` or `jsonl`", &[Format::Tsv, Format::Csv, Format::Jsonl]),
-    };
-    if !forms.contains(&task.format) {
-        return fault(
+    let formats = task.head.formats();
+    if !formats.contains(&task.format) {
+        return problem(
             &["format"],
-            format!("the head `{}` reads {format}; expected that `format`", task.head),
+            format!(
+                "the head `{}` reads {}; expected that `format`",
+                task.head,
+                any_of(formats.iter().map(|format| format.name()))
+            ),
         );
     }
-    let read: &[&str] = match task.head {
-        Head::Classify | Head::Regress => &["id", "text", "text_pair", "label"],
-        Head::Choice => &["id", "context", "start", "endings", "label"],
-        Head::Tag => &["word", "label"],
-        Head::Span => &[],
-    };
+    let read = task.head.columns();
     for (key, column) in by_key(columns) {
         let path = [to_columns.clone(), vec![key]].concat();
         if !read.contains(&key) {
@@ -228,17 +228,17 @@ fn columns(task: &Task, split: &Split, at: &[String]) -> Checked {
                 [] => "no `columns`".to_owned(),
                 read => read.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", "),
             };
-            return fault(
+            return problem(
                 &path,
                 format!("the head `{}` reads no column `{key}`; expected {expected}", task.head),
             );
         }
         match (task.format, column) {
             (Format::Jsonl, Column::Index(_)) => {
-                return fault(&path, "the columns of JSON lines are named; expected a key");
+                return problem(&path, "the columns of JSON lines are named; expected a key");
             }
             (Format::Conll, Column::Name(_)) => {
-                return fault(
+                return problem(
                     &path,
                     "the columns of a CoNLL file have no names; expected a position from 0",
                 );
@@ -246,20 +246,35 @@ fn columns(task: &Task, split: &Split, at: &[String]) -> Checked {
             _ => {}
         }
     }
-    let is_test = task.test.iter().any(|test| test.name == split.name);
-    let missing = match task.head {
-        Head::Span | Head::Tag => None,
-        Head::Choice if columns.context.is_none() => Some("`context`"),
-        Head::Choice if columns.endings.len() < 2 => Some("`endings`, at least two of them"),
-        Head::Classify | Head::Regress if columns.text.is_none() => Some("`text`"),
-        _ if columns.label.is_none() && !is_test => Some("`label`"),
-        _ => None,
+    let needed: &[(bool, &str)] = match task.head {
+        // Their files' form says where everything is.
+        Head::Span | Head::Tag => &[],
+        Head::Choice => &[
+            (columns.context.is_some(), "`context`"),
+            (columns.endings.len() >= 2, "`endings`, at least two of them"),
+            (columns.label.is_some() || task.is_test(split), "`label`"),
+        ],
+        Head::Classify | Head::Regress => &[
+            (columns.text.is_some(), "`text`"),
+            (columns.label.is_some() || task.is_test(split), "`label`"),
+        ],
     };
+    let missing = needed.iter().find(|(is_there, _)| !is_there).map(|(_, what)| what);
     match missing {
         Some(missing) => {
-            fault(&to_columns, format!("the columns of `{}` lack {missing}", split.name))
+            problem(&to_columns, format!("the columns of `{}` lack {missing}", split.name))
         }
         None => Ok(()),
+    }
+}
+
+/// `a`, `b` or `c`, each in backticks.
+fn any_of<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<_> = names.map(|name| format!("`{name}`")).collect();
+    match names.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => String::new(),
     }
 }
 
@@ -306,24 +321,19 @@ fn defaults(defaults: &Defaults) -> Checked {
         ("n_best_size", n_best_size, 1, MAX_SIZE),
     ] {
         if !(lowest..=highest).contains(value) {
-            return fault(
+            return problem(
                 &["defaults", key],
                 format!("`{key}` is {value}; expected {lowest} to {highest}"),
             );
         }
     }
     if !(learning_rate.is_finite() && *learning_rate > 0.0) {
-        return fault(
+        return problem(
             &["defaults", "learning_rate"],
             format!("`learning_rate` is {learning_rate}; expected a number above 0"),
         );
     }
     Ok(())
-}
-
-/// Whether a file's labels are names, which the task lists or the training file holds.
-fn has_label_names(head: Head) -> bool {
-    matches!(head, Head::Classify | Head::Tag)
 }
 
 /// Whether a name can be that of a file or folder, here and on other systems.
@@ -347,7 +357,7 @@ fn stays_inside(at: &[&str], path: &str) -> Checked {
         || !Path::new(path).components().all(inside)
     {
         let key = at.last().copied().unwrap_or_default();
-        return fault(
+        return problem(
             at,
             format!(
                 "`{key}` is {path:?}; expected a path below the task file's folder, with `/` \

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use super::check::{Fault, check};
+use super::check::{Problem, check};
 use super::locate::line_of;
 use super::{Task, tasks};
 use crate::error::{Error, Result};
@@ -42,8 +42,8 @@ pub fn load(path: &Path) -> Result<Task> {
             .at_line(path, error.line().max(1))
             .hint(HINT)
     })?;
-    check(&task).map_err(|Fault { what, at }| {
-        Error::new(what).at_line(path, line_of(&text, &at)).hint(HINT)
+    check(&task).map_err(|Problem { what, keys }| {
+        Error::new(what).at_line(path, line_of(&text, &keys)).hint(HINT)
     })?;
     task.base = Some(path.parent().unwrap_or(Path::new("")).to_owned());
     Ok(task)

@@ -9,68 +9,17 @@ use serde::de::{self, Deserializer, Unexpected, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::metric::MetricName;
+use crate::metric::{Metric, MetricName};
 
 mod check;
 mod file;
+mod head;
 mod locate;
 mod table;
 
 pub use file::{find, load};
+pub use head::{Head, LabelType};
 pub use table::tasks;
-
-/// The kind of prediction, and so the head on the encoder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Head {
-    /// One of several labels for a text or a pair of texts.
-    Classify,
-    /// A number for a text or a pair of texts.
-    Regress,
-    /// A stretch of a passage that answers a question.
-    Span,
-    /// A label for every word.
-    Tag,
-    /// One of several endings.
-    Choice,
-}
-
-impl Head {
-    /// All heads.
-    pub const ALL: [Self; 5] = [Self::Classify, Self::Regress, Self::Span, Self::Tag, Self::Choice];
-
-    /// The name in files, folders and flags.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Classify => "classify",
-            Self::Regress => "regress",
-            Self::Span => "span",
-            Self::Tag => "tag",
-            Self::Choice => "choice",
-        }
-    }
-
-    /// The metrics that fit its predictions.
-    pub fn metrics(self) -> &'static [MetricName] {
-        use MetricName::{
-            Accuracy, ExactMatch, F1, MacroF1, MatthewsCorrelation, Pearson, Precision, Recall,
-            Spearman,
-        };
-        match self {
-            Self::Classify => &[Accuracy, F1, Precision, Recall, MacroF1, MatthewsCorrelation],
-            Self::Regress => &[Pearson, Spearman],
-            Self::Span => &[F1, ExactMatch],
-            Self::Tag => &[F1, Precision, Recall, Accuracy],
-            Self::Choice => &[Accuracy],
-        }
-    }
-}
-
-impl fmt::Display for Head {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// The form of a task's files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,6 +38,17 @@ pub enum Format {
 }
 
 impl Format {
+    /// The name in task files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tsv => "tsv",
+            Self::Csv => "csv",
+            Self::Jsonl => "jsonl",
+            Self::Squad => "squad",
+            Self::Conll => "conll",
+        }
+    }
+
     /// What one example of it is called.
     pub fn row_name(self) -> &'static str {
         match self {
@@ -318,7 +278,7 @@ impl Task {
     /// A metric does not fit; the error names those that do.
     pub fn check_metrics(&self, labels: &[String]) -> Result<()> {
         check::metrics(self, labels)
-            .map_err(|fault| Error::usage(format!("task `{}`: {}", self.name, fault.what)))
+            .map_err(|problem| Error::usage(format!("task `{}`: {}", self.name, problem.what)))
     }
 
     /// Checks the whole row, as a task file is checked when it is read: for a row that came in
@@ -329,17 +289,28 @@ impl Task {
     /// The row contradicts itself, or names a file outside its folder.
     pub fn check(&self) -> Result<()> {
         check::check(self)
-            .map_err(|fault| Error::new(format!("task `{}`: {}", self.name, fault.what)))
+            .map_err(|problem| Error::new(format!("task `{}`: {}", self.name, problem.what)))
     }
 
-    /// Whether a tagger's tags are entities in IOB1 or IOB2, as its metrics ask, and not tags that
+    /// Whether a tagger's tags are entities in IOB1 or IOB2, as its metrics need, and not tags that
     /// stand for themselves (parts of speech, say), of which accuracy alone makes sense.
     pub fn tags_are_entities(&self) -> bool {
-        self.head == Head::Tag && self.metrics.iter().any(|&metric| metric != MetricName::Accuracy)
+        self.rows_of_metrics().any(Metric::counts_entities)
+    }
+
+    /// The rows of its metrics that fit its head.
+    fn rows_of_metrics(&self) -> impl Iterator<Item = &'static Metric> {
+        let input = self.head.metric_input();
+        self.metrics.iter().filter_map(move |&name| Metric::find(name, input))
     }
 
     /// The metric that selects the best checkpoint.
     pub fn selecting_metric(&self) -> MetricName {
         self.metrics[0]
+    }
+
+    /// Whether a file is one of its test files, which may lack targets.
+    pub fn is_test(&self, split: &Split) -> bool {
+        self.test.iter().any(|test| test.name == split.name)
     }
 }

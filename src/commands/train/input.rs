@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use tfbert::cli::TrainArgs;
 use tfbert::dataset::{self, Labels};
 use tfbert::error::{Error, Result};
-use tfbert::feature::{Cache, CacheKey, FeatureStore, StoreWriter, features};
+use tfbert::feature::{Cache, CacheKey, FeatureStore, StoreWriter};
 use tfbert::report::Progress;
 use tfbert::run::{DataRecord, sha256};
 use tfbert::settings::TrainSettings;
+use tfbert::stages::features;
 use tfbert::task::{Format, Split, Task};
 
 use crate::commands::{cache_folder, report_truncated, tokenizer, tokenizer_path};

@@ -84,7 +84,7 @@ fn ids_offsets_windows_and_spans_are_those_of_hugging_face() {
         let target = case.answer.as_ref().and_then(|gold| answer(&gold.text, gold.start));
         let dataset = dataset(vec![example(&case.question, &context, target)]);
         let settings = settings(case.max_length, case.stride, case.max_query_length);
-        let features = features(&dataset, &tokenizer, &settings).unwrap();
+        let features = questions(&dataset, &tokenizer, &settings).unwrap();
         let name = format!("{} at {}", case.name, case.max_length);
         assert_eq!(features.len(), case.windows.len(), "{name}");
         assert_eq!(features.truncated, usize::from(case.truncated), "{name}");
@@ -116,7 +116,7 @@ fn a_window_that_cuts_the_answer_off_has_none() {
     let context: Arc<str> = "the sea of the moon and the land".into();
     let dataset = dataset(vec![example("who", &context, answer("moon and", 15))]);
     // room 4, shared 1: the sea of the | the moon and the | the land
-    let features = features(&dataset, &tokenizer(), &settings(8, 1, 2)).unwrap();
+    let features = questions(&dataset, &tokenizer(), &settings(8, 1, 2)).unwrap();
     let targets: Vec<_> = (0..3).map(|i| features.target(i).clone()).collect();
     use FeatureTarget::Span;
     assert_eq!(targets, [Span(0, 0), Span(4, 5), Span(0, 0)]);
@@ -126,7 +126,7 @@ fn a_window_that_cuts_the_answer_off_has_none() {
 fn an_answer_takes_in_all_pieces_of_a_character_that_is_taken_apart() {
     let context: Arc<str> = "the 한 moon".into();
     let dataset = dataset(vec![example("who", &context, answer("한", 4))]);
-    let features = features(&dataset, &tokenizer(), &settings(16, 1, 4)).unwrap();
+    let features = questions(&dataset, &tokenizer(), &settings(16, 1, 4)).unwrap();
     let (_, offsets, _) = window(&features, 0);
     assert_eq!(offsets, [(0, 3), (4, 7), (4, 7), (4, 7), (8, 12)]);
     assert_eq!(features.target(0), &FeatureTarget::Span(4, 6));
@@ -139,7 +139,7 @@ fn a_question_without_answer_points_at_cls_and_an_unknown_one_nowhere() {
         example("who", &context, Some(Target::Answers(vec![]))),
         example("who", &context, None),
     ];
-    let features = features(&dataset(examples), &tokenizer(), &settings(16, 1, 4)).unwrap();
+    let features = questions(&dataset(examples), &tokenizer(), &settings(16, 1, 4)).unwrap();
     assert_eq!(features.target(0), &FeatureTarget::Span(0, 0));
     assert_eq!(features.target(1), &FeatureTarget::None);
 }
@@ -149,7 +149,7 @@ fn a_long_question_is_cut_and_counted() {
     let context: Arc<str> = "the moon".into();
     let examples =
         vec![example("who who who", &context, None), example("who who who who", &context, None)];
-    let features = features(&dataset(examples), &tokenizer(), &settings(16, 1, 3)).unwrap();
+    let features = questions(&dataset(examples), &tokenizer(), &settings(16, 1, 3)).unwrap();
     assert_eq!(features.truncated, 1);
     assert_eq!(features.sequence(0, 0), features.sequence(1, 0));
 }
@@ -158,7 +158,7 @@ fn a_long_question_is_cut_and_counted() {
 fn questions_of_a_passage_share_its_offsets() {
     let context: Arc<str> = "the moon".into();
     let examples = (0..3).map(|_| example("who", &context, None)).collect();
-    let features = features(&dataset(examples), &tokenizer(), &settings(16, 1, 4)).unwrap();
+    let features = questions(&dataset(examples), &tokenizer(), &settings(16, 1, 4)).unwrap();
     assert_eq!(features.offsets, [(0, 3), (4, 8)]);
     assert_eq!(window(&features, 2), (3, &[(0, 3), (4, 8)][..], 0..2));
 }
@@ -167,14 +167,17 @@ fn questions_of_a_passage_share_its_offsets() {
 fn settings_that_leave_no_room_say_what_to_change() {
     let context: Arc<str> = "the moon".into();
     let dataset = dataset(vec![example("who", &context, None)]);
-    for settings in
-        [settings(128, 128, 64), settings(16, 9, 4), settings(3, 0, 64), settings(0, 0, 0)]
-    {
-        let error = features(&dataset, &tokenizer(), &settings).unwrap_err();
+    for settings in [settings(3, 0, 64), settings(0, 0, 0)] {
+        let error = questions(&dataset, &tokenizer(), &settings).unwrap_err();
+        assert!(error.what().contains("more than the 3 special tokens of a pair"), "{error}");
+        assert!(error.hint_text().unwrap().contains("--max-length"), "{error}");
+    }
+    for settings in [settings(128, 128, 64), settings(16, 9, 4)] {
+        let error = questions(&dataset, &tokenizer(), &settings).unwrap_err();
         assert!(error.what().contains("neighbouring windows"), "{error}");
         assert!(error.hint_text().unwrap().contains("--doc-stride"), "{error}");
     }
-    assert!(features(&dataset, &tokenizer(), &settings(16, 8, 4)).is_ok());
+    assert!(questions(&dataset, &tokenizer(), &settings(16, 8, 4)).is_ok());
 }
 
 #[test]
@@ -183,7 +186,7 @@ fn an_example_of_another_head_names_its_line() {
     wrong.input = Input::Words(vec!["moon".into()]);
     let context: Arc<str> = "the moon".into();
     let dataset = dataset(vec![example("who", &context, None), wrong]);
-    let error = features(&dataset, &tokenizer(), &settings(16, 1, 4)).unwrap_err();
+    let error = questions(&dataset, &tokenizer(), &settings(16, 1, 4)).unwrap_err();
     assert_eq!(error.to_string(), "train.json:7: expected a question about a passage");
 }
 
@@ -193,8 +196,8 @@ fn a_tokenizer_that_is_not_berts_is_refused() {
     json["post_processor"] = serde_json::Value::Null;
     let tokenizer = Tokenizer::from_bytes(json.to_string().as_bytes()).unwrap();
     let dataset = dataset(vec![example("who", &"the moon".into(), None)]);
-    let error = features(&dataset, &tokenizer, &settings(16, 1, 4)).unwrap_err();
-    assert!(error.what().contains("expected BERT's"), "{error}");
+    let error = questions(&dataset, &tokenizer, &settings(16, 1, 4)).unwrap_err();
+    assert!(error.what().contains("expected a special token first"), "{error}");
 }
 
 #[test]
@@ -208,7 +211,7 @@ fn chunks_hold_every_example_once_and_part_no_passage() {
     for pair in chunks.windows(2) {
         assert!(!pair[0].last().unwrap().same_passage(&pair[1][0]));
     }
-    let features = features(&dataset(examples), &tokenizer(), &settings(16, 1, 4)).unwrap();
+    let features = questions(&dataset(examples), &tokenizer(), &settings(16, 1, 4)).unwrap();
     assert!((0..features.len()).all(|feature| features.example(feature) == feature));
 }
 
@@ -272,7 +275,7 @@ proptest! {
         let text: String = characters[start..end].iter().collect();
         let context: Arc<str> = context.into();
         let dataset = dataset(vec![example("who was it?", &context, answer(&text, start))]);
-        let features = features(&dataset, &tokenizer(), &settings(24, stride, 8)).unwrap();
+        let features = questions(&dataset, &tokenizer(), &settings(24, stride, 8)).unwrap();
         let bytes = byte_offset(&context, start).unwrap();
         let bytes = bytes..bytes + text.len();
         let touched = features

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FeatureTarget, Features, Sequence, Sizes};
+use super::{FeatureSizes, FeatureTarget, Features, Sequence};
 use crate::dataset::{Dataset, Target};
 use crate::error::{Error, Result};
 
@@ -121,7 +121,7 @@ impl FeatureStore {
     }
 }
 
-impl Sizes for FeatureStore {
+impl FeatureSizes for FeatureStore {
     fn len(&self) -> usize {
         self.lengths.len()
     }

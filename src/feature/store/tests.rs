@@ -21,7 +21,7 @@ fn sentences(count: usize) -> (Dataset, Features) {
 }
 
 fn assert_holds(store: &FeatureStore, features: &Features) {
-    assert_eq!(Sizes::len(store), features.len());
+    assert_eq!(FeatureSizes::len(store), features.len());
     assert_eq!(store.summary().tokens, features.tokens());
     let order: Vec<usize> = (0..features.len()).rev().collect();
     let loaded = store.load(&order).unwrap();
@@ -39,7 +39,7 @@ fn key(task: &task::Task) -> CacheKey<'_> {
     CacheKey {
         task,
         labels: &[],
-        features: FeatureSettings::of(task),
+        features: FeatureSettings::from_task(task),
         limit: None,
         data_sha256: "a",
         tokenizer_sha256: "b",
@@ -90,7 +90,7 @@ fn whatever_features_depend_on_makes_another_file() {
     let dir = tempfile::tempdir().unwrap();
     let cache = Cache::new(dir.path().into());
     let (sst2, cola) = (task::find("sst2").unwrap(), task::find("cola").unwrap());
-    let features = FeatureSettings { max_length: 9, ..FeatureSettings::of(&sst2) };
+    let features = FeatureSettings { max_length: 9, ..FeatureSettings::from_task(&sst2) };
     let labels = ["yes".to_owned()];
     for other in [
         key(&sst2),

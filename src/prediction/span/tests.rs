@@ -5,8 +5,7 @@ use proptest::prelude::*;
 use serde::Deserialize;
 
 use super::*;
-use crate::feature::{FeatureSettings, Tokenizer, features};
-use crate::task::Head;
+use crate::feature::{FeatureSettings, Tokenizer, questions};
 
 const TOKENIZER: &[u8] = include_bytes!("../../../tests/golden/question_tokenizer.json");
 const WINDOWS: &str = include_str!("../../../tests/golden/question_windows.json");
@@ -73,7 +72,7 @@ fn dataset(questions: &[(&str, &str)]) -> Dataset {
 fn windows(dataset: &Dataset, max_length: usize, doc_stride: usize, query: usize) -> Features {
     let settings = FeatureSettings { max_length, doc_stride, max_query_length: query };
     let tokenizer = Tokenizer::from_bytes(TOKENIZER).unwrap();
-    features(Head::Span, dataset, &tokenizer, &settings).unwrap()
+    questions(dataset, &tokenizer, &settings).unwrap()
 }
 
 /// Logits from a function of feature, position and whether it is the end.
@@ -89,13 +88,13 @@ fn logits(features: &Features, of: impl Fn(usize, usize, bool) -> f32) -> Featur
     logits
 }
 
-fn spans(
+fn spans_of(
     dataset: &Dataset,
     features: &Features,
     logits: &FeatureLogits,
     settings: &PredictionSettings,
 ) -> Vec<SpanPrediction> {
-    let predictions = predictions(dataset, features, logits, settings).unwrap();
+    let predictions = spans(dataset, features, logits, settings).unwrap();
     assert_eq!(predictions.len(), dataset.examples.len());
     let span = |prediction| match prediction {
         Prediction::Span(span) => span,
@@ -123,7 +122,7 @@ fn answers_and_n_best_are_those_of_run_squad() {
             version_2_with_negative: case.version_2_with_negative,
             null_threshold: case.null_threshold,
         };
-        let found = spans(&dataset, &features, &logits, &settings).remove(0);
+        let found = spans_of(&dataset, &features, &logits, &settings).remove(0);
         assert_eq!(found.text, case.text, "{}", source.name);
         assert_eq!(found.null_odds, case.null_odds, "{}", source.name);
         assert_eq!(found.n_best.len(), case.n_best.len(), "{}", source.name);
@@ -146,19 +145,19 @@ fn start_and_end_are_chosen_together() {
     let starts = [9.0, 9.0, 9.0, 0.0, 3.0, 0.0, 4.0, 9.0];
     let ends = [9.0, 9.0, 9.0, 4.0, 0.0, 3.0, 0.0, 9.0];
     let logits = logits(&features, |_, at, end| if end { ends[at] } else { starts[at] });
-    let found = spans(&dataset, &features, &logits, &SETTINGS).remove(0);
+    let found = spans_of(&dataset, &features, &logits, &SETTINGS).remove(0);
     assert_eq!(found.text, "moon and");
     let best = &found.n_best[0];
     assert_eq!((best.start, best.start_logit, best.end_logit), (Some(4), 3.0, 3.0));
     let short = PredictionSettings { max_answer_length: 1, ..SETTINGS };
-    assert_eq!(spans(&dataset, &features, &logits, &short)[0].text, "the");
+    assert_eq!(spans_of(&dataset, &features, &logits, &short)[0].text, "the");
 }
 
 #[test]
 fn the_answer_is_cut_from_the_passage_as_it_is_written() {
     let dataset = dataset(&[("who", "Käthe  LANDETE , 1969")]);
     let features = windows(&dataset, 32, 1, 4);
-    let found = spans(
+    let found = spans_of(
         &dataset,
         &features,
         &logits(&features, |_, at, end| {
@@ -175,7 +174,8 @@ fn the_answer_is_cut_from_the_passage_as_it_is_written() {
 fn equal_spans_come_in_the_order_of_the_passage() {
     let dataset = dataset(&[("who", "the moon and sea")]);
     let features = windows(&dataset, 16, 1, 4);
-    let found = spans(&dataset, &features, &logits(&features, |_, _, _| 0.5), &SETTINGS).remove(0);
+    let found =
+        spans_of(&dataset, &features, &logits(&features, |_, _, _| 0.5), &SETTINGS).remove(0);
     let texts: Vec<_> = found.n_best.iter().map(|candidate| candidate.text.as_str()).collect();
     assert_eq!(
         texts,
@@ -208,7 +208,7 @@ fn null_odds_decide_whether_there_is_an_answer() {
         _ => 0.0,
     });
     let settings = PredictionSettings { version_2_with_negative: true, ..SETTINGS };
-    let mut found = spans(&dataset, &features, &logits, &settings).remove(0);
+    let mut found = spans_of(&dataset, &features, &logits, &settings).remove(0);
     assert_eq!(found.null_odds, Some(2.0 - 3.5));
     assert_eq!(found.text, "moon");
     let null = found.n_best.iter().find(|candidate| candidate.start.is_none()).unwrap();
@@ -219,7 +219,7 @@ fn null_odds_decide_whether_there_is_an_answer() {
     assert_eq!(found.text, "");
     assert_eq!(found.best_span().unwrap().text, "moon");
     let strict = PredictionSettings { null_threshold: -2.0, ..settings };
-    assert_eq!(spans(&dataset, &features, &logits, &strict)[0], {
+    assert_eq!(spans_of(&dataset, &features, &logits, &strict)[0], {
         found.apply_null_threshold(-2.0);
         found
     });
@@ -231,7 +231,7 @@ fn null_is_kept_beside_the_n_best_where_it_ranks_below_them() {
     let features = windows(&dataset, 16, 1, 4);
     let settings = PredictionSettings { version_2_with_negative: true, n_best_size: 2, ..SETTINGS };
     let logits = logits(&features, |_, at, _| at as f32);
-    let found = spans(&dataset, &features, &logits, &settings).remove(0);
+    let found = spans_of(&dataset, &features, &logits, &settings).remove(0);
     let texts: Vec<_> = found.n_best.iter().map(|candidate| candidate.text.as_str()).collect();
     assert_eq!(texts, ["sea", "and sea", ""]);
 }
@@ -241,12 +241,12 @@ fn a_passage_without_pieces_gets_an_empty_answer() {
     let dataset = dataset(&[("who", "\u{200b} \u{0}"), ("who", "moon")]);
     let features = windows(&dataset, 16, 1, 4);
     let logits = logits(&features, |_, _, _| -0.25);
-    let found = spans(&dataset, &features, &logits, &SETTINGS);
+    let found = spans_of(&dataset, &features, &logits, &SETTINGS);
     assert_eq!((found[0].text.as_str(), found[0].null_odds), ("", None));
     assert_eq!(found[0].n_best, [Candidate { probability: 1.0, ..Candidate::default() }]);
     assert_eq!(found[1].text, "moon");
     let settings = PredictionSettings { version_2_with_negative: true, ..SETTINGS };
-    let found = spans(&dataset, &features, &logits, &settings);
+    let found = spans_of(&dataset, &features, &logits, &settings);
     assert_eq!((found[0].text.as_str(), found[0].null_odds), ("", Some(-0.5)));
     assert_eq!(found[0].n_best.len(), 1);
 }
@@ -257,13 +257,13 @@ fn logits_that_are_missing_or_not_finite_name_the_question() {
     let features = windows(&dataset, 16, 1, 4);
     let nan =
         logits(&features, |feature, at, _| if (feature, at) == (1, 4) { f32::NAN } else { 0.0 });
-    let error = predictions(&dataset, &features, &nan, &SETTINGS).unwrap_err();
+    let error = spans(&dataset, &features, &nan, &SETTINGS).unwrap_err();
     assert_eq!(
         error.to_string().lines().next(),
         Some("dev.json:2: question `q1`: a logit is not a finite number")
     );
     let none = FeatureLogits::new(features.len());
-    let error = predictions(&dataset, &features, &none, &SETTINGS).unwrap_err();
+    let error = spans(&dataset, &features, &none, &SETTINGS).unwrap_err();
     assert!(error.what().contains("question `q0` has no logits"), "{error}");
 }
 
@@ -325,7 +325,7 @@ proptest! {
         let settings = PredictionSettings {
             max_answer_length, n_best_size, version_2_with_negative, null_threshold: 1.0,
         };
-        let found = spans(&dataset, &features, &logits, &settings);
+        let found = spans_of(&dataset, &features, &logits, &settings);
         prop_assert_eq!(found.len(), contexts.len());
         for (index, (context, found)) in contexts.iter().zip(&found).enumerate() {
             prop_assert!(context.contains(&found.text));

@@ -1,12 +1,10 @@
-//! Exact match and F1 of answers, by the rules of SQuAD's official scripts.
+//! The input of the metrics of answers, by the rules of SQuAD's official scripts.
 
-use std::collections::BTreeMap;
-
-use super::Scores;
-use crate::dataset::{Dataset, Target};
+use super::Details;
+use crate::dataset::{Dataset, Labels, Target};
 use crate::error::{Error, Result};
 use crate::metric::{
-    BestThresholds, MetricName, QuestionScore, SpanMeans, SquadVersion, attainable_thresholds,
+    BestThresholds, MetricInput, QuestionScore, SpanMeans, SquadVersion, attainable_thresholds,
     official_thresholds, score_question, span_scores,
 };
 use crate::prediction::Prediction;
@@ -22,71 +20,59 @@ use crate::task::Task;
 /// - `best_f1`, `best_f1_threshold`, `best_exact_match`, `best_exact_match_threshold`: the highest
 ///   values over all null thresholds, found in one pass over the best spans, and the thresholds
 ///   that give them,
-/// - `official_best_f1` and so on: the same as the script finds them, which tells apart questions
-///   of equal null odds (see [`official_thresholds`]).
+/// - `official_best_f1` and so on: the same as the script finds them, which treats questions of
+///   equal null odds one by one (see [`official_thresholds`]).
 ///
 /// # Errors
 ///
-/// A question without known answers, a prediction that is no span, or a metric of another head.
-pub(super) fn span(task: &Task, dataset: &Dataset, predictions: &[Prediction]) -> Result<Scores> {
+/// A question without known answers, or a prediction that is no span.
+pub fn answers(
+    task: &Task,
+    dataset: &Dataset,
+    _labels: &Labels,
+    predictions: &[Prediction],
+) -> Result<(MetricInput, Details)> {
     let version =
         if task.version_2_with_negative { SquadVersion::V2_0 } else { SquadVersion::V1_1 };
-    let mut each = Vec::with_capacity(predictions.len());
+    let mut question_scores = Vec::with_capacity(predictions.len());
     let mut best_span_scores = Vec::new();
     let mut null_odds = Vec::new();
     for (example, prediction) in dataset.examples.iter().zip(predictions) {
-        let fault = |what: &str| {
+        let error = |what: &str| {
             Error::new(format!("question `{}`: {what}", example.id))
                 .at_line(&dataset.path, example.line)
         };
         let Some(Target::Answers(answers)) = &example.target else {
-            return Err(fault("its answers are not known, so it cannot be scored"));
+            return Err(error("its answers are not known, so it cannot be scored"));
         };
         let Prediction::Span(span) = prediction else {
-            return Err(fault("the prediction is no span"));
+            return Err(error("the prediction is no span"));
         };
         let golds: Vec<&str> = answers.iter().map(|answer| answer.text.as_str()).collect();
-        each.push(score_question(version, &span.text, &golds));
+        question_scores.push(score_question(version, &span.text, &golds));
         if let Some(odds) = span.null_odds {
             let best = span.best_span().map_or("", |best| &best.text);
             best_span_scores.push(score_question(version, best, &golds));
             null_odds.push(odds);
         }
     }
-    let totals = span_scores(&each);
-    let values = task
-        .metrics
-        .iter()
-        .map(|&name| match name {
-            MetricName::F1 => Ok((name, totals.all.f1)),
-            MetricName::ExactMatch => Ok((name, totals.all.exact_match)),
-            other => Err(Error::usage(format!(
-                "task `{}` lists the metric `{other}`, which answers do not have",
-                task.name
-            ))
-            .hint("choose among `f1` and `exact_match`")),
-        })
-        .collect::<Result<_>>()?;
-    let mut details = BTreeMap::new();
+    let totals = span_scores(&question_scores);
+    let mut details = Details::new();
     if task.version_2_with_negative {
         add_means(&mut details, "has_answer", &totals.has_answer);
         add_means(&mut details, "no_answer", &totals.no_answer);
         add_thresholds(&mut details, &best_span_scores, &null_odds);
     }
-    Ok(Scores { values, details })
+    Ok((MetricInput::Answers(totals), details))
 }
 
-fn add_means(details: &mut BTreeMap<String, Option<f64>>, kind: &str, means: &SpanMeans) {
+fn add_means(details: &mut Details, kind: &str, means: &SpanMeans) {
     details.insert(format!("{kind}_exact_match"), means.exact_match);
     details.insert(format!("{kind}_f1"), means.f1);
     details.insert(format!("{kind}_total"), Some(means.total as f64));
 }
 
-fn add_thresholds(
-    details: &mut BTreeMap<String, Option<f64>>,
-    scores: &[QuestionScore],
-    null_odds: &[f64],
-) {
+fn add_thresholds(details: &mut Details, scores: &[QuestionScore], null_odds: &[f64]) {
     let mut add = |prefix: &str, found: Option<BestThresholds>| {
         for (name, best) in [
             ("best_exact_match", found.map(|found| found.exact_match)),
@@ -104,8 +90,15 @@ fn add_thresholds(
 mod tests {
     use super::*;
     use crate::dataset::{Answer, Example, Input};
+    use crate::metric::MetricName;
     use crate::prediction::{Candidate, SpanPrediction};
+    use crate::scores::Scores;
+    use crate::stages::score;
     use crate::task::find;
+
+    fn scored(task: &Task, dataset: &Dataset, predictions: &[Prediction]) -> Result<Scores> {
+        score(task, dataset, &Labels::default(), predictions)
+    }
 
     fn dataset(golds: &[Option<&[&str]>]) -> Dataset {
         let examples = golds
@@ -135,7 +128,7 @@ mod tests {
     fn values_come_in_the_order_of_the_task_as_fractions() {
         let dataset = dataset(&[Some(&["moon"]), Some(&["sea", "red moon"])]);
         let predictions = [answer("the moon", None), answer("moon", None)];
-        let found = span(&find("squad").unwrap(), &dataset, &predictions).unwrap();
+        let found = scored(&find("squad").unwrap(), &dataset, &predictions).unwrap();
         // f1: 1, and against `red moon` 2 · 1 · ½ / 1½
         let f1 = (1.0 + 2.0 / 3.0) / 2.0;
         assert_eq!(found.values, [(MetricName::F1, Some(f1)), (MetricName::ExactMatch, Some(0.5))]);
@@ -152,7 +145,7 @@ mod tests {
             answer("moon", Some(2.0)),
             answer("moon", Some(-1.0)),
         ];
-        let found = span(&find("squad2").unwrap(), &dataset, &predictions).unwrap();
+        let found = scored(&find("squad2").unwrap(), &dataset, &predictions).unwrap();
         assert_eq!(found.get(MetricName::F1), Some(2.0 / 4.0));
         let detail = |name: &str| found.details[name];
         assert_eq!(detail("has_answer_f1"), Some(0.5));
@@ -166,16 +159,16 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_scored_names_the_question() {
+    fn a_question_that_cannot_be_scored_is_named() {
         let task = find("squad").unwrap();
-        let error = span(&task, &dataset(&[None]), &[answer("moon", None)]).unwrap_err();
+        let error = scored(&task, &dataset(&[None]), &[answer("moon", None)]).unwrap_err();
         assert_eq!(
             error.to_string(),
             "dev.json:1: question `q0`: its answers are not known, so it cannot be scored"
         );
         let mut task = task;
         task.metrics = vec![MetricName::Accuracy];
-        let error = span(&task, &dataset(&[]), &[]).unwrap_err();
-        assert!(error.what().contains("`accuracy`"), "{error}");
+        let error = scored(&task, &dataset(&[]), &[]).unwrap_err();
+        assert!(error.what().contains("`accuracy` does not fit the head `span`"), "{error}");
     }
 }

@@ -1,0 +1,269 @@
+//! The heads, and all that is known of each: a row of facts.
+//!
+//! To add a head, add the variant: the compiler then asks for its row here and for its functions in
+//! [`crate::stages`].
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Format;
+use crate::metric::{InputKind, METRICS, MetricName};
+
+/// The kind of prediction, and so the head on the encoder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Head {
+    /// One of several labels for a text or a pair of texts.
+    Classify,
+    /// A number for a text or a pair of texts.
+    Regress,
+    /// A stretch of a passage that answers a question.
+    Span,
+    /// A label for every word.
+    Tag,
+    /// One of several endings.
+    Choice,
+}
+
+/// The number format of a head's labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LabelType {
+    /// `int32`.
+    Int,
+    /// `float32`.
+    Float,
+}
+
+/// Where the labels of a batch stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LabelLayout {
+    /// One for each row: `[rows]`.
+    Row(LabelType),
+    /// First and last position of an answer: `[rows, 2]`.
+    StartAndEnd,
+    /// One for each position: `[rows, length]`.
+    Position,
+}
+
+/// How many logits a head gives for each row, position or ending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LogitsWidth {
+    /// One for each label.
+    Labels,
+    /// Always so many.
+    Fixed(usize),
+}
+
+/// What is known of a head.
+struct Facts {
+    name: &'static str,
+    /// Whether labels are names, which the task lists or the training file holds.
+    has_label_names: bool,
+    logits_width: LogitsWidth,
+    labels: LabelLayout,
+    /// Whether a feature has a sequence for each ending, and not one.
+    has_endings: bool,
+    /// Whether targets are numbers, which may have a range.
+    has_scores: bool,
+    /// Whether a question may have no answer.
+    may_lack_answer: bool,
+    metric_input: InputKind,
+    /// The forms of file that it reads.
+    formats: &'static [Format],
+    /// The keys under `columns` that it reads.
+    columns: &'static [&'static str],
+}
+
+const TABLES: &[Format] = &[Format::Tsv, Format::Csv, Format::Jsonl];
+
+const CLASSIFY: Facts = Facts {
+    name: "classify",
+    has_label_names: true,
+    logits_width: LogitsWidth::Labels,
+    labels: LabelLayout::Row(LabelType::Int),
+    has_endings: false,
+    has_scores: false,
+    may_lack_answer: false,
+    metric_input: InputKind::Classes,
+    formats: TABLES,
+    columns: &["id", "text", "text_pair", "label"],
+};
+
+const REGRESS: Facts = Facts {
+    name: "regress",
+    has_label_names: false,
+    logits_width: LogitsWidth::Fixed(1),
+    labels: LabelLayout::Row(LabelType::Float),
+    has_scores: true,
+    metric_input: InputKind::Numbers,
+    ..CLASSIFY
+};
+
+const SPAN: Facts = Facts {
+    name: "span",
+    has_label_names: false,
+    logits_width: LogitsWidth::Fixed(2),
+    labels: LabelLayout::StartAndEnd,
+    has_endings: false,
+    has_scores: false,
+    may_lack_answer: true,
+    metric_input: InputKind::Answers,
+    formats: &[Format::Squad],
+    columns: &[],
+};
+
+const TAG: Facts = Facts {
+    name: "tag",
+    has_label_names: true,
+    logits_width: LogitsWidth::Labels,
+    labels: LabelLayout::Position,
+    has_endings: false,
+    has_scores: false,
+    may_lack_answer: false,
+    metric_input: InputKind::Tags,
+    formats: &[Format::Conll],
+    columns: &["word", "label"],
+};
+
+const CHOICE: Facts = Facts {
+    name: "choice",
+    has_label_names: false,
+    logits_width: LogitsWidth::Fixed(1),
+    labels: LabelLayout::Row(LabelType::Int),
+    has_endings: true,
+    has_scores: false,
+    may_lack_answer: false,
+    metric_input: InputKind::Endings,
+    formats: TABLES,
+    columns: &["id", "context", "start", "endings", "label"],
+};
+
+impl Head {
+    /// All heads.
+    pub const ALL: [Self; 5] = [Self::Classify, Self::Regress, Self::Span, Self::Tag, Self::Choice];
+
+    fn facts(self) -> &'static Facts {
+        match self {
+            Self::Classify => &CLASSIFY,
+            Self::Regress => &REGRESS,
+            Self::Span => &SPAN,
+            Self::Tag => &TAG,
+            Self::Choice => &CHOICE,
+        }
+    }
+
+    /// The name in files, folders and flags.
+    pub fn name(self) -> &'static str {
+        self.facts().name
+    }
+
+    /// Whether its labels are names, which the task lists or the training file holds. Other heads
+    /// have positions or numbers.
+    pub fn has_label_names(self) -> bool {
+        self.facts().has_label_names
+    }
+
+    /// How many logits it gives for each row, position or ending, if its task has `labels` labels.
+    pub fn logits_width(self, labels: usize) -> usize {
+        match self.facts().logits_width {
+            LogitsWidth::Labels => labels,
+            LogitsWidth::Fixed(width) => width,
+        }
+    }
+
+    /// The number format of its labels.
+    pub fn label_type(self) -> LabelType {
+        match self.facts().labels {
+            LabelLayout::Row(label_type) => label_type,
+            LabelLayout::StartAndEnd | LabelLayout::Position => LabelType::Int,
+        }
+    }
+
+    /// The shape of a batch's labels: `[rows]`, `[rows, 2]` (first and last position of an answer)
+    /// or `[rows, length]` (a label for each position).
+    pub fn label_shape(self, rows: usize, length: usize) -> Vec<usize> {
+        match self.facts().labels {
+            LabelLayout::Row(_) => vec![rows],
+            LabelLayout::StartAndEnd => vec![rows, 2],
+            LabelLayout::Position => vec![rows, length],
+        }
+    }
+
+    /// The shape of the weights of a batch's labels: `[rows]` or `[rows, length]`.
+    pub fn weight_shape(self, rows: usize, length: usize) -> Vec<usize> {
+        match self.facts().labels {
+            LabelLayout::Row(_) | LabelLayout::StartAndEnd => vec![rows],
+            LabelLayout::Position => vec![rows, length],
+        }
+    }
+
+    /// Whether a feature has a sequence for each ending of its example; else it has one.
+    pub fn has_endings(self) -> bool {
+        self.facts().has_endings
+    }
+
+    /// How many sequences a feature has whose example has `endings` endings.
+    pub fn sequences(self, endings: usize) -> usize {
+        if self.has_endings() { endings } else { 1 }
+    }
+
+    /// Whether its targets are numbers, which may have a range.
+    pub fn has_scores(self) -> bool {
+        self.facts().has_scores
+    }
+
+    /// Whether its tasks may have questions without an answer.
+    pub fn may_lack_answer(self) -> bool {
+        self.facts().may_lack_answer
+    }
+
+    /// What its metrics are computed from.
+    pub fn metric_input(self) -> InputKind {
+        self.facts().metric_input
+    }
+
+    /// The metrics that fit its predictions.
+    pub fn metrics(self) -> Vec<MetricName> {
+        let fitting = METRICS.iter().filter(|metric| metric.input() == self.metric_input());
+        fitting.map(|metric| metric.name).collect()
+    }
+
+    /// The forms of file that it reads.
+    pub fn formats(self) -> &'static [Format] {
+        self.facts().formats
+    }
+
+    /// The keys under `columns` in a task file that it reads.
+    pub fn columns(self) -> &'static [&'static str] {
+        self.facts().columns
+    }
+}
+
+impl fmt::Display for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_has_one_name_on_screen_in_files_and_in_flags() {
+        for head in Head::ALL {
+            assert_eq!(serde_json::to_string(&head).unwrap(), format!("\"{}\"", head.name()));
+            let flag = clap::ValueEnum::to_possible_value(&head).unwrap();
+            assert_eq!(flag.get_name(), head.name());
+        }
+    }
+
+    #[test]
+    fn every_head_has_a_metric_and_a_file_format() {
+        for head in Head::ALL {
+            assert!(!head.metrics().is_empty(), "{head}");
+            assert!(!head.formats().is_empty(), "{head}");
+        }
+    }
+}
