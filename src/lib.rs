@@ -11,6 +11,7 @@
 //! of [`model`].
 
 pub mod error;
+pub mod files;
 pub mod task;
 
 pub mod batch;

@@ -22,6 +22,7 @@ const ORDER: [&str; 18] = [
     "dataset",
     "task",
     "metric",
+    "files",
     "error",
 ];
 

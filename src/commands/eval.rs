@@ -10,6 +10,7 @@ use tfbert::cli::{Cli, EvalArgs};
 use tfbert::dataset::Labels;
 use tfbert::error::{Error, Result};
 use tfbert::evaluate::{self, Trained};
+use tfbert::files::names;
 use tfbert::model::Contract;
 use tfbert::prediction::PredictionSettings;
 use tfbert::runtime::{self, Division, SessionConfig, TrainedModel};
@@ -118,13 +119,13 @@ pub fn run(args: &EvalArgs, cli: &Cli) -> Result<()> {
 
 /// The model that a task's run leaves.
 pub fn default_model(task: &Task) -> PathBuf {
-    Path::new("runs").join(task.model_of.as_deref().unwrap_or(&task.name)).join("model")
+    Path::new("runs").join(task.model_of.as_deref().unwrap_or(&task.name)).join(names::MODEL)
 }
 
 /// The folder of predictions of the run that a model belongs to, if it belongs to one.
 fn predictions_beside(model_dir: &Path) -> Option<PathBuf> {
     let run = model_dir.parent()?;
-    run.join("run.json").is_file().then(|| run.join("predictions"))
+    run.join(names::RUN_RECORD).is_file().then(|| run.join(names::PREDICTIONS))
 }
 
 /// The contract of a trained model that fits the task.

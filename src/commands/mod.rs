@@ -11,7 +11,8 @@ use tfbert::cli::{CacheArgs, Cli, PrecisionArg};
 use tfbert::dataset::{self, Labels};
 use tfbert::error::{Error, Result};
 use tfbert::evaluate::Prepared;
-use tfbert::feature::{Cache, FeatureSettings, Tokenizer};
+use tfbert::feature::{FeatureSettings, Tokenizer};
+use tfbert::files::user_cache_folder;
 use tfbert::model::{Contract, Precision};
 use tfbert::runtime::{Library, LibraryOptions, Processor, SessionConfig};
 use tfbert::stages::features;
@@ -54,7 +55,7 @@ pub fn session(threads: Option<usize>) -> SessionConfig {
 
 /// The folder of what is kept for later runs, if it is.
 pub fn cache_folder(args: &CacheArgs) -> Option<PathBuf> {
-    if args.no_cache { None } else { args.cache_dir.clone().or_else(Cache::user_folder) }
+    if args.no_cache { None } else { args.cache_dir.clone().or_else(user_cache_folder) }
 }
 
 /// Finds TensorFlow's library and prepares this process for it, before any thread is started.

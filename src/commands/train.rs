@@ -3,15 +3,15 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
 use tfbert::cli::{Cli, TrainArgs};
 use tfbert::dataset::{self, Labels};
 use tfbert::error::{Error, Result};
-use tfbert::evaluate::{self, Prepared};
+use tfbert::evaluate::Prepared;
 use tfbert::feature::FeatureSizes as _;
+use tfbert::files::names;
 use tfbert::model::Contract;
 use tfbert::report::duration;
-use tfbert::run::{Begin, DataRecord, RunFolder, RunRecord, open_log, write_whole};
+use tfbert::run::{Begin, DataRecord, RunFolder, RunRecord, RunResult, open_log};
 use tfbert::runtime::{self, EventFile, TrainingModel};
 use tfbert::settings::TrainSettings;
 use tfbert::task::{self, Split, Task};
@@ -84,8 +84,9 @@ pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
     };
     // A run that is resumed is compared and locked first; a new one begins when all can be read.
     let resumed = args.resume.then(|| RunFolder::open(&output, begin, &record)).transpose()?;
-    if let Some(result) = resumed.as_ref().and_then(RunFolder::complete) {
-        return show_complete(args, &result, &output);
+    if let Some(result) = resumed.as_ref().and_then(RunFolder::result) {
+        log::info!("{}: the run is complete; this is its result", output.display());
+        return print_result(args, &task, &result, &output);
     }
 
     let config = session(args.threads);
@@ -120,30 +121,6 @@ pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
     let mut events = EventFile::new(folder.dir());
     let outcome = train::train(&job, &mut model, &mut events)?;
     finish(args, &job, &outcome, start, tokenised_in)
-}
-
-/// The result of a run that was complete already.
-fn show_complete(args: &TrainArgs, result: &serde_json::Value, output: &Path) -> Result<()> {
-    log::info!("{}: the run is complete; this is its result", output.display());
-    let task = result["task"].as_str().unwrap_or("?");
-    for (split, metrics) in result["splits"].as_object().into_iter().flatten() {
-        let shown: Vec<String> = metrics
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(name, value)| match value.as_f64() {
-                Some(value) => format!("{name} {value:.4}"),
-                None => format!("{name} undefined"),
-            })
-            .collect();
-        let line = format!("{task} {split}: {} (step {})", shown.join("  "), result["best_step"]);
-        print_line(line)?;
-    }
-    print_line(format!("model: {}", output.join("model").display()))?;
-    if args.json {
-        print_line(result)?;
-    }
-    Ok(())
 }
 
 /// The training split of a task that can be trained.
@@ -274,6 +251,7 @@ fn announce(
     );
 }
 
+/// Writes and prints the result.
 fn finish(
     args: &TrainArgs,
     job: &Job<'_>,
@@ -281,61 +259,48 @@ fn finish(
     start: Instant,
     tokenised_in: Option<Duration>,
 ) -> Result<()> {
-    let output = job.folder.dir();
-    let seconds = start.elapsed().as_secs_f64();
     let (split, scores) = &outcome.best.scores[0];
-    let examples = job.dev[0].dataset.examples.len();
-    let all: serde_json::Map<_, _> = outcome
-        .best
-        .scores
-        .iter()
-        .map(|(split, scores)| (split.clone(), evaluate::to_json(scores)))
-        .collect();
-    let share =
-        |part: std::time::Duration| part.as_secs_f64() / outcome.duration.as_secs_f64().max(1e-9);
-    let result = json!({
-        "task": job.task.name,
-        "split": split,
-        "examples": examples,
-        "metrics": evaluate::to_json(scores),
-        "splits": all,
-        "details": scores.details,
-        "seconds": seconds,
-        "steps": outcome.steps,
-        "best_step": outcome.best.step,
-        "output": output,
-        "skipped": outcome.skipped,
-        "train_examples": job.train.len(),
-        "train_seconds": outcome.duration.as_secs_f64(),
-        // `null` where the features were in the cache.
-        "tokenise_seconds": tokenised_in.map(|time| time.as_secs_f64()),
-        "first_step_seconds": outcome.first_step.as_secs_f64(),
-        "input_wait": share(outcome.waited),
-        "padding": outcome.padding,
-        "seed": job.settings.seed,
-        "precision": job.settings.precision,
-    });
-    let text = serde_json::to_string(&result).map_err(|error| Error::new(error.to_string()))?;
-    write_whole(&job.folder.result(), &(text.clone() + "\n"))?;
+    let train_seconds = outcome.duration.as_secs_f64();
+    let splits = outcome.best.scores.iter();
+    let result = RunResult {
+        task: job.task.name.clone(),
+        split: split.clone(),
+        examples: job.dev[0].dataset.examples.len(),
+        metrics: scores.by_name(),
+        splits: splits.map(|(split, scores)| (split.clone(), scores.by_name())).collect(),
+        details: scores.details.clone(),
+        steps: outcome.steps,
+        best_step: outcome.best.step,
+        skipped: outcome.skipped,
+        output: job.folder.dir().to_owned(),
+        train_examples: job.train.len(),
+        seconds: start.elapsed().as_secs_f64(),
+        train_seconds,
+        tokenise_seconds: tokenised_in.map(|time| time.as_secs_f64()),
+        first_step_seconds: outcome.first_step.as_secs_f64(),
+        input_wait: outcome.waited.as_secs_f64() / train_seconds.max(1e-9),
+        padding: outcome.padding,
+        seed: job.settings.seed,
+        precision: job.settings.precision,
+    };
+    job.folder.write_result(&result)?;
     log::info!(
         "{} steps in {}; first step after {:.1}s; input waits {:.1}%; padding {:.0}%",
-        outcome.steps,
+        result.steps,
         duration(outcome.duration),
-        outcome.first_step.as_secs_f64(),
-        100.0 * share(outcome.waited),
-        100.0 * outcome.padding
+        result.first_step_seconds,
+        100.0 * result.input_wait,
+        100.0 * result.padding
     );
-    for (split, scores) in &outcome.best.scores {
-        print_line(format!(
-            "{} {split}: {} (step {})",
-            job.task.name,
-            evaluate::shown(scores),
-            outcome.best.step
-        ))?;
-    }
-    print_line(format!("model: {}", job.folder.model().display()))?;
+    print_result(args, job.task, &result, job.folder.dir())
+}
+
+/// Prints the scores of each development split and where the model lies.
+fn print_result(args: &TrainArgs, task: &Task, result: &RunResult, output: &Path) -> Result<()> {
+    result.lines(task).iter().try_for_each(print_line)?;
+    print_line(format!("model: {}", output.join(names::MODEL).display()))?;
     if args.json {
-        print_line(text)?;
+        print_line(result.to_json()?)?;
     }
     Ok(())
 }

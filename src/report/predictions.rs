@@ -7,7 +7,7 @@ use super::{conll, glue, jsonl, squad};
 use crate::dataset::{Dataset, Example, Labels};
 use crate::error::{Error, Result};
 use crate::prediction::Prediction;
-use crate::run::write_whole;
+use crate::files::write_file;
 use crate::task::{Split, Task};
 
 /// The predictions of one split, and the folder for their files.
@@ -31,7 +31,7 @@ impl PredictionFile<'_> {
     fn write(&self, name: &str, text: &str) -> Result<Vec<PathBuf>> {
         make_folder(self.dir)?;
         let path = self.dir.join(name);
-        write_whole(&path, text)?;
+        write_file(&path, text)?;
         Ok(vec![path])
     }
 }

@@ -8,7 +8,7 @@ use serde_json::ser::PrettyFormatter;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::prediction::{Candidate, Prediction, SpanPrediction};
-use crate::run::write_whole;
+use crate::files::write_file;
 
 /// `{id: answer}`, for `evaluate-v1.1.py` and `evaluate-v2.0.py`.
 pub const PREDICTIONS: &str = "predictions.json";
@@ -35,7 +35,7 @@ pub fn write(dir: &Path, dataset: &Dataset, predictions: &[Prediction]) -> Resul
     let mut paths = Vec::new();
     for (name, json) in files {
         let path = dir.join(name);
-        write_whole(&path, &json)?;
+        write_file(&path, &json)?;
         paths.push(path);
     }
     Ok(paths)

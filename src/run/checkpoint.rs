@@ -10,9 +10,11 @@ use std::thread::JoinHandle;
 
 use serde::{Deserialize, Serialize};
 
-use super::disk::{ROOM, aside, fingerprint, sync_folder, sync_tree};
 use super::to_json;
 use crate::error::{Error, Result};
+use crate::files::{
+    DISK_HINT, Fingerprint, fingerprint, names, partial_path, sync_folder, sync_tree,
+};
 use crate::scores::Scores;
 
 /// Where a run stands, beside weights and optimiser: `state.json`.
@@ -75,13 +77,7 @@ pub struct Best {
 /// Name, size and checksum of a checkpoint's files.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Manifest {
-    files: BTreeMap<String, FileRecord>,
-}
-
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct FileRecord {
-    bytes: u64,
-    sha256: String,
+    files: BTreeMap<String, Fingerprint>,
 }
 
 const STATE: &str = "state.json";
@@ -105,7 +101,7 @@ impl Checkpoints {
     /// The checkpoints in a run's folder. The newest `keep` stay, one beside the newest in any
     /// case, and the best that any of these knows, so that the newest can be lost.
     pub fn new(run: &Path, keep: usize) -> Self {
-        Self { dir: run.join("checkpoints"), keep: keep.max(1), pending: None }
+        Self { dir: run.join(names::CHECKPOINTS), keep: keep.max(1), pending: None }
     }
 
     /// The prefix of the weights of a step's checkpoint.
@@ -126,7 +122,7 @@ impl Checkpoints {
     pub fn save(&mut self, state: &State, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
         self.wait()?;
         let path = self.path(state.step);
-        let partial = aside(&path);
+        let partial = partial_path(&path);
         let prepared = (|| {
             if partial.exists() {
                 fs::remove_dir_all(&partial)
@@ -253,19 +249,18 @@ fn damaged(path: &Path) -> PathBuf {
 }
 
 fn make(dir: &Path) -> Result<()> {
-    fs::create_dir(dir).map_err(|error| Error::io("make", dir, &error).hint(ROOM))
+    fs::create_dir(dir).map_err(|error| Error::io("create", dir, &error).hint(DISK_HINT))
 }
 
 /// Adds state and manifest, syncs, renames.
 fn complete(partial: &Path, path: &Path, state: &State) -> Result<()> {
-    let failed = |error: std::io::Error| Error::io("write", partial, &error).hint(ROOM);
+    let failed = |error: std::io::Error| Error::io("write", partial, &error).hint(DISK_HINT);
     fs::write(partial.join(STATE), to_json(state)?).map_err(failed)?;
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(partial).map_err(failed)? {
         let entry = entry.map_err(failed)?;
-        let (bytes, sha256) = fingerprint(&entry.path())?;
-        files
-            .insert(entry.file_name().to_string_lossy().into_owned(), FileRecord { bytes, sha256 });
+        let name = entry.file_name().to_string_lossy().into_owned();
+        files.insert(name, fingerprint(&entry.path())?);
     }
     fs::write(partial.join(MANIFEST), to_json(&Manifest { files })?).map_err(failed)?;
     sync_tree(partial).map_err(failed)?;
@@ -304,8 +299,7 @@ fn verify(path: &Path) -> Result<State> {
                 Error::new(format!("expected {} bytes, found {length}", expected.bytes)).at(&file)
             );
         }
-        let (_, sha256) = fingerprint(&file)?;
-        if sha256 != expected.sha256 {
+        if fingerprint(&file)? != *expected {
             return Err(Error::new("its checksum differs from the manifest's").at(&file));
         }
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use crate::error::{Error, Result};
+use crate::files::names;
 
 /// Lines from before the folder is known are kept up to this many.
 const EARLY_LINES: usize = 1000;
@@ -38,7 +39,7 @@ pub fn log_line(line: &str) {
 ///
 /// The file cannot be written.
 pub fn open_log(dir: &Path) -> Result<()> {
-    let path = dir.join("log.txt");
+    let path = dir.join(names::LOG);
     let failed = |error: std::io::Error| Error::io("write", &path, &error);
     let mut file = OpenOptions::new().create(true).append(true).open(&path).map_err(failed)?;
     let Ok(mut target) = TARGET.lock() else { return Ok(()) };

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::files::names;
 
 /// The log, open for appending.
 #[derive(Debug)]
@@ -26,7 +27,7 @@ impl MetricsLog {
     ///
     /// It cannot be written, or is shorter than the checkpoint says.
     pub fn open(dir: &Path, bytes: u64) -> Result<Self> {
-        let path = dir.join("metrics.jsonl");
+        let path = dir.join(names::METRICS);
         let failed = |error: std::io::Error| Error::io("write", &path, &error);
         let mut file = OpenOptions::new()
             .create(true)

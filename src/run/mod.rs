@@ -17,19 +17,20 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::files::{Fingerprint, fingerprint, names, partial_path, write_file};
 use crate::settings::TrainSettings;
 use crate::task::Task;
 
 mod checkpoint;
-mod disk;
 mod log_file;
 mod metrics_log;
+mod result;
 
 pub use checkpoint::{Best, Checkpoints, Pending, State};
 pub(crate) use checkpoint::{parse_manifest, parse_state};
-pub use disk::{replace_folder, sha256, write_whole};
 pub use log_file::{log_line, open_log};
 pub use metrics_log::MetricsLog;
+pub use result::{Metrics, RunResult};
 
 /// What a run is made of: `run.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -74,7 +75,7 @@ impl DataRecord {
     ///
     /// The file cannot be read.
     pub fn of(split: &str, path: &Path) -> Result<Self> {
-        let (bytes, sha256) = disk::fingerprint(path)?;
+        let Fingerprint { bytes, sha256 } = fingerprint(path)?;
         Ok(Self { split: split.to_owned(), path: path.to_owned(), bytes, sha256 })
     }
 }
@@ -108,7 +109,7 @@ impl RunFolder {
     /// run there differs; another process is at it; the folder cannot be written.
     pub fn open(dir: &Path, begin: Begin, record: &RunRecord) -> Result<Self> {
         Self::check(dir, begin)?;
-        fs::create_dir_all(dir).map_err(|error| Error::io("make", dir, &error))?;
+        fs::create_dir_all(dir).map_err(|error| Error::io("create", dir, &error))?;
         let lock = lock(dir)?;
         let folder = Self { dir: dir.to_owned(), lock };
         match begin {
@@ -128,7 +129,7 @@ impl RunFolder {
     ///
     /// As [`RunFolder::open`], but for the record.
     pub fn check(dir: &Path, begin: Begin) -> Result<()> {
-        let holds_run = dir.join(RECORD).is_file();
+        let holds_run = dir.join(names::RUN_RECORD).is_file();
         match begin {
             Begin::New if holds_run => {
                 return Err(Error::usage("the folder holds a run already").at(dir).hint(format!(
@@ -156,8 +157,8 @@ impl RunFolder {
             }
             _ => {}
         }
-        if dir.join(LOCK).exists() {
-            lock(dir)?; // And let go of: whoever holds it will be there for long.
+        if dir.join(names::LOCK).exists() {
+            lock(dir)?; // Only a probe: released at once.
         }
         Ok(())
     }
@@ -169,23 +170,22 @@ impl RunFolder {
 
     /// The folder of the final model.
     pub fn model(&self) -> PathBuf {
-        self.dir.join("model")
-    }
-
-    /// The folder of prediction files.
-    pub fn predictions(&self) -> PathBuf {
-        self.dir.join("predictions")
-    }
-
-    /// Where the result of a complete run lies.
-    pub fn result(&self) -> PathBuf {
-        self.dir.join(RESULT)
+        self.dir.join(names::MODEL)
     }
 
     /// The result, if the run is complete.
-    pub fn complete(&self) -> Option<serde_json::Value> {
-        let text = fs::read_to_string(self.result()).ok()?;
+    pub fn result(&self) -> Option<RunResult> {
+        let text = fs::read_to_string(self.dir.join(names::RESULT)).ok()?;
         serde_json::from_str(&text).ok().filter(|_| self.model().is_dir())
+    }
+
+    /// Writes the result, after which the run is complete.
+    ///
+    /// # Errors
+    ///
+    /// The disk is full or the folder gone.
+    pub fn write_result(&self, result: &RunResult) -> Result<()> {
+        write_file(&self.dir.join(names::RESULT), &(result.to_json()? + "\n"))
     }
 
     /// Refuses a folder that is gone, or not the one any more that this locked.
@@ -195,7 +195,7 @@ impl RunFolder {
     /// The folder was removed, moved, or removed and made again.
     pub fn check_held(&self) -> Result<()> {
         let held = self.lock.metadata();
-        let there = fs::metadata(self.dir.join(LOCK));
+        let there = fs::metadata(self.dir.join(names::LOCK));
         let same = matches!((&held, &there), (Ok(held), Ok(there))
             if held.dev() == there.dev() && held.ino() == there.ino());
         if same {
@@ -207,31 +207,32 @@ impl RunFolder {
     }
 
     fn write_record(&self, record: &RunRecord) -> Result<()> {
-        write_whole(&self.dir.join(RECORD), &to_json(record)?)
+        write_file(&self.dir.join(names::RUN_RECORD), &to_json(record)?)
     }
 
     /// Removes what a run wrote, its record last, so that a half-cleared folder is still a run.
     fn clear(&self) -> Result<()> {
-        // First what says that the run is complete.
-        let result = self.result();
-        if result.exists() {
-            fs::remove_file(&result).map_err(|error| Error::io("remove", &result, &error))?;
-        }
-        for name in ["checkpoints", "model", ".model.partial", "predictions"] {
-            let path = self.dir.join(name);
-            if path.exists() {
-                fs::remove_dir_all(&path).map_err(|error| Error::io("remove", &path, &error))?;
-            }
-        }
+        // The result first: without it the run does not count as complete.
+        let mut files = vec![names::RESULT.to_owned()];
         let entries =
             fs::read_dir(&self.dir).map_err(|error| Error::io("list", &self.dir, &error))?;
-        for entry in entries.flatten() {
+        files.extend(entries.flatten().filter_map(|entry| {
             let name = entry.file_name().to_string_lossy().into_owned();
-            if matches!(name.as_str(), "metrics.jsonl" | "log.txt")
-                || name.starts_with("events.out.tfevents")
-            {
-                let path = entry.path();
-                fs::remove_file(&path).map_err(|error| Error::io("remove", &path, &error))?;
+            let is_log = name == names::METRICS || name == names::LOG;
+            (is_log || name.starts_with(names::EVENTS_PREFIX)).then_some(name)
+        }));
+        for path in files.iter().map(|name| self.dir.join(name)).filter(|path| path.exists()) {
+            fs::remove_file(&path).map_err(|error| Error::io("remove", &path, &error))?;
+        }
+        let model = self.model();
+        for path in [
+            self.dir.join(names::CHECKPOINTS),
+            partial_path(&model),
+            model,
+            self.dir.join(names::PREDICTIONS),
+        ] {
+            if path.exists() {
+                fs::remove_dir_all(&path).map_err(|error| Error::io("remove", &path, &error))?;
             }
         }
         Ok(())
@@ -239,7 +240,7 @@ impl RunFolder {
 
     /// Compares the folder's record with what this command would begin.
     fn check_same(&self, record: &RunRecord) -> Result<()> {
-        let path = self.dir.join(RECORD);
+        let path = self.dir.join(names::RUN_RECORD);
         let text = fs::read_to_string(&path).map_err(|error| Error::io("read", &path, &error))?;
         let known = parse_record(&text).map_err(|error| {
             Error::new(format!("the run's record is damaged: {error}"))
@@ -267,9 +268,6 @@ impl RunFolder {
     }
 }
 
-const RECORD: &str = "run.json";
-const RESULT: &str = "result.json";
-
 /// Parses a `run.json`.
 pub(crate) fn parse_record(text: &str) -> serde_json::Result<RunRecord> {
     serde_json::from_str(text)
@@ -277,16 +275,15 @@ pub(crate) fn parse_record(text: &str) -> serde_json::Result<RunRecord> {
 
 /// Whether a folder has files that are not what a try leaves that was stopped as it began.
 fn is_occupied(dir: &Path) -> bool {
-    let ours = |name: &std::ffi::OsStr| name == LOCK || name == ".run.json.partial";
+    let partial = partial_path(Path::new(names::RUN_RECORD));
+    let ours = |name: &std::ffi::OsStr| name == names::LOCK || name == partial;
     fs::read_dir(dir).is_ok_and(|mut entries| {
         entries.any(|entry| entry.is_ok_and(|entry| !ours(&entry.file_name())))
     })
 }
 
-const LOCK: &str = ".lock";
-
 fn lock(dir: &Path) -> Result<File> {
-    let path = dir.join(LOCK);
+    let path = dir.join(names::LOCK);
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)

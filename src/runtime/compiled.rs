@@ -8,11 +8,11 @@
 use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
+use crate::files::{Digest, Fingerprint, Sha256, hex, write_shared_file};
 
 /// The variable that tells XLA what to do; a choice that the user made stays.
 pub(super) const XLA_FLAGS: &str = "TF_XLA_FLAGS";
@@ -106,10 +106,7 @@ impl CompiledPrograms {
             let sum = known.get(&name).cloned().map_or_else(|| sha256(&path), Ok)?;
             all.insert(name, sum);
         }
-        let aside = self.dir.join(format!(".{CHECKSUMS}.{}", std::process::id()));
-        let mut file = File::create(&aside)?;
-        file.write_all(&serde_json::to_vec(&all)?)?;
-        fs::rename(aside, self.dir.join(CHECKSUMS))
+        write_shared_file(&self.dir.join(CHECKSUMS), &serde_json::to_vec(&all)?)
     }
 }
 
@@ -194,11 +191,7 @@ fn checksums(dir: &Path) -> BTreeMap<String, String> {
 }
 
 fn sha256(path: &Path) -> io::Result<String> {
-    Ok(hex(&Sha256::digest(fs::read(path)?)))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    Ok(Fingerprint::of_file(path)?.sha256)
 }
 
 #[cfg(test)]

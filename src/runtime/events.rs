@@ -12,9 +12,8 @@ use prost::Message;
 
 use super::proto::{Event, Summary, SummaryValue};
 use crate::error::{Error, Result};
+use crate::files::names;
 use crate::model::Scalars;
-
-const PREFIX: &str = "events.out.tfevents.";
 
 /// The events of a run.
 #[derive(Debug)]
@@ -40,7 +39,7 @@ impl EventFile {
     fn newest(&self) -> Option<PathBuf> {
         let entries = fs::read_dir(&self.dir).ok()?;
         let names = entries.flatten().map(|entry| entry.file_name());
-        let newest = names.filter(|name| name.to_string_lossy().starts_with(PREFIX)).max()?;
+        let newest = names.filter(|name| name.to_string_lossy().starts_with(names::EVENTS_PREFIX)).max()?;
         Some(self.dir.join(newest))
     }
 
@@ -73,7 +72,7 @@ impl Scalars for EventFile {
             let host: String =
                 host.trim().chars().filter(|c| c.is_alphanumeric() || *c == '-').collect();
             let host = if host.is_empty() { "localhost" } else { &host };
-            self.dir.join(format!("{PREFIX}{:010}.{host}", now() as u64))
+            self.dir.join(format!("{}{:010}.{host}", names::EVENTS_PREFIX, now() as u64))
         };
         let Some(path) = newest.clone().filter(|_| bytes > 0) else {
             let path = newest.unwrap_or_else(fresh);

@@ -6,16 +6,14 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-use sha2::{Digest, Sha256};
 
 use super::compiled::{CompiledPrograms, XLA_FLAGS};
 use super::processor::Processor;
 use super::{abort, quiet};
 use crate::error::{Error, Result};
+use crate::files::{Digest, Sha256, hex, replace_link, user_cache_folder};
 
 /// What a person types to get the library.
 const INSTALL: &str = "python3 -m venv .venv && .venv/bin/pip install tensorflow-cpu==2.21.0";
@@ -250,10 +248,11 @@ fn linked(library: &Path) -> Result<PathBuf> {
         return Ok(folder);
     }
     let digest = Sha256::digest(library.as_os_str().as_encoded_bytes());
-    let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let name = format!("tensorflow-{}", hex(&digest[..8]));
     let mut last = None;
-    for cache in cache_folders() {
-        let dir = cache.join("tfbert").join(format!("tensorflow-{name}"));
+    // A process without a home folder still has one for temporary files.
+    for cache in user_cache_folder().into_iter().chain([std::env::temp_dir().join("tfbert")]) {
+        let dir = cache.join(&name);
         match link_into(&dir, &library, &folder) {
             Ok(()) => return Ok(dir),
             Err(error) => last = Some(Error::io("write links to TensorFlow into", &dir, &error)),
@@ -262,14 +261,6 @@ fn linked(library: &Path) -> Result<PathBuf> {
     Err(last
         .unwrap_or_else(|| Error::new("there is no folder for links to TensorFlow"))
         .hint("name a folder that can be written in the variable `XDG_CACHE_HOME`"))
-}
-
-fn cache_folders() -> Vec<PathBuf> {
-    let mut folders = Vec::new();
-    folders.extend(std::env::var_os("XDG_CACHE_HOME").filter(|d| !d.is_empty()).map(PathBuf::from));
-    folders.extend(std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")));
-    folders.push(std::env::temp_dir());
-    folders
 }
 
 fn link_into(dir: &Path, library: &Path, folder: &Path) -> std::io::Result<()> {
@@ -281,18 +272,7 @@ fn link_into(dir: &Path, library: &Path, folder: &Path) -> std::io::Result<()> {
             links.push((name.clone(), folder.join(name)));
         }
     }
-    for (name, target) in links {
-        let link = dir.join(&name);
-        if fs::read_link(&link).is_ok_and(|known| known == target) {
-            continue;
-        }
-        // Another process may be making the same links: each is renamed into place.
-        let aside = dir.join(format!(".{name}.{}", std::process::id()));
-        let _ = fs::remove_file(&aside);
-        symlink(&target, &aside)?;
-        fs::rename(&aside, &link)?;
-    }
-    Ok(())
+    links.iter().try_for_each(|(name, target)| replace_link(&dir.join(name), target))
 }
 
 #[cfg(test)]

@@ -51,6 +51,11 @@ impl Scores {
     pub fn get(&self, name: MetricName) -> Option<f64> {
         self.values.iter().find(|(known, _)| *known == name).and_then(|(_, value)| *value)
     }
+
+    /// The values by the metrics' names, for JSON.
+    pub fn by_name(&self) -> BTreeMap<String, Option<f64>> {
+        self.values.iter().map(|(name, value)| (name.name().to_owned(), *value)).collect()
+    }
 }
 
 /// For each example, what `pick` takes from its prediction and target.

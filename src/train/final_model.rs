@@ -10,14 +10,7 @@ pub(super) fn trained_contract(export: &Contract, job: &Job<'_>, best: &Best) ->
     let metrics = best
         .scores
         .iter()
-        .map(|(split, scores)| {
-            let values = scores
-                .values
-                .iter()
-                .map(|(name, value)| (name.name().to_owned(), *value))
-                .collect();
-            (split.clone(), values)
-        })
+        .map(|(split, scores)| (split.clone(), scores.by_name()))
         .collect();
     let null_threshold =
         best.scores.first().and_then(|(_, scores)| evaluate::best_threshold(scores));

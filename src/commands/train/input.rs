@@ -9,8 +9,9 @@ use tfbert::cli::TrainArgs;
 use tfbert::dataset::{self, Labels};
 use tfbert::error::{Error, Result};
 use tfbert::feature::{Cache, CacheKey, FeatureStore, StoreWriter};
+use tfbert::files::fingerprint;
 use tfbert::report::Progress;
-use tfbert::run::{DataRecord, sha256};
+use tfbert::run::DataRecord;
 use tfbert::settings::TrainSettings;
 use tfbert::stages::features;
 use tfbert::task::{Format, Split, Task};
@@ -59,7 +60,7 @@ impl Input<'_> {
     }
 
     fn tokenizer_sha256(&self) -> Result<String> {
-        sha256(&tokenizer_path(self.model_dir))
+        Ok(fingerprint(&tokenizer_path(self.model_dir))?.sha256)
     }
 
     fn key<'k>(&'k self, tokenizer_sha256: &'k str) -> CacheKey<'k> {

@@ -1,17 +1,17 @@
 //! Tokenised training files on disk, each under the hash of all that it depends on.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use super::writer::{MAGIC, StoreWriter, warn_unwritable};
 use super::{FeatureStore, Rows, Summary};
 use crate::error::Result;
 use crate::feature::FeatureSettings;
+use crate::files::{Digest, PartialFile, Sha256, hash_reader, hex};
 use crate::task::Task;
 
 /// To be raised with every change of what is stored, or of the features that examples give.
@@ -42,9 +42,7 @@ impl CacheKey<'_> {
     fn file_name(&self) -> String {
         let text = serde_json::to_vec(&(FORMAT, env!("CARGO_PKG_VERSION"), self))
             .expect("a key is plain data");
-        let hash = Sha256::digest(text);
-        let name: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        format!("{}-{name}.features", self.task.name)
+        format!("{}-{}.features", self.task.name, hex(&Sha256::digest(text)[..16]))
     }
 }
 
@@ -58,16 +56,6 @@ impl Cache {
     /// The cache in a folder, which need not exist yet.
     pub fn new(dir: PathBuf) -> Self {
         Self { dir }
-    }
-
-    /// The user's folder: `$XDG_CACHE_HOME/tfbert`, else `~/.cache/tfbert`; none where there is no
-    /// home.
-    pub fn user_folder() -> Option<PathBuf> {
-        let base = std::env::var_os("XDG_CACHE_HOME")
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute()) // As the XDG Base Directory Specification asks.
-            .or_else(|| std::env::home_dir().map(|home| home.join(".cache")))?;
-        Some(base.join("tfbert"))
     }
 
     /// The store under a key: the one that is there, or one that `fill` makes.
@@ -92,9 +80,8 @@ impl Cache {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => log::warn!("{}: {error}; tokenising again", path.display()),
         }
-        let aside = path.with_extension("partial");
-        let mut writer = match self.create(&aside) {
-            Ok(file) => StoreWriter::in_file(file, aside.clone(), path),
+        let mut writer = match PartialFile::create(&path) {
+            Ok(partial) => StoreWriter::in_file(partial),
             Err(error) => {
                 // Another process that writes the same features is no trouble.
                 if error.kind() != io::ErrorKind::WouldBlock {
@@ -103,24 +90,13 @@ impl Cache {
                 StoreWriter::in_memory()
             }
         };
-        let filled = fill(&mut writer);
-        if let Err(error) = filled {
-            if writer.is_in_file() {
-                let _ = fs::remove_file(&aside);
+        match fill(&mut writer) {
+            Ok(()) => Ok(writer.finish()),
+            Err(error) => {
+                writer.discard();
+                Err(error)
             }
-            return Err(error);
         }
-        Ok(writer.finish())
-    }
-
-    /// The file to write, locked against other processes; one that a crash left is used again.
-    fn create(&self, path: &Path) -> io::Result<File> {
-        fs::create_dir_all(&self.dir)?;
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        file.try_lock().map_err(io::Error::from)?;
-        file.set_len(0)?;
-        Ok(file)
     }
 }
 
@@ -136,7 +112,7 @@ fn open(path: &Path) -> io::Result<FeatureStore> {
     let (checksum, magic) = rest.split_at(32);
     let index_at = u64::from_le_bytes(start.try_into().map_err(|_| damaged())?);
     let index_size = footer_at.checked_sub(index_at).ok_or_else(damaged)?;
-    if magic != MAGIC || hash(&mut file, footer_at + 8)? != checksum {
+    if magic != MAGIC || hash_reader(&mut (&mut file).take(footer_at + 8))?.1 != checksum {
         return Err(damaged());
     }
     let mut index = vec![0; usize::try_from(index_size).map_err(|_| damaged())?];
@@ -150,17 +126,4 @@ fn open(path: &Path) -> io::Result<FeatureStore> {
         return Err(damaged());
     }
     Ok(FeatureStore { summary, lengths, ends, rows: Rows::File(file, path.to_owned()) })
-}
-
-/// The SHA-256 of a file's first `size` bytes.
-fn hash(file: &mut File, size: u64) -> io::Result<[u8; 32]> {
-    let mut hasher = Sha256::new();
-    let mut left = file.take(size);
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match left.read(&mut buffer)? {
-            0 => return Ok(hasher.finalize().into()),
-            read => hasher.update(&buffer[..read]),
-        }
-    }
 }

@@ -4,6 +4,7 @@ use std::fs;
 use super::*;
 use crate::dataset::{Example, Input};
 use crate::feature::FeatureSettings;
+use crate::files::{PartialFile, partial_path};
 use crate::task;
 
 fn sentences(count: usize) -> (Dataset, Features) {
@@ -146,7 +147,9 @@ fn a_disk_that_fills_costs_only_the_cache() {
     // Every write to this device fails as on a full disk.
     let full = fs::OpenOptions::new().read(true).write(true).open("/dev/full").unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let mut writer = StoreWriter::in_file(full, dir.path().join("a"), dir.path().join("b"));
+    let partial = PartialFile::create(&dir.path().join("features")).unwrap();
+    let mut writer = StoreWriter::in_file(partial);
+    writer.replace_file(full);
     let (dataset, features) = sentences(20);
     writer.append_part(&dataset, &features).unwrap();
     assert_holds(&writer.finish(), &features);
@@ -156,10 +159,10 @@ fn a_disk_that_fills_costs_only_the_cache() {
 #[test]
 fn a_file_that_fills_the_disk_midway_goes_on_in_memory() {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("a");
+    let target = dir.path().join("features");
+    let path = partial_path(&target);
     let mut all = Features::default();
-    let file = fs::OpenOptions::new().read(true).append(true).create(true).open(&path).unwrap();
-    let mut writer = StoreWriter::in_file(file, path.clone(), dir.path().join("b"));
+    let mut writer = StoreWriter::in_file(PartialFile::create(&target).unwrap());
     let (dataset, features) = sentences(20);
     for part in 0..3 {
         if part == 1 {

@@ -1,16 +1,14 @@
 //! Features on their way into a store.
 
-use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
-
-use sha2::{Digest, Sha256};
+use std::path::Path;
 
 use super::{FeatureStore, Row, Rows, Summary};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::feature::Features;
+use crate::files::{Digest, PartialFile, Sha256};
 
 /// What a file's last bytes begin with.
 pub(super) const MAGIC: &[u8; 8] = b"tfbertF1";
@@ -30,15 +28,13 @@ pub struct StoreWriter {
 #[derive(Debug)]
 enum Into {
     Memory(Vec<u8>),
-    File(Aside),
+    File(HashedFile),
 }
 
-/// A file that is renamed into place when it is complete.
+/// A partial file, with the hash and number of the bytes so far.
 #[derive(Debug)]
-struct Aside {
-    file: File,
-    path: PathBuf,
-    target: PathBuf,
+struct HashedFile {
+    partial: PartialFile,
     hasher: Sha256,
     written: u64,
 }
@@ -49,21 +45,23 @@ impl StoreWriter {
         Self::new(Into::Memory(Vec::new()))
     }
 
-    /// Writes the rows into `file`, which lies at `path` and becomes `target`.
-    pub(super) fn in_file(file: File, path: PathBuf, target: PathBuf) -> Self {
-        Self::new(Into::File(Aside { file, path, target, hasher: Sha256::new(), written: 0 }))
+    /// Writes the rows into a file.
+    pub(super) fn in_file(partial: PartialFile) -> Self {
+        Self::new(Into::File(HashedFile { partial, hasher: Sha256::new(), written: 0 }))
     }
 
-    /// Whether rows still go into a file.
-    pub(super) fn is_in_file(&self) -> bool {
-        matches!(self.into, Into::File(_))
+    /// Removes what was written.
+    pub(super) fn discard(self) {
+        if let Into::File(file) = self.into {
+            file.partial.remove();
+        }
     }
 
     /// Goes on with another file.
     #[cfg(test)]
-    pub(super) fn replace_file(&mut self, file: File) {
-        if let Into::File(aside) = &mut self.into {
-            aside.file = file;
+    pub(super) fn replace_file(&mut self, file: std::fs::File) {
+        if let Into::File(hashed) = &mut self.into {
+            hashed.partial.file = file;
         }
     }
 
@@ -120,9 +118,9 @@ impl StoreWriter {
     fn write(&mut self, bytes: &[u8], start: u64) {
         match &mut self.into {
             Into::Memory(rows) => rows.extend_from_slice(bytes),
-            Into::File(aside) => {
-                let Err(error) = aside.write(bytes) else { return };
-                let mut rows = aside.give_up(&error, start);
+            Into::File(file) => {
+                let Err(error) = file.write(bytes) else { return };
+                let mut rows = file.give_up(&error, start);
                 rows.extend_from_slice(bytes);
                 self.into = Into::Memory(rows);
             }
@@ -134,13 +132,16 @@ impl StoreWriter {
         let Self { summary, lengths, ends, into } = self;
         let rows = match into {
             Into::Memory(rows) => Rows::Memory(rows),
-            Into::File(mut aside) => {
+            Into::File(mut file) => {
                 let index = postcard::to_stdvec(&(&summary, &lengths, &ends));
                 let index = index.expect("an index is plain data");
-                match aside.complete(&index) {
-                    Ok(()) => Rows::File(aside.file, aside.target),
+                match file.complete(&index) {
+                    Ok(()) => {
+                        let target = file.partial.target().to_owned();
+                        Rows::File(file.partial.file, target)
+                    }
                     Err(error) => {
-                        Rows::Memory(aside.give_up(&error, ends.last().copied().unwrap_or(0)))
+                        Rows::Memory(file.give_up(&error, ends.last().copied().unwrap_or(0)))
                     }
                 }
             }
@@ -149,9 +150,9 @@ impl StoreWriter {
     }
 }
 
-impl Aside {
+impl HashedFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)?;
+        self.partial.file.write_all(bytes)?;
         self.hasher.update(bytes);
         self.written += bytes.len() as u64;
         Ok(())
@@ -163,17 +164,17 @@ impl Aside {
         self.write(index)?;
         self.write(&start.to_le_bytes())?;
         let checksum = self.hasher.clone().finalize();
-        self.file.write_all(&checksum)?;
-        self.file.write_all(MAGIC)?;
-        fs::rename(&self.path, &self.target)
+        self.partial.file.write_all(&checksum)?;
+        self.partial.file.write_all(MAGIC)?;
+        self.partial.rename()
     }
 
     /// The first `size` bytes, of a file that is then no more.
     fn give_up(&self, error: &io::Error, size: u64) -> Vec<u8> {
-        warn_unwritable(&self.target, error);
-        let _ = fs::remove_file(&self.path);
+        warn_unwritable(self.partial.target(), error);
+        self.partial.remove();
         let mut rows = vec![0; size as usize];
-        self.file.read_exact_at(&mut rows, 0).expect("rows that were written can be read");
+        self.partial.file.read_exact_at(&mut rows, 0).expect("rows that were written can be read");
         rows
     }
 }

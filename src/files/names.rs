@@ -1,0 +1,20 @@
+//! The names of the files and folders in a run's folder (see [`crate::run`]).
+
+/// Everything needed to repeat the run.
+pub const RUN_RECORD: &str = "run.json";
+/// The scores of a complete run; written last.
+pub const RESULT: &str = "result.json";
+/// A line for every few steps and every evaluation.
+pub const METRICS: &str = "metrics.jsonl";
+/// The lines that a person saw.
+pub const LOG: &str = "log.txt";
+/// What the names of TensorBoard's files begin with.
+pub const EVENTS_PREFIX: &str = "events.out.tfevents.";
+/// The folder of checkpoints.
+pub const CHECKPOINTS: &str = "checkpoints";
+/// The folder of the final SavedModel.
+pub const MODEL: &str = "model";
+/// The folder of prediction files.
+pub const PREDICTIONS: &str = "predictions";
+/// The file whose lock says that a process uses the run's folder.
+pub const LOCK: &str = ".lock";
