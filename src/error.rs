@@ -6,12 +6,30 @@ use std::path::{Path, PathBuf};
 /// The result of everything that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Exit code of a command that failed.
-pub const EXIT_FAILURE: u8 = 1;
-/// Exit code of a command whose arguments do not fit, as clap's own.
-pub const EXIT_USAGE: u8 = 2;
-/// Exit code of a command that Ctrl-C ended.
-pub const EXIT_INTERRUPTED: u8 = 130;
+/// What kind of failure it is: the process's exit code follows from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// Anything else: data, files, a computation. Exit code 1.
+    Other,
+    /// The arguments do not fit together or do not fit the files. Exit code 2, as clap's own.
+    Usage,
+    /// The device has no memory left for a batch. Exit code 1.
+    OutOfMemory,
+    /// A signal, of this number, asked to stop. Exit code 128 + the number: 130 after Ctrl-C, 143
+    /// after SIGTERM, which is what shells report of a process that a signal ended.
+    Interrupted(i32),
+}
+
+impl ErrorKind {
+    /// The process's exit code.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Other | Self::OutOfMemory => 1,
+            Self::Usage => 2,
+            Self::Interrupted(signal) => 128u8.saturating_add(signal as u8),
+        }
+    }
+}
 
 /// A failure: what happened, the place in a file if there is one, and the next step.
 ///
@@ -29,7 +47,7 @@ struct Parts {
     what: String,
     place: Option<Place>,
     hint: Option<String>,
-    exit_code: u8,
+    kind: ErrorKind,
 }
 
 /// A place in a file. Lines count from 1.
@@ -57,13 +75,34 @@ impl Error {
             what: what.into(),
             place: None,
             hint: None,
-            exit_code: EXIT_FAILURE,
+            kind: ErrorKind::Other,
         }))
     }
 
-    /// A failure of the user's arguments; the process ends with [`EXIT_USAGE`].
+    /// A failure of the user's arguments: [`ErrorKind::Usage`].
     pub fn usage(what: impl Into<String>) -> Self {
-        Self::new(what).exit_with(EXIT_USAGE)
+        Self::new(what).of_kind(ErrorKind::Usage)
+    }
+
+    /// A computation that memory did not suffice for: [`ErrorKind::OutOfMemory`]. The command adds
+    /// the hint, since it knows which of its flags need less.
+    pub fn out_of_memory(what: impl Into<String>) -> Self {
+        Self::new(what).of_kind(ErrorKind::OutOfMemory)
+    }
+
+    /// Work that a signal ended: [`ErrorKind::Interrupted`], `stopped by SIGTERM WHEN`.
+    pub fn interrupted(signal: i32, when: impl fmt::Display) -> Self {
+        let name = match signal {
+            2 => "Ctrl-C".to_owned(),
+            15 => "SIGTERM".to_owned(),
+            number => format!("signal {number}"),
+        };
+        Self::new(format!("stopped by {name} {when}")).of_kind(ErrorKind::Interrupted(signal))
+    }
+
+    fn of_kind(mut self, kind: ErrorKind) -> Self {
+        self.0.kind = kind;
+        self
     }
 
     /// An operating system's error while doing `action` (an infinitive, `read`) to `path`.
@@ -92,16 +131,27 @@ impl Error {
         self
     }
 
-    /// Sets the process's exit code.
+    /// Says what to do next where memory ran out; another error stays as it is.
     #[must_use]
-    pub fn exit_with(mut self, code: u8) -> Self {
-        self.0.exit_code = code;
+    pub fn hint_if_out_of_memory(self, hint: &str) -> Self {
+        if self.kind() == ErrorKind::OutOfMemory { self.hint(hint) } else { self }
+    }
+
+    /// Says what was being done, before what failed: `step 7: …`. Kind, place and hint stay.
+    #[must_use]
+    pub fn context(mut self, doing: impl fmt::Display) -> Self {
+        self.0.what = format!("{doing}: {}", self.0.what);
         self
+    }
+
+    /// What kind of failure it is.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
     }
 
     /// The process's exit code.
     pub fn exit_code(&self) -> u8 {
-        self.0.exit_code
+        self.kind().exit_code()
     }
 
     /// What failed, without place and hint.
@@ -148,5 +198,23 @@ mod tests {
             error.to_string(),
             "train.tsv:17: expected 2 columns, found 1\nhint: separate columns by tabs"
         );
+    }
+
+    #[test]
+    fn exit_codes_follow_from_the_kind_and_are_those_of_shells() {
+        assert_eq!(Error::new("").exit_code(), 1);
+        assert_eq!(Error::out_of_memory("").exit_code(), 1);
+        assert_eq!(Error::usage("").exit_code(), 2);
+        assert_eq!(Error::interrupted(2, "").exit_code(), 130);
+        assert_eq!(Error::interrupted(15, "").exit_code(), 143);
+    }
+
+    #[test]
+    fn context_keeps_the_kind_and_a_hint_for_memory_is_given_to_no_other_error() {
+        let hint = "use a smaller `--batch-size`";
+        let error = Error::out_of_memory("no memory").context("step 7").hint_if_out_of_memory(hint);
+        assert_eq!(error.what(), "step 7: no memory");
+        assert_eq!((error.kind(), error.hint_text()), (ErrorKind::OutOfMemory, Some(hint)));
+        assert_eq!(Error::new("no disk").hint_if_out_of_memory(hint).hint_text(), None);
     }
 }

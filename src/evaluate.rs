@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::batch::{Batch, PlannedBatch, evaluation_plan, padding_share, prefetch, share};
 use crate::dataset::{Dataset, Labels};
-use crate::error::{EXIT_INTERRUPTED, Error, Result};
+use crate::error::{Error, Result};
 use crate::feature::Features;
 use crate::model::{Batching, Contract, Logits, Model, Predictor};
 use crate::prediction::{FeatureLogits, Prediction, PredictionSettings};
@@ -117,18 +117,12 @@ pub fn predict(
     };
     prefetch(plan.iter().map(lay_out), |batches| {
         share(batches, batching.at_a_time, |place, batch| {
-            if stop.load(Ordering::SeqCst) != 0 {
-                return Err(Error::new("stopped by a signal").exit_with(EXIT_INTERRUPTED));
+            let signal = stop.load(Ordering::SeqCst);
+            if signal != 0 {
+                return Err(Error::interrupted(signal, "during an evaluation"));
             }
             let (logits, loss) = model.logits(&batch).map_err(|error| {
-                let shape = format!("{} × {}", batch.rows, batch.length);
-                let error = Error::new(format!("evaluation (batch {shape}): {}", error.what()))
-                    .hint(error.hint_text().unwrap_or("run again with `-v`").to_owned());
-                if error.hint_text().is_some_and(|hint| hint.contains("memory ran out")) {
-                    error.hint("memory ran out: try a smaller `--eval-batch-size`")
-                } else {
-                    error
-                }
+                error.context(format!("evaluation (batch {} × {})", batch.rows, batch.length))
             })?;
             let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
             keep(&mut found.logits, features, &batch, &logits)?;

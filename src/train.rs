@@ -27,6 +27,12 @@ use line::Line;
 /// The time to compile a shape for training, in padding tokens that cost the same.
 const SHAPE_COST: usize = 4_500;
 
+/// The flags of `tfbert train` that make a step need less memory.
+const STEP_MEMORY_HINT: &str = "memory ran out: use a smaller `--batch-size` or `--max-length`, or \
+                                compute each batch in parts with `--accumulate N`";
+/// The flag of `tfbert train` that makes an evaluation need less memory.
+const EVALUATION_MEMORY_HINT: &str = "memory ran out: use a smaller `--eval-batch-size`";
+
 /// What is trained on what.
 pub struct Job<'a> {
     /// The task.
@@ -292,9 +298,10 @@ impl<'a> Trainer<'a> {
             (0..batch.len()).map(|micro| dropout_seed(settings.seed, step, micro)).collect();
         let StepOutcome { loss, grad_norm } =
             self.model.train(batch, &step_settings, &seeds).map_err(|error| {
-                let shape = format!("{} × {}", batch[0].rows, batch[0].length);
-                Error::new(format!("step {} (batch {shape}): {}", step + 1, error.what()))
-                    .hint(error.hint_text().unwrap_or("run again with `-v`").to_owned())
+                let (rows, length) = (batch[0].rows, batch[0].length);
+                error
+                    .context(format!("step {} (batch {rows} × {length})", step + 1))
+                    .hint_if_out_of_memory(STEP_MEMORY_HINT)
             })?;
         self.state.step += 1;
         self.state.batch += 1;
@@ -404,7 +411,8 @@ impl<'a> Trainer<'a> {
                 job.settings.eval_batch_size,
                 &job.settings.prediction(job.task),
                 job.stop,
-            )?;
+            )
+            .map_err(|error| error.hint_if_out_of_memory(EVALUATION_MEMORY_HINT))?;
             let scores =
                 evaluate::score_at_best_threshold(job.task, prepared, job.labels, &mut evaluation)?
                     .ok_or_else(|| {
@@ -481,17 +489,13 @@ impl<'a> Trainer<'a> {
 }
 
 fn interrupted(signal: i32, saved: Option<(usize, usize)>, dir: &Path) -> Error {
-    let name = if signal == 2 { "Ctrl-C" } else { "SIGTERM" };
-    Error::new(match saved {
-        Some((step, _)) => {
-            format!("stopped by {name} after step {step}; its checkpoint is complete")
-        }
-        None => format!("stopped by {name} before the first step"),
-    })
-    .at(dir)
-    .hint("continue with the same command and `--resume`")
-    // Shells report a process that a signal ended as 128 and the signal's number.
-    .exit_with(128u8.saturating_add(signal as u8))
+    let when = match saved {
+        Some((step, _)) => format!("after step {step}; its checkpoint is complete"),
+        None => "before the first step".to_owned(),
+    };
+    Error::interrupted(signal, when)
+        .at(dir)
+        .hint("continue with the same command and `--resume`")
 }
 
 /// Two numbers that no other (micro-)batch of any run with another seed is likely to have.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tfbert::dataset::{Dataset, Example, Input, Labels, Target};
-use tfbert::error::{Error, Result};
+use tfbert::error::{Error, ErrorKind, Result};
 use tfbert::evaluate::Prepared;
 use tfbert::feature::{FeatureStore, FeatureTarget, Features, Sequence};
 use tfbert::model::{NoScalars, Precision};
@@ -421,7 +421,8 @@ fn running_out_of_memory_names_batch_and_length() {
     let dir = tempfile::tempdir().unwrap();
     let error = failed(setup.run(dir.path(), false, Some(Fault::Memory(7))).0);
     assert!(error.what().contains("step 7 (batch 5 × 11)"), "{error}");
-    assert!(error.hint_text().unwrap().contains("memory ran out"), "{error}");
+    assert_eq!(error.kind(), ErrorKind::OutOfMemory);
+    assert!(error.hint_text().unwrap().contains("`--accumulate N`"), "{error}");
     assert_eq!(checkpoints(dir.path()), ["step-000005"]);
 }
 

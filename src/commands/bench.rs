@@ -34,7 +34,8 @@ pub fn run(args: &BenchArgs, cli: &Cli) -> Result<()> {
     print_line(header(args.eval))?;
     let mut found = Vec::new();
     for &shape in &args.shapes {
-        let measured = bench::measure(&mut model, shape, &settings, Some(peak), peak_memory)?;
+        let measured = bench::measure(&mut model, shape, &settings, Some(peak), peak_memory)
+            .map_err(|error| error.hint_if_out_of_memory("memory ran out: name smaller `--shapes`"))?;
         print_line(row(&measured))?;
         found.push(measured);
     }

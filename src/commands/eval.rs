@@ -70,7 +70,8 @@ pub fn run(args: &EvalArgs, cli: &Cli) -> Result<()> {
     for (split, prepared) in &prepared {
         let start = Instant::now();
         let evaluation =
-            evaluate::predict(task.head, prepared, &Trained(&model), rows, &settings, &stop)?;
+            evaluate::predict(task.head, prepared, &Trained(&model), rows, &settings, &stop)
+                .map_err(|error| error.hint_if_out_of_memory(super::BATCH_MEMORY_HINT))?;
         let scores = evaluate::score(&task, prepared, &labels, &evaluation)?;
         let written = match &output {
             Some(dir) => write_predictions(

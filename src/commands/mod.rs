@@ -25,6 +25,9 @@ pub mod predict;
 pub mod tasks;
 pub mod train;
 
+/// What `eval` and `predict` say where memory ran out.
+pub const BATCH_MEMORY_HINT: &str = "memory ran out: use a smaller `--batch-size`";
+
 /// Writes a line to stdout.
 ///
 /// A reader that has gone is no error: `head` for example has seen enough, and what else the command

@@ -52,7 +52,9 @@ pub fn run(args: &PredictArgs, cli: &Cli) -> Result<()> {
     if asks {
         return prompt(&request, &model);
     }
-    print(&predict::predict(&request, &texts, path.as_deref(), &model)?)
+    let predictions = predict::predict(&request, &texts, path.as_deref(), &model)
+        .map_err(|error| error.hint_if_out_of_memory(super::BATCH_MEMORY_HINT))?;
+    print(&predictions)
 }
 
 /// Prints a line for each prediction.

@@ -443,16 +443,14 @@ fn status_text(status: &Status) -> String {
 /// A failed run as an error for people.
 pub(super) fn explain(status: &Status) -> Error {
     let text = status_text(status);
-    let error = Error::new(format!("TensorFlow failed: {text}"));
+    let what = format!("TensorFlow failed: {text}");
     match status.code() {
-        _ if text.contains(compiled::PREFIX) => error.hint(
+        _ if text.contains(compiled::PREFIX) => Error::new(what).hint(
             "a compiled program could not be kept or read: see that the disk has room, name another \
              folder with `--cache-dir DIR`, or give `--no-cache`",
         ),
-        Code::ResourceExhausted => error.hint(
-            "memory ran out: try a smaller `--batch-size`, `--accumulate N` or `--max-length`",
-        ),
-        _ => error.hint("run again with `-v` to see TensorFlow's own log"),
+        Code::ResourceExhausted => Error::out_of_memory(what),
+        _ => Error::new(what).hint("run again with `-v` to see TensorFlow's own log"),
     }
 }
 

@@ -155,7 +155,7 @@ impl Model for Learner {
                 return Ok(StepOutcome { loss: f32::INFINITY, grad_norm: 1.0 });
             }
             Some(Fault::Memory(step)) if step == self.steps => {
-                return Err(Error::new("TensorFlow failed: OOM").hint("memory ran out: try less"));
+                return Err(Error::out_of_memory("TensorFlow failed: OOM"));
             }
             Some(Fault::Stop(step)) if step == self.steps => self.stop.store(15, Ordering::SeqCst),
             _ => {}
