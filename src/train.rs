@@ -137,7 +137,7 @@ impl<'a> Trainer<'a> {
             match found {
                 Some(found) => {
                     found
-                        .check(total, steps_per_epoch)
+                        .check(total)
                         .map_err(|error| error.at(&checkpoints.weights(found.step)))?;
                     model.restore(&checkpoints.weights(found.step))?;
                     log::info!("resuming after step {} of {total}", found.step);
@@ -215,7 +215,7 @@ impl<'a> Trainer<'a> {
             &self.buckets,
             settings.batch_size,
             settings.seed,
-            self.state.epoch,
+            self.state.step / self.steps_per_epoch,
         );
         self.timing.padding = padding_share(job.train, &plan);
         let steps_left = self.schedule.total - self.state.step;
@@ -235,7 +235,7 @@ impl<'a> Trainer<'a> {
             });
             Ok(batches.collect())
         };
-        let todo = &plan[self.state.batch..];
+        let todo = &plan[self.state.step % self.steps_per_epoch..];
         let todo = &todo[..todo.len().min(steps_left)];
         let waited = prefetch(todo.iter().map(lay_out), |batches| -> Result<Duration> {
             let mut shapes_seen = std::collections::HashSet::new();
@@ -259,15 +259,7 @@ impl<'a> Trainer<'a> {
             Ok(batches.waited())
         })?;
         self.timing.waited += waited;
-        if self.state.batch == self.steps_per_epoch {
-            self.next_epoch();
-        }
         Ok(())
-    }
-
-    fn next_epoch(&mut self) {
-        self.state.epoch += 1;
-        self.state.batch = 0;
     }
 
     fn step(&mut self, batch: &[Batch]) -> Result<()> {
@@ -304,7 +296,6 @@ impl<'a> Trainer<'a> {
                     .hint_if_out_of_memory(STEP_MEMORY_HINT)
             })?;
         self.state.step += 1;
-        self.state.batch += 1;
         if loss.is_finite() && grad_norm.is_finite() {
             self.state.loss_sum += f64::from(loss);
             self.state.loss_count += 1;
@@ -332,6 +323,7 @@ impl<'a> Trainer<'a> {
     }
 
     fn not_finite(&self, loss: f32, grad_norm: f32, learning_rate: f32, batch: &[Batch]) -> Error {
+        let step = self.state.step - 1; // Counted from 0, as epoch and batch are.
         let kept = match self.saved_step {
             Some((step, _)) => format!("the checkpoint after step {step} is kept"),
             None => "no checkpoint was written yet".to_owned(),
@@ -340,8 +332,8 @@ impl<'a> Trainer<'a> {
             "step {}: the loss is {loss}, the gradient's norm {grad_norm}, at learning rate \
              {learning_rate:e}, batch {} of epoch {} ({} × {}); {kept}",
             self.state.step,
-            self.state.batch,
-            self.state.epoch + 1,
+            step % self.steps_per_epoch + 1,
+            step / self.steps_per_epoch + 1,
             batch[0].rows,
             batch[0].length
         ))
@@ -458,12 +450,7 @@ impl<'a> Trainer<'a> {
         self.job.folder.check_held()?;
         self.state.log_bytes = self.log.sync()?;
         self.state.events_bytes = self.scalars.sync()?;
-        let mut state = self.state.clone();
-        if state.batch == self.steps_per_epoch {
-            state.epoch += 1;
-            state.batch = 0;
-        }
-        self.checkpoints.save(&state, |prefix| self.model.save(prefix))?;
+        self.checkpoints.save(&self.state, |prefix| self.model.save(prefix))?;
         self.saved_step = Some((self.state.step, self.state.evaluated));
         self.saved_at = Instant::now();
         Ok(())

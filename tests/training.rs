@@ -340,27 +340,48 @@ fn with_every_checkpoint_damaged_a_run_begins_anew_and_ends_the_same() {
     assert_eq!(Ended::new(dir.path(), outcome.unwrap(), &model), expected);
 }
 
+/// Replaces a text in a checkpoint's `state.json`, and corrects its manifest.
+fn edit_state(checkpoint: &Path, from: &str, to: &str) {
+    use tfbert::files::fingerprint;
+    let path = checkpoint.join("state.json");
+    let before = fingerprint(&path).unwrap();
+    let state = fs::read_to_string(&path).unwrap();
+    let edited = state.replace(from, to);
+    assert_ne!(state, edited);
+    fs::write(&path, edited).unwrap();
+    let after = fingerprint(&path).unwrap();
+    let manifest = fs::read_to_string(checkpoint.join("manifest.json")).unwrap();
+    let manifest = manifest.replace(&before.sha256, &after.sha256).replace(
+        &format!("\"bytes\": {}", before.bytes),
+        &format!("\"bytes\": {}", after.bytes),
+    );
+    fs::write(checkpoint.join("manifest.json"), manifest).unwrap();
+}
+
 #[test]
-fn a_state_that_does_not_fit_the_run_is_refused_even_with_its_checksum_right() {
-    use sha2::{Digest, Sha256};
+fn a_checkpoint_past_the_runs_end_is_refused_even_with_its_checksum_right() {
     let setup = Setup::new();
     let dir = tempfile::tempdir().unwrap();
     failed(setup.run(dir.path(), false, Some(Fault::Stop(4))).0);
-    let checkpoint = dir.path().join("checkpoints/step-000004");
-    let state = fs::read_to_string(checkpoint.join("state.json")).unwrap();
-    let forged = state.replace("\"batch\": 4", "\"batch\": 4000");
-    assert_ne!(state, forged);
-    fs::write(checkpoint.join("state.json"), &forged).unwrap();
-    let hash = |text: &str| -> String {
-        Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
-    };
-    let manifest = fs::read_to_string(checkpoint.join("manifest.json")).unwrap();
-    let manifest = manifest
-        .replace(&hash(&state), &hash(&forged))
-        .replace(&format!("\"bytes\": {}", state.len()), &format!("\"bytes\": {}", forged.len()));
-    fs::write(checkpoint.join("manifest.json"), manifest).unwrap();
+    let checkpoints = dir.path().join("checkpoints");
+    fs::rename(checkpoints.join("step-000004"), checkpoints.join("step-004000")).unwrap();
+    edit_state(&checkpoints.join("step-004000"), "\"step\": 4,", "\"step\": 4000,");
     let error = failed(setup.run(dir.path(), true, None).0);
-    assert!(error.what().contains("batch 4000 of 9"), "{error}");
+    assert!(error.what().contains("step 4000, the run has 27"), "{error}");
+    assert!(error.hint_text().unwrap().contains("--overwrite"), "{error}");
+}
+
+#[test]
+fn a_checkpoint_of_an_older_version_which_names_epoch_and_batch_is_resumed() {
+    let setup = Setup::new();
+    let (_dir, expected) = setup.whole();
+    let dir = tempfile::tempdir().unwrap();
+    failed(setup.run(dir.path(), false, Some(Fault::Stop(11))).0);
+    let checkpoint = dir.path().join("checkpoints/step-000011");
+    edit_state(&checkpoint, "\"step\": 11,", "\"step\": 11, \"epoch\": 1, \"batch\": 2,");
+    let (outcome, model) = setup.run(dir.path(), true, None);
+    assert!(model.trained.len() < 2 * TRAIN, "it was begun anew");
+    assert_eq!(Ended::new(dir.path(), outcome.unwrap(), &model), expected);
 }
 
 #[test]

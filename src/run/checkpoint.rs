@@ -18,14 +18,13 @@ use crate::files::{
 use crate::scores::Scores;
 
 /// Where a run stands, beside weights and optimiser: `state.json`.
+///
+/// The step alone says what comes next: epoch and batch follow from it. Files of older versions
+/// have both too; they are not read.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct State {
     /// Updates done.
     pub step: usize,
-    /// Epochs done.
-    pub epoch: usize,
-    /// Batches of the current epoch done.
-    pub batch: usize,
     /// The best evaluation so far.
     pub best: Option<Best>,
     /// The step of the last evaluation.
@@ -44,24 +43,17 @@ pub struct State {
 }
 
 impl State {
-    /// Refuses a state that no run of `total` steps and so many an epoch can have.
+    /// Refuses a state that stands past the end of a run of `total` steps.
     ///
     /// # Errors
     ///
-    /// It stands past the end, or its epoch and batch are not those of its step.
-    pub fn check(&self, total: usize, steps_per_epoch: usize) -> Result<()> {
-        let before = self.epoch.checked_mul(steps_per_epoch);
-        let position = before.and_then(|before| before.checked_add(self.batch));
-        let fits = self.step <= total && self.batch < steps_per_epoch;
-        if fits && position == Some(self.step) {
+    /// It does: the training file gave more steps when the checkpoint was written.
+    pub fn check(&self, total: usize) -> Result<()> {
+        if self.step <= total {
             return Ok(());
         }
-        Err(Error::new(format!(
-            "the checkpoint stands at step {} of {total}, epoch {} and batch {} of \
-             {steps_per_epoch}, which cannot be",
-            self.step, self.epoch, self.batch
-        ))
-        .hint("remove that checkpoint, and `--resume` takes the one before"))
+        Err(Error::new(format!("the checkpoint is of step {}, the run has {total}", self.step))
+            .hint("begin the run anew with `--overwrite`"))
     }
 }
 
