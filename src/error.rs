@@ -71,12 +71,7 @@ impl fmt::Display for Place {
 impl Error {
     /// A failure described by `what`: one sentence without a full stop.
     pub fn new(what: impl Into<String>) -> Self {
-        Self(Box::new(Parts {
-            what: what.into(),
-            place: None,
-            hint: None,
-            kind: ErrorKind::Other,
-        }))
+        Self(Box::new(Parts { what: what.into(), place: None, hint: None, kind: ErrorKind::Other }))
     }
 
     /// A failure of the user's arguments: [`ErrorKind::Usage`].

@@ -282,6 +282,10 @@ mod tests {
     }
 
     fn evaluate(slow: usize) -> Evaluation {
+        evaluate_until(slow, &AtomicI32::new(0)).unwrap()
+    }
+
+    fn evaluate_until(slow: usize, stop: &AtomicI32) -> Result<Evaluation> {
         let mut features = Features::default();
         let mut examples = Vec::new();
         for i in 0..EXAMPLES {
@@ -299,9 +303,16 @@ mod tests {
             version_2_with_negative: false,
             null_threshold: 0.0,
         };
-        let stop = AtomicI32::new(0);
         let prepared = Prepared { dataset, features };
-        predict(Head::Classify, &prepared, &model, 4, &settings, &stop).unwrap()
+        predict(Head::Classify, &prepared, &model, 4, &settings, stop)
+    }
+
+    #[test]
+    fn a_signal_ends_an_evaluation_with_the_exit_code_of_that_signal() {
+        for (signal, code) in [(2, 130), (15, 143)] {
+            let error = evaluate_until(0, &AtomicI32::new(signal)).unwrap_err();
+            assert_eq!(error.exit_code(), code);
+        }
     }
 
     #[test]

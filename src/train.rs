@@ -480,9 +480,7 @@ fn interrupted(signal: i32, saved: Option<(usize, usize)>, dir: &Path) -> Error 
         Some((step, _)) => format!("after step {step}; its checkpoint is complete"),
         None => "before the first step".to_owned(),
     };
-    Error::interrupted(signal, when)
-        .at(dir)
-        .hint("continue with the same command and `--resume`")
+    Error::interrupted(signal, when).at(dir).hint("continue with the same command and `--resume`")
 }
 
 /// Two numbers that no other (micro-)batch of any run with another seed is likely to have.

@@ -351,10 +351,9 @@ fn edit_state(checkpoint: &Path, from: &str, to: &str) {
     fs::write(&path, edited).unwrap();
     let after = fingerprint(&path).unwrap();
     let manifest = fs::read_to_string(checkpoint.join("manifest.json")).unwrap();
-    let manifest = manifest.replace(&before.sha256, &after.sha256).replace(
-        &format!("\"bytes\": {}", before.bytes),
-        &format!("\"bytes\": {}", after.bytes),
-    );
+    let manifest = manifest
+        .replace(&before.sha256, &after.sha256)
+        .replace(&format!("\"bytes\": {}", before.bytes), &format!("\"bytes\": {}", after.bytes));
     fs::write(checkpoint.join("manifest.json"), manifest).unwrap();
 }
 

@@ -35,7 +35,9 @@ pub fn run(args: &BenchArgs, cli: &Cli) -> Result<()> {
     let mut found = Vec::new();
     for &shape in &args.shapes {
         let measured = bench::measure(&mut model, shape, &settings, Some(peak), peak_memory)
-            .map_err(|error| error.hint_if_out_of_memory("memory ran out: name smaller `--shapes`"))?;
+            .map_err(|error| {
+                error.hint_if_out_of_memory("memory ran out: name smaller `--shapes`")
+            })?;
         print_line(row(&measured))?;
         found.push(measured);
     }

@@ -13,9 +13,8 @@ pub fn user_cache_folder() -> Option<PathBuf> {
 }
 
 fn cache_folder(xdg: Option<PathBuf>, home: Option<PathBuf>) -> Option<PathBuf> {
-    let base = xdg
-        .filter(|path| path.is_absolute())
-        .or_else(|| home.map(|home| home.join(".cache")))?;
+    let base =
+        xdg.filter(|path| path.is_absolute()).or_else(|| home.map(|home| home.join(".cache")))?;
     Some(base.join("tfbert"))
 }
 

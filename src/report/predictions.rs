@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use super::{conll, glue, jsonl, squad};
 use crate::dataset::{Dataset, Example, Labels};
 use crate::error::{Error, Result};
-use crate::prediction::Prediction;
 use crate::files::write_file;
 use crate::task::{Split, Task};
 

@@ -7,8 +7,8 @@ use serde_json::ser::PrettyFormatter;
 
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
-use crate::prediction::{Candidate, Prediction, SpanPrediction};
 use crate::files::write_file;
+use crate::prediction::{Candidate, Prediction, SpanPrediction};
 
 /// `{id: answer}`, for `evaluate-v1.1.py` and `evaluate-v2.0.py`.
 pub const PREDICTIONS: &str = "predictions.json";

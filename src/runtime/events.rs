@@ -39,7 +39,8 @@ impl EventFile {
     fn newest(&self) -> Option<PathBuf> {
         let entries = fs::read_dir(&self.dir).ok()?;
         let names = entries.flatten().map(|entry| entry.file_name());
-        let newest = names.filter(|name| name.to_string_lossy().starts_with(names::EVENTS_PREFIX)).max()?;
+        let newest =
+            names.filter(|name| name.to_string_lossy().starts_with(names::EVENTS_PREFIX)).max()?;
         Some(self.dir.join(newest))
     }
 

@@ -7,11 +7,8 @@ use crate::run::Best;
 
 /// The contract of the final model.
 pub(super) fn trained_contract(export: &Contract, job: &Job<'_>, best: &Best) -> Contract {
-    let metrics = best
-        .scores
-        .iter()
-        .map(|(split, scores)| (split.clone(), scores.by_name()))
-        .collect();
+    let metrics =
+        best.scores.iter().map(|(split, scores)| (split.clone(), scores.by_name())).collect();
     let null_threshold =
         best.scores.first().and_then(|(_, scores)| evaluate::best_threshold(scores));
     Contract {
