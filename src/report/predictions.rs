@@ -7,6 +7,7 @@ use super::{conll, glue, jsonl, squad};
 use crate::dataset::{Dataset, Example, Labels};
 use crate::error::{Error, Result};
 use crate::files::write_file;
+use crate::prediction::Prediction;
 use crate::task::{Split, Task};
 
 /// The predictions of one split, and the folder for their files.
