@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use crate::dataset::{self, Labels};
+use crate::dataset::{DataSource, Labels};
 use crate::task::{self, Column, Columns, Format, Task};
 
 /// Feeds bytes to a reader or parser, which must not panic.
@@ -163,8 +163,9 @@ fn read(task: &Task, data: &[u8]) {
     write(&path, data);
     let lines = 1 + data.iter().filter(|&&byte| byte == b'\n').count();
     let train = task.train.as_ref().expect("a training file");
-    let found = Labels::of(task, folder())
-        .and_then(|labels| dataset::read(task, train, folder(), &labels, None));
+    let found = Labels::of_task(task, folder()).and_then(|labels| {
+        DataSource { task, split: train, data_dir: folder(), labels: &labels, limit: None }.read()
+    });
     match found {
         Ok(dataset) => {
             assert!(!dataset.examples.is_empty());

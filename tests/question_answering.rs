@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use tfbert::dataset::{self, Dataset, Input, Labels, Target};
+use tfbert::dataset::{DataSource, Dataset, Input, Labels, Target};
 use tfbert::feature::{Alignment, FeatureSettings, FeatureTarget, Features, Tokenizer};
 use tfbert::metric::{SquadVersion, normalize_answer, score_question};
 use tfbert::prediction::{FeatureLogits, Prediction, PredictionSettings, SpanPrediction};
@@ -57,7 +57,15 @@ struct Set {
 
 fn set(name: &str, data: &Path, tokenizer: &Tokenizer) -> Set {
     let task = task::find(name).unwrap();
-    let dataset = dataset::read(&task, &task.dev[0], data, &Labels::default(), None).unwrap();
+    let labels = Labels::default();
+    let source = DataSource {
+        task: &task,
+        split: &task.dev[0],
+        data_dir: data,
+        labels: &labels,
+        limit: None,
+    };
+    let dataset = source.read().unwrap();
     let settings = FeatureSettings::from_task(&task);
     let features = features(Head::Span, &dataset, tokenizer, &settings).unwrap();
     Set { task, dataset, features }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
-use tfbert::dataset::{self, Dataset, Input, Labels, Target};
+use tfbert::dataset::{DataSource, Dataset, Input, Labels, Target};
 use tfbert::error::Result;
 use tfbert::metric::entities;
 use tfbert::task::{self, Column, Columns, Format, Task};
@@ -59,8 +59,9 @@ fn tasks() -> Vec<Task> {
 }
 
 fn read(task: &Task, dir: &Path) -> Result<Dataset> {
-    let labels = Labels::of(task, dir)?;
-    dataset::read(task, task.train.as_ref().unwrap(), dir, &labels, None)
+    let labels = Labels::of_task(task, dir)?;
+    let split = task.train.as_ref().unwrap();
+    DataSource { task, split, data_dir: dir, labels: &labels, limit: None }.read()
 }
 
 /// Reads the bytes as every task; an error must name the file, and a line unless the file as a
@@ -237,9 +238,11 @@ proptest! {
         fs::write(dir.path().join("train"), text).unwrap();
         let outside: BTreeSet<_> = sentences.iter().flatten().collect();
         prop_assume!(outside.len() > 1 || !outside.contains(&"O"));
-        let labels = Labels::of(&task, dir.path()).unwrap();
-        let train = task.train.as_ref().unwrap();
-        let dataset = dataset::read(&task, train, dir.path(), &labels, None).unwrap();
+        let labels = Labels::of_task(&task, dir.path()).unwrap();
+        let split = task.train.as_ref().unwrap();
+        let data_dir = dir.path();
+        let dataset =
+            DataSource { task: &task, split, data_dir, labels: &labels, limit: None }.read().unwrap();
         prop_assert_eq!(dataset.examples.len(), sentences.len());
         for (example, own) in dataset.examples.iter().zip(&sentences) {
             let Some(Target::Tags(tags)) = &example.target else { panic!("{example:?}") };
@@ -335,10 +338,11 @@ fn real_data_sets_are_read_whole_where_they_are() {
     ];
     for (name, split, expected) in counts {
         let task = task::find(name).unwrap();
-        let labels = Labels::of(&task, data).unwrap();
+        let labels = Labels::of_task(&task, data).unwrap();
         let split = task.split(split).unwrap();
-        let dataset = dataset::read(&task, split, data, &labels, None)
-            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        let source =
+            DataSource { task: &task, split, data_dir: data, labels: &labels, limit: None };
+        let dataset = source.read().unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(dataset.examples.len(), expected, "{name} {}", split.name);
         if name == "conll2003" && split.name == "train" {
             let words = dataset.examples.iter().map(|example| match &example.input {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tfbert::dataset::{self, Dataset, Labels};
+use tfbert::dataset::{self, DataSource, Dataset, Labels};
 use tfbert::feature::{FeatureSettings, FeatureTarget, Features, NO_TAG, Tokenizer};
 use tfbert::metric::MetricName;
 use tfbert::prediction::{FeatureLogits, Prediction, PredictionSettings};
@@ -60,7 +60,9 @@ struct Walked {
 /// One file from the disk to the prediction files.
 fn walk(task: &Task, split: &Split, labels: &Labels, settings: &FeatureSettings) -> Walked {
     let at = format!("{} {}", task.name, split.name);
-    let dataset = dataset::read(task, split, &repository().join("data"), labels, None)
+    let data_dir = &repository().join("data");
+    let dataset = DataSource { task, split, data_dir, labels, limit: None }
+        .read()
         .unwrap_or_else(|error| panic!("{at}: {error}"));
     let features = features(task.head, &dataset, &tokenizer(), settings)
         .unwrap_or_else(|error| panic!("{at}: {error}"));
@@ -100,7 +102,7 @@ fn assert_perfect(at: &str, task: &Task, scores: &Scores) {
 
 /// Walks all files of a task; those of training and development must have targets.
 fn walk_all(task: &Task, settings: &FeatureSettings) {
-    let labels = Labels::of(task, &repository().join("data")).unwrap();
+    let labels = Labels::of_task(task, &repository().join("data")).unwrap();
     for split in task.splits() {
         let at = format!("{} {}", task.name, split.name);
         let walked = walk(task, split, &labels, settings);
@@ -125,7 +127,7 @@ fn a_task_of_the_users_own_goes_the_same_way() {
     let task = task::load(&repository().join("data/my-task/my-task.json")).unwrap();
     assert!(task.labels.is_none(), "its labels are found in the training file");
     walk_all(&task, &FeatureSettings::from_task(&task));
-    let labels = Labels::of(&task, Path::new("/elsewhere")).unwrap();
+    let labels = Labels::of_task(&task, Path::new("/elsewhere")).unwrap();
     assert!(labels.len() > 2 && labels.names().is_sorted(), "{:?}", labels.names());
 }
 
@@ -139,7 +141,7 @@ fn examples_beyond_the_length_limit_lose_text_but_not_their_prediction() {
 #[test]
 fn a_long_sentence_is_tagged_in_windows_and_scored_whole() {
     let task = task::find("conll2003").unwrap();
-    let labels = Labels::of(&task, &repository().join("data")).unwrap();
+    let labels = Labels::of_task(&task, &repository().join("data")).unwrap();
     let settings = FeatureSettings { max_length: 12, ..FeatureSettings::from_task(&task) };
     let walked = walk(&task, &task.dev[0], &labels, &settings);
     assert!(walked.features.len() > walked.dataset.examples.len(), "no sentence was long");
@@ -156,7 +158,7 @@ fn a_long_sentence_is_tagged_in_windows_and_scored_whole() {
 #[test]
 fn a_predictor_that_errs_is_not_scored_as_perfect() {
     let task = task::find("conll2003").unwrap();
-    let labels = Labels::of(&task, &repository().join("data")).unwrap();
+    let labels = Labels::of_task(&task, &repository().join("data")).unwrap();
     let walked = walk(&task, &task.dev[0], &labels, &FeatureSettings::from_task(&task));
     let mut predictions = walked.predictions;
     let with_entity = predictions.iter_mut().find_map(|prediction| match prediction {

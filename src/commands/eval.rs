@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use serde_json::json;
 use tfbert::cli::{Cli, EvalArgs};
-use tfbert::dataset::Labels;
+use tfbert::dataset::{DataSource, Labels};
 use tfbert::error::{Error, Result};
 use tfbert::evaluate::{self, Trained};
 use tfbert::files::names;
@@ -38,9 +38,14 @@ pub fn run(args: &EvalArgs, cli: &Cli) -> Result<()> {
     let stop = super::stop_signal()?;
     let tokenizer = super::tokenizer(&model_dir)?;
     let read = |split| {
-        let data_dir = &args.data.data_dir;
-        prepare(&task, split, data_dir, &labels, args.limit_dev, &tokenizer, &features)
-            .map(|prepared| (split, prepared))
+        let source = DataSource {
+            task: &task,
+            split,
+            data_dir: &args.data.data_dir,
+            labels: &labels,
+            limit: args.limit_dev,
+        };
+        prepare(&source, &tokenizer, &features).map(|prepared| (split, prepared))
     };
     let load = || {
         let config = SessionConfig { division: Division::Batches, ..session(args.threads) };

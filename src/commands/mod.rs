@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use tfbert::cli::{CacheArgs, Cli, PrecisionArg};
-use tfbert::dataset::{self, Labels};
+use tfbert::dataset::DataSource;
 use tfbert::error::{Error, Result};
 use tfbert::evaluate::Prepared;
 use tfbert::feature::{FeatureSettings, Tokenizer};
@@ -16,7 +16,7 @@ use tfbert::files::user_cache_folder;
 use tfbert::model::{Contract, Precision};
 use tfbert::runtime::{Library, LibraryOptions, Processor, SessionConfig};
 use tfbert::stages::features;
-use tfbert::task::{Split, Task};
+use tfbert::task::Task;
 
 pub mod bench;
 pub mod doctor;
@@ -155,16 +155,12 @@ pub fn export_hint(task: &Task) -> String {
 
 /// Reads and tokenises one split.
 pub fn prepare(
-    task: &Task,
-    split: &Split,
-    data_dir: &Path,
-    labels: &Labels,
-    limit: Option<usize>,
+    source: &DataSource<'_>,
     tokenizer: &Tokenizer,
     settings: &FeatureSettings,
 ) -> Result<Prepared> {
-    let dataset = dataset::read(task, split, data_dir, labels, limit)?;
-    let features = features(task.head, &dataset, tokenizer, settings)?;
+    let dataset = source.read()?;
+    let features = features(source.task.head, &dataset, tokenizer, settings)?;
     report_truncated(&dataset.split, features.truncated, dataset.examples.len(), settings);
     Ok(Prepared { dataset, features })
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tfbert::cli::{Cli, TrainArgs};
-use tfbert::dataset::{self, Labels};
+use tfbert::dataset::{DataSource, Labels};
 use tfbert::error::{Error, Result};
 use tfbert::evaluate::Prepared;
 use tfbert::feature::FeatureSizes as _;
@@ -50,22 +50,19 @@ pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
     // Refused before the data is read, and again under the lock.
     RunFolder::check(&output, begin)?;
 
-    let labels = Labels::of(&task, &args.data.data_dir)?;
     let data_dir = &args.data.data_dir;
-    let data: Vec<DataRecord> = std::iter::once(train_split)
-        .chain(&task.dev)
-        .map(|split| DataRecord::of(&split.name, &dataset::find(&task, split, data_dir)?))
+    let labels = Labels::of_task(&task, data_dir)?;
+    let source = |split, limit| DataSource { task: &task, split, data_dir, labels: &labels, limit };
+    let train_source = source(train_split, settings.limit_train);
+    let dev_sources: Vec<_> =
+        task.dev.iter().map(|split| source(split, settings.limit_dev)).collect();
+    let data: Vec<DataRecord> = std::iter::once(&train_source)
+        .chain(&dev_sources)
+        .map(|source| DataRecord::of(&source.split.name, &source.path()?))
         .collect::<Result<_>>()?;
-    let (train, tokenised_in) = Input {
-        task: &task,
-        split: train_split,
-        data_dir,
-        data: &data[0],
-        labels: &labels,
-        settings: &settings,
-        model_dir: &model_dir,
-    }
-    .features(args)?;
+    let (train, tokenised_in) =
+        Input { source: train_source, data: &data[0], settings: &settings, model_dir: &model_dir }
+            .features(args)?;
     let counts = &train.summary().label_counts;
     settings.class_weights = class_weights(&args.class_weights, &labels, counts)?;
 
@@ -93,7 +90,7 @@ pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
     let number_format = settings.precision;
     let (model, dev) = std::thread::scope(|scope| {
         let model = scope.spawn(|| TrainingModel::load(&model_dir, number_format, config));
-        let dev = prepare_dev(&task, &settings, data_dir, &labels, &model_dir);
+        let dev = prepare_dev(&dev_sources, &settings, &model_dir);
         let model = model.join().unwrap_or_else(|_| Err(Error::new("loading the model failed")));
         (model, dev)
     });
@@ -210,17 +207,12 @@ fn class_weights(given: &[String], labels: &Labels, counts: &[usize]) -> Result<
 }
 
 fn prepare_dev(
-    task: &Task,
+    sources: &[DataSource<'_>],
     settings: &TrainSettings,
-    data_dir: &Path,
-    labels: &Labels,
     model_dir: &Path,
 ) -> Result<Vec<Prepared>> {
     let tokenizer = super::tokenizer(model_dir)?;
-    let limit = settings.limit_dev;
-    let prepare =
-        |split| prepare(task, split, data_dir, labels, limit, &tokenizer, &settings.features);
-    task.dev.iter().map(prepare).collect()
+    sources.iter().map(|source| prepare(source, &tokenizer, &settings.features)).collect()
 }
 
 fn announce(

@@ -10,56 +10,82 @@
 //! another type or the sentence's beginning. Tags are rewritten by that rule to IOB2, so that one
 //! label set serves both schemes, and the entities stay the same.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::lines::Lines;
-use super::{Each, Example, Input, Labels, Target};
+use super::reader::Reader;
+use super::{Example, Input, Labels, Target};
 use crate::error::{Error, Result};
 use crate::task::{Column, Split, Task};
 
-/// Reads the sentences of a file, at most `limit`.
-pub(super) fn read(
-    task: &Task,
-    split: &Split,
-    path: &Path,
-    labels: &Labels,
-    limit: usize,
-    each: Each<'_>,
-) -> Result<()> {
-    let mut sentences = Sentences::open(task, split, path)?;
-    for number in 0..limit {
-        let Some(Sentence { line, words, tags }) = sentences.advance()? else { break };
-        let tags = tags.map(|tags| {
-            // A sentence's words stand on lines that follow each other.
-            let indices = tags.iter().enumerate().map(|(i, tag)| labels.parse(tag, path, line + i));
-            indices.collect::<Result<Vec<_>>>().map(Target::Tags)
-        });
-        let (id, input) = (number.to_string(), Input::Words(words));
-        each(Example { id, line, input, target: tags.transpose()? })?;
-    }
-    Ok(())
+/// Reads a file of tagged sentences.
+pub(super) struct ConllReader<'a> {
+    task: &'a Task,
+    path: &'a Path,
+    labels: &'a Labels,
+    sentences: Sentences,
+    /// The number of the next sentence, counted from 0.
+    number: usize,
 }
 
-/// The tags that stand in a file; of entities, both tags of every type, and `O`.
-pub(super) fn labels(task: &Task, split: &Split, path: &Path) -> Result<BTreeSet<String>> {
-    let mut sentences = Sentences::open(task, split, path)?;
-    let mut found = BTreeSet::new();
-    while let Some(sentence) = sentences.advance()? {
-        let Some(tags) = sentence.tags else {
-            return Err(Error::new("it has one column, the words; expected a column of tags")
-                .at_line(path, sentence.line));
+impl<'a> ConllReader<'a> {
+    /// Opens a file.
+    pub(super) fn open(
+        task: &'a Task,
+        split: &'a Split,
+        path: &'a Path,
+        labels: &'a Labels,
+    ) -> Result<Self> {
+        Ok(Self { task, path, labels, sentences: Sentences::open(task, split, path)?, number: 0 })
+    }
+}
+
+impl Reader for ConllReader<'_> {
+    fn next_example(&mut self) -> Result<Option<Example>> {
+        let Some(Sentence { line, words, tags }) = self.sentences.advance()? else {
+            return Ok(None);
         };
-        found.extend(tags);
+        let (path, labels) = (self.path, self.labels);
+        let tags = tags.map(|tags| {
+            let indices = tags.iter().enumerate().map(|(i, tag)| {
+                // A sentence's words stand on lines that follow each other.
+                labels.parse(tag).map_err(|error| error.at_line(path, line + i))
+            });
+            indices.collect::<Result<Vec<_>>>().map(Target::Tags)
+        });
+        let id = self.number.to_string();
+        self.number += 1;
+        Ok(Some(Example { id, line, input: Input::Words(words), target: tags.transpose()? }))
     }
-    if task.tags_are_entities() {
-        let types: BTreeSet<_> = found.iter().filter_map(|tag| tag.get(2..)).collect();
-        let both = |kind: &&str| [format!("B-{kind}"), format!("I-{kind}")];
-        let mut complete: BTreeSet<String> = types.iter().flat_map(both).collect();
-        complete.insert("O".into());
-        found = complete;
+
+    /// Of entities, both tags of every type, and `O`.
+    fn count_labels(&mut self) -> Result<BTreeMap<String, usize>> {
+        let mut counts = BTreeMap::new();
+        while let Some(sentence) = self.sentences.advance()? {
+            let Some(tags) = sentence.tags else {
+                return Err(Error::new("it has one column, the words; expected a column of tags")
+                    .at_line(self.path, sentence.line));
+            };
+            for tag in tags {
+                *counts.entry(tag).or_insert(0) += 1;
+            }
+        }
+        if self.task.tags_are_entities() {
+            let types: BTreeSet<_> =
+                counts.keys().filter_map(|tag| tag.get(2..)).map(str::to_owned).collect();
+            for entity_type in types {
+                counts.entry(format!("B-{entity_type}")).or_insert(0);
+                counts.entry(format!("I-{entity_type}")).or_insert(0);
+            }
+            counts.entry("O".into()).or_insert(0);
+        }
+        Ok(counts)
     }
-    Ok(found)
+
+    fn bytes_read(&self) -> u64 {
+        self.sentences.lines.bytes_read()
+    }
 }
 
 struct Sentence {
@@ -204,7 +230,7 @@ fn rewrite_as_iob2(tags: &mut [String]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::collect;
+    use super::super::reader::read_all;
     use super::*;
     use crate::metric::MetricName;
     use crate::task;
@@ -217,15 +243,20 @@ mod tests {
         task
     }
 
+    fn found_labels(task: &Task, split: &Split, path: &Path) -> Result<Vec<String>> {
+        let counts = ConllReader::open(task, split, path, &Labels::default())?.count_labels()?;
+        Ok(counts.into_keys().collect())
+    }
+
     fn read_as(task: &Task, split: &Split, text: &str) -> Result<Vec<Example>> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file.txt");
         std::fs::write(&path, text).unwrap();
         let labels = match &task.labels {
             Some(names) => Labels::new(names.clone()),
-            None => Labels::new(labels(task, split, &path)?.into_iter().collect()),
+            None => Labels::new(found_labels(task, split, &path)?),
         };
-        collect(|each| read(task, split, &path, &labels, usize::MAX, each))
+        read_all(ConllReader::open(task, split, &path, &labels)?)
     }
 
     fn read_train(text: &str) -> Result<Vec<Example>> {
@@ -348,30 +379,30 @@ mod tests {
         let path = dir.path().join("train.txt");
         std::fs::write(&path, "Ada I-PER\nruns O\nOslo I-LOC\nFjord I-LOC\n").unwrap();
         let train = task.train.clone().unwrap();
-        let found = labels(&task, &train, &path).unwrap();
-        let found: Vec<_> = found.iter().map(String::as_str).collect();
+        let found = found_labels(&task, &train, &path).unwrap();
         assert_eq!(found, ["B-LOC", "B-PER", "I-LOC", "I-PER", "O"]);
 
         std::fs::write(&path, "Ada NOUN\nruns VERB\n").unwrap();
         task.metrics = vec![MetricName::Accuracy];
-        let found = labels(&task, &train, &path).unwrap();
-        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["NOUN", "VERB"]);
+        let found = found_labels(&task, &train, &path).unwrap();
+        assert_eq!(found, ["NOUN", "VERB"]);
 
         std::fs::write(&path, "Ada\nruns\n").unwrap();
-        let error = labels(&task, &train, &path).unwrap_err();
+        let error = found_labels(&task, &train, &path).unwrap_err();
         assert!(error.what().contains("expected a column of tags"), "{error}");
         assert_eq!(line_of(&error), Some(1));
     }
 
     #[test]
-    fn a_limit_stops_before_the_sentences_that_follow() {
+    fn what_follows_a_sentence_is_not_read_with_it() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file.txt");
         std::fs::write(&path, "Ada B-PER\n\nruns badly\n").unwrap();
         let task = task();
         let labels = Labels::new(task.labels.clone().unwrap());
         let train = task.train.as_ref().unwrap();
-        assert_eq!(collect(|each| read(&task, train, &path, &labels, 1, each)).unwrap().len(), 1);
-        assert!(collect(|each| read(&task, train, &path, &labels, 2, each)).is_err());
+        let mut reader = ConllReader::open(&task, train, &path, &labels).unwrap();
+        assert!(reader.next_example().unwrap().is_some());
+        assert!(reader.next_example().is_err());
     }
 }

@@ -1,11 +1,11 @@
 //! The labels of a task, and their indices.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::path::Path;
 
-use super::{conll, find, table};
+use super::{reader, source};
 use crate::error::{Error, Result};
-use crate::task::{Format, Task};
+use crate::task::Task;
 
 /// Labels in the order of the logits.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -27,7 +27,7 @@ impl Labels {
     /// # Errors
     ///
     /// The training file cannot be read, has fewer than two labels, or more than a metric is for.
-    pub fn of(task: &Task, data_dir: &Path) -> Result<Self> {
+    pub fn of_task(task: &Task, data_dir: &Path) -> Result<Self> {
         if !task.head.has_label_names() {
             return Ok(Self::default());
         }
@@ -40,22 +40,19 @@ impl Labels {
                 task.name
             )));
         };
-        let path = find(task, train, data_dir)?;
-        let found: BTreeSet<String> = match task.format {
-            Format::Conll => conll::labels(task, train, &path)?,
-            _ => table::labels(task, train, &path)?,
-        };
+        let path = source::find(task, train, data_dir)?;
+        let found = reader::open(task, train, &path, &Self::default())?.count_labels()?;
         if found.len() < 2 {
             return Err(Error::new(format!(
-                "found {} in the label column; a classifier needs at least two labels",
-                match found.first() {
+                "found {} in the label column; expected at least two labels",
+                match found.keys().next() {
                     Some(only) => format!("only the label `{only}`"),
                     None => "no label".to_owned(),
                 }
             ))
             .at(&path));
         }
-        let found = Self::new(found.into_iter().collect());
+        let found = Self::new(found.into_keys().collect());
         task.check_metrics(found.names())?;
         Ok(found)
     }
@@ -84,8 +81,8 @@ impl Labels {
     ///
     /// # Errors
     ///
-    /// It is not one of these labels; the error names the line and lists them.
-    pub fn parse(&self, name: &str, path: &Path, line: usize) -> Result<usize> {
+    /// It is not one of these labels; the error lists them.
+    pub fn parse(&self, name: &str) -> Result<usize> {
         self.index(name).ok_or_else(|| {
             const SHOWN: usize = 12;
             let mut known: Vec<_> =
@@ -94,7 +91,6 @@ impl Labels {
                 known.push("…".into());
             }
             Error::new(format!("unknown label `{name}`; expected one of {}", known.join(", ")))
-                .at_line(path, line)
         })
     }
 }

@@ -22,6 +22,7 @@ pub(super) struct Lines {
     text: String,
     current: Range<usize>,
     number: usize,
+    bytes_read: u64,
 }
 
 impl Lines {
@@ -29,7 +30,14 @@ impl Lines {
     pub(super) fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(|error| Error::io("open", path, &error))?;
         let reader = BufReader::new(file);
-        Ok(Self { path: path.to_owned(), reader, text: String::new(), current: 0..0, number: 0 })
+        Ok(Self {
+            path: path.to_owned(),
+            reader,
+            text: String::new(),
+            current: 0..0,
+            number: 0,
+            bytes_read: 0,
+        })
     }
 
     /// The file.
@@ -40,6 +48,11 @@ impl Lines {
     /// The number of the current line, counted from 1; 0 before the first.
     pub(super) fn number(&self) -> usize {
         self.number
+    }
+
+    /// How many bytes of the file were read.
+    pub(super) fn bytes_read(&self) -> u64 {
+        self.bytes_read
     }
 
     /// The next line without its end (and the first without a byte-order mark); `None` at the end.
@@ -60,6 +73,7 @@ impl Lines {
             return Ok(None);
         }
         self.number += 1;
+        self.bytes_read += read as u64;
         self.text = String::from_utf8(bytes).map_err(|error| {
             let column = error.utf8_error().valid_up_to() + 1;
             Error::new(format!("byte {column} of the line is not UTF-8"))

@@ -74,6 +74,11 @@ impl Rows {
         }
     }
 
+    /// How many bytes of the file were read.
+    pub(super) fn bytes_read(&self) -> u64 {
+        self.lines.bytes_read()
+    }
+
     /// Where a column stands in the row.
     pub(super) fn position(&mut self, column: &Column) -> Result<usize> {
         let name = match column {

@@ -8,74 +8,130 @@
 //! One paragraph is held at a time, and the id of every question, to find doubles. Keys that are not named above are passed over.
 
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
 
 use serde::de::{
     DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
 use serde_json::error::Category;
 
-use super::{Answer, Each, Example, Input, Target};
+use super::reader::Reader;
+use super::{Answer, Example, Input, Target};
 use crate::error::{Error, Result};
 use crate::task::{Split, Task};
 
 const FORM: &str = "the form is {\"data\": [{\"paragraphs\": [{\"context\": \"…\", \"qas\": [{\"id\": \"…\", \
                     \"question\": \"…\", \"answers\": [{\"text\": \"…\", \"answer_start\": 0}]}]}]}]}";
 
-/// Reads the questions of a file, at most `limit`; what stands after them is not looked at.
+/// Examples that the parser may be ahead of whoever takes them.
+const AHEAD: usize = 256;
+
+/// Reads the questions of a file.
 ///
-/// In a test file, a question may lack its answers.
-pub(super) fn read(
-    task: &Task,
-    split: &Split,
-    path: &Path,
-    limit: usize,
-    each: Each<'_>,
-) -> Result<()> {
-    let file = File::open(path).map_err(|error| Error::io("open", path, &error))?;
-    let mut source = BufReader::with_capacity(1 << 16, file);
-    // A byte-order mark may lead a file.
-    let start = source.fill_buf().map_err(|error| Error::io("read", path, &error))?;
-    if start.starts_with(b"\xef\xbb\xbf") {
-        source.consume(3);
+/// The JSON parser calls what takes its values, and cannot stop between two of them. So it runs on a
+/// thread of its own, and the examples come through a channel. It ends when the reader is dropped.
+pub(super) struct SquadReader {
+    examples: Receiver<Result<Example>>,
+    bytes: Arc<AtomicU64>,
+    parser: Option<JoinHandle<()>>,
+}
+
+impl SquadReader {
+    /// Opens a file. In a test file, a question may lack its answers.
+    pub(super) fn open(task: &Task, split: &Split, path: &Path) -> Result<Self> {
+        let file = File::open(path).map_err(|error| Error::io("open", path, &error))?;
+        let mut source = BufReader::with_capacity(1 << 16, file);
+        // A byte-order mark may lead a file.
+        let start = source.fill_buf().map_err(|error| Error::io("read", path, &error))?;
+        if start.starts_with(b"\xef\xbb\xbf") {
+            source.consume(3);
+        }
+        let (sender, examples) = sync_channel(AHEAD);
+        let bytes = Arc::new(AtomicU64::new(0));
+        let rules = Rules {
+            task: task.name.clone(),
+            with_negative: task.version_2_with_negative,
+            is_test: task.is_test(split),
+        };
+        let (path, counted) = (path.to_owned(), Arc::clone(&bytes));
+        let parse = move || parse(source, path, rules, sender, counted);
+        let parser = std::thread::Builder::new()
+            .name("squad".into())
+            .spawn(parse)
+            .map_err(|error| Error::new(format!("could not start a thread: {error}")))?;
+        Ok(Self { examples, bytes, parser: Some(parser) })
     }
+}
+
+impl Reader for SquadReader {
+    fn next_example(&mut self) -> Result<Option<Example>> {
+        if let Ok(example) = self.examples.recv() {
+            return example.map(Some);
+        }
+        match self.parser.take().map(JoinHandle::join) {
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+            _ => Ok(None),
+        }
+    }
+
+    /// None: answers are positions.
+    fn count_labels(&mut self) -> Result<BTreeMap<String, usize>> {
+        Ok(BTreeMap::new())
+    }
+
+    fn bytes_read(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
+
+/// Parses the file and sends its examples, and last the failure if there is one.
+fn parse(
+    source: BufReader<File>,
+    path: PathBuf,
+    rules: Rules,
+    examples: SyncSender<Result<Example>>,
+    bytes: Arc<AtomicU64>,
+) {
     let line = Rc::new(Cell::new(1));
-    let mut reader = Reader {
-        task,
+    let mut parser = Parser {
+        rules,
         path,
-        limit,
-        is_test: task.is_test(split),
         line: Rc::clone(&line),
-        read: 0,
-        each,
+        examples,
         lines_of_ids: HashMap::new(),
         paragraph: Paragraph::default(),
         question: Question::default(),
         answer: RawAnswer::default(),
-        place: Place::default(),
+        position: JsonPosition::default(),
         stop: None,
     };
-    let mut json = serde_json::Deserializer::from_reader(LineCounter { source, line });
-    let read = Node { reader: &mut reader, level: Level::Document, list: false }
+    let mut json = serde_json::Deserializer::from_reader(LineCounter { source, line, bytes });
+    let read = Node { parser: &mut parser, level: Level::Document, list: false }
         .deserialize(&mut json)
         .and_then(|()| json.end());
-    match (read, reader.stop.take()) {
-        (_, Some(Stop::Failed(error))) => Err(error),
-        (Ok(()), None) | (_, Some(Stop::Enough)) => Ok(()),
-        (Err(error), None) => Err(reader.explain(&error)),
-    }
+    let failure = match (read, parser.stop.take()) {
+        (_, Some(Stop::Failed(error))) => error,
+        (Err(error), None) => parser.explain(&error),
+        (Ok(()), None) | (_, Some(Stop::NoReceiver)) => return,
+    };
+    // Whoever no longer listens does not need it.
+    let _ = parser.examples.send(Err(failure));
 }
 
-/// Counts the lines that went by. The JSON parser asks for one byte at a time.
+/// Counts the lines and bytes that went by. The JSON parser asks for one byte at a time.
 struct LineCounter {
     source: BufReader<File>,
     line: Rc<Cell<usize>>,
+    bytes: Arc<AtomicU64>,
 }
 
 impl Read for LineCounter {
@@ -83,37 +139,45 @@ impl Read for LineCounter {
         let read = self.source.read(buffer)?;
         let breaks = buffer[..read].iter().filter(|&&byte| byte == b'\n').count();
         self.line.set(self.line.get() + breaks);
+        self.bytes.fetch_add(read as u64, Ordering::Relaxed);
         Ok(read)
     }
 }
 
-/// What has been read, and where reading is.
-struct Reader<'a> {
-    task: &'a Task,
-    path: &'a Path,
-    limit: usize,
+/// What the task expects of a question.
+struct Rules {
+    /// The task's name, for messages.
+    task: String,
+    /// Whether a question may have no answer.
+    with_negative: bool,
+    /// Whether a question may lack its answers.
     is_test: bool,
+}
+
+/// What has been read, and where reading is.
+struct Parser {
+    rules: Rules,
+    path: PathBuf,
     line: Rc<Cell<usize>>,
-    /// How many questions were given away.
-    read: usize,
-    each: Each<'a>,
+    examples: SyncSender<Result<Example>>,
     lines_of_ids: HashMap<String, usize>,
     paragraph: Paragraph,
     question: Question,
     answer: RawAnswer,
-    place: Place,
+    position: JsonPosition,
     /// Why the parser was made to stop; it cannot carry these values itself.
     stop: Option<Stop>,
 }
 
 enum Stop {
-    Enough,
+    /// The reader was dropped.
+    NoReceiver,
     Failed(Error),
 }
 
 /// For messages about JSON that breaks off or has a value of another kind.
 #[derive(Default)]
-struct Place {
+struct JsonPosition {
     /// The key whose value is being read.
     key: Option<&'static str>,
     /// The question being read.
@@ -181,13 +245,13 @@ impl Level {
 }
 
 /// One object of the file, or a list of such objects.
-struct Node<'r, 'a> {
-    reader: &'r mut Reader<'a>,
+struct Node<'a> {
+    parser: &'a mut Parser,
     level: Level,
     list: bool,
 }
 
-impl<'de> DeserializeSeed<'de> for Node<'_, '_> {
+impl<'de> DeserializeSeed<'de> for Node<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(
@@ -202,7 +266,7 @@ impl<'de> DeserializeSeed<'de> for Node<'_, '_> {
     }
 }
 
-impl<'de> Visitor<'de> for Node<'_, '_> {
+impl<'de> Visitor<'de> for Node<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -211,15 +275,15 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> std::result::Result<(), A::Error> {
-        let Self { reader, level, .. } = self;
-        while list.next_element_seed(Node { reader, level, list: false })?.is_some() {}
+        let Self { parser, level, .. } = self;
+        while list.next_element_seed(Node { parser, level, list: false })?.is_some() {}
         Ok(())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<(), A::Error> {
-        let Self { reader, level, .. } = self;
-        let line = reader.line.get();
-        reader.open(level, line);
+        let Self { parser, level, .. } = self;
+        let line = parser.line.get();
+        parser.open(level, line);
         let mut found = [false; 4];
         while let Some(key) = map.next_key::<String>()? {
             let Some(index) = level.keys().iter().position(|(known, _)| *known == key) else {
@@ -229,56 +293,51 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
             let key = level.keys()[index].0;
             if std::mem::replace(&mut found[index], true) {
                 let what = format!("the {} has `{key}` twice", level.name());
-                return Err(reader.fail(reader.error(&what, reader.line.get()).hint(FORM)));
+                return Err(parser.fail(parser.error(&what, parser.line.get()).hint(FORM)));
             }
-            reader.place.key = Some(key);
+            parser.position.key = Some(key);
             match (level, key) {
                 (Level::Document, _) => {
-                    map.next_value_seed(Node { reader, level: Level::Article, list: true })?;
+                    map.next_value_seed(Node { parser, level: Level::Article, list: true })?;
                 }
                 (Level::Article, _) => {
-                    map.next_value_seed(Node { reader, level: Level::Paragraph, list: true })?;
+                    map.next_value_seed(Node { parser, level: Level::Paragraph, list: true })?;
                 }
-                (Level::Paragraph, "context") => reader.paragraph.context = map.next_value()?,
+                (Level::Paragraph, "context") => parser.paragraph.context = map.next_value()?,
                 (Level::Paragraph, _) => {
-                    map.next_value_seed(Node { reader, level: Level::Question, list: true })?;
+                    map.next_value_seed(Node { parser, level: Level::Question, list: true })?;
                 }
                 (Level::Question, "id") => {
-                    reader.question.id = map.next_value()?;
-                    reader.place.inside = Some(reader.question.id.clone());
+                    parser.question.id = map.next_value()?;
+                    parser.position.inside = Some(parser.question.id.clone());
                 }
-                (Level::Question, "question") => reader.question.question = map.next_value()?,
+                (Level::Question, "question") => parser.question.question = map.next_value()?,
                 (Level::Question, "is_impossible") => {
-                    reader.question.is_impossible = Some(map.next_value()?);
+                    parser.question.is_impossible = Some(map.next_value()?);
                 }
                 (Level::Question, _) => {
-                    reader.question.answers = Some(Vec::new());
-                    map.next_value_seed(Node { reader, level: Level::Answer, list: true })?;
+                    parser.question.answers = Some(Vec::new());
+                    map.next_value_seed(Node { parser, level: Level::Answer, list: true })?;
                 }
-                (Level::Answer, "text") => reader.answer.text = map.next_value()?,
-                (Level::Answer, _) => reader.answer.start = map.next_value()?,
+                (Level::Answer, "text") => parser.answer.text = map.next_value()?,
+                (Level::Answer, _) => parser.answer.start = map.next_value()?,
             }
-            reader.place.key = None;
+            parser.position.key = None;
         }
         for ((key, required), found) in level.keys().iter().zip(found) {
             if *required && !found {
                 let what = format!("the {} has no key `{key}`", level.name());
-                return Err(reader.fail(reader.error(&what, line).hint(FORM)));
+                return Err(parser.fail(parser.error(&what, line).hint(FORM)));
             }
         }
-        match reader.close(level) {
-            Ok(()) => Ok(()),
-            Err(error) => Err(reader.fail(error)),
-        }?;
-        if reader.read >= reader.limit {
-            reader.stop = Some(Stop::Enough);
-            return Err(A::Error::custom("enough"));
-        }
-        Ok(())
+        parser.close(level).map_err(|stop| {
+            parser.stop = Some(stop);
+            A::Error::custom("stopped")
+        })
     }
 }
 
-impl Reader<'_> {
+impl Parser {
     /// Keeps the failure, and makes the parser stop.
     fn fail<E: serde::de::Error>(&mut self, error: Error) -> E {
         self.stop = Some(Stop::Failed(error));
@@ -287,12 +346,12 @@ impl Reader<'_> {
 
     /// A failure in or after the question that is being read.
     fn error(&self, what: &str, line: usize) -> Error {
-        let place = match (&self.place.inside, &self.place.after) {
-            (Some(id), _) => format!("question `{}`: ", shown(id)),
-            (None, Some(id)) => format!("after question `{}`: ", shown(id)),
+        let question = match (&self.position.inside, &self.position.after) {
+            (Some(id), _) => format!("question `{}`: ", on_one_line(id)),
+            (None, Some(id)) => format!("after question `{}`: ", on_one_line(id)),
             (None, None) => String::new(),
         };
-        Error::new(format!("{place}{what}")).at_line(self.path, line)
+        Error::new(format!("{question}{what}")).at_line(&self.path, line)
     }
 
     /// The parser's own failure.
@@ -301,7 +360,7 @@ impl Reader<'_> {
         let position = format!(" at line {} column {}", error.line(), error.column());
         let what = full.strip_suffix(&position).unwrap_or(&full);
         match error.classify() {
-            Category::Io => Error::new(format!("could not read it: {what}")).at(self.path),
+            Category::Io => Error::new(format!("could not read it: {what}")).at(&self.path),
             Category::Eof => self
                 .error(&format!("the JSON ends early ({what})"), error.line())
                 .hint("the file is cut off; fetch it again"),
@@ -309,7 +368,7 @@ impl Reader<'_> {
                 .error(&format!("it is not JSON: {what} (column {})", error.column()), error.line())
                 .hint(FORM),
             Category::Data => {
-                let key = self.place.key.map(|key| format!("`{key}`: ")).unwrap_or_default();
+                let key = self.position.key.map(|key| format!("`{key}`: ")).unwrap_or_default();
                 self.error(&format!("{key}{what}"), error.line()).hint(FORM)
             }
         }
@@ -324,7 +383,7 @@ impl Reader<'_> {
         }
     }
 
-    fn close(&mut self, level: Level) -> Result<()> {
+    fn close(&mut self, level: Level) -> std::result::Result<(), Stop> {
         match level {
             Level::Document | Level::Article => {}
             Level::Answer => {
@@ -335,11 +394,11 @@ impl Reader<'_> {
                 let question = std::mem::take(&mut self.question);
                 if let Some(first) = self.lines_of_ids.get(&question.id) {
                     let what = format!("its `id` was taken before, on line {first}");
-                    return Err(self.error(&what, question.line));
+                    return Err(Stop::Failed(self.error(&what, question.line)));
                 }
                 self.lines_of_ids.insert(question.id.clone(), question.line);
-                self.place.inside = None;
-                self.place.after = Some(question.id.clone());
+                self.position.inside = None;
+                self.position.after = Some(question.id.clone());
                 self.paragraph.questions.push(question);
             }
             Level::Paragraph => {
@@ -347,16 +406,13 @@ impl Reader<'_> {
                 if context.trim().is_empty() {
                     let of = questions.first().map(|first| format!(" (question `{}`)", first.id));
                     let of = of.unwrap_or_default();
-                    return Err(Error::new(format!("the paragraph's `context` is empty{of}"))
-                        .at_line(self.path, line));
+                    let what = format!("the paragraph's `context` is empty{of}");
+                    return Err(Stop::Failed(Error::new(what).at_line(&self.path, line)));
                 }
                 let context: Arc<str> = context.into();
                 for question in questions {
-                    if self.read < self.limit {
-                        let example = self.example(question, &context)?;
-                        (self.each)(example)?;
-                        self.read += 1;
-                    }
+                    let example = self.example(question, &context).map_err(Stop::Failed)?;
+                    self.examples.send(Ok(example)).map_err(|_| Stop::NoReceiver)?;
                 }
             }
         }
@@ -374,9 +430,9 @@ impl Reader<'_> {
                     .collect::<std::result::Result<_, _>>()
                     .map(|list| Some(Target::Answers(list)))
             })
-            .map_err(|Fault { line, what, hint }| {
-                let what = format!("question `{}`: {what}", shown(&id));
-                let error = Error::new(what).at_line(self.path, line);
+            .map_err(|QuestionError { line, what, hint }| {
+                let what = format!("question `{}`: {what}", on_one_line(&id));
+                let error = Error::new(what).at_line(&self.path, line);
                 if hint.is_empty() { error } else { error.hint(hint) }
             })?;
         let input = Input::Question { question, context: Arc::clone(context) };
@@ -389,32 +445,33 @@ impl Reader<'_> {
         line: usize,
         is_impossible: Option<bool>,
         answers: Option<Vec<RawAnswer>>,
-    ) -> std::result::Result<Option<Vec<RawAnswer>>, Fault> {
-        let with_negative = self.task.version_2_with_negative;
-        let fault = |what: String, hint: &str| Err(Fault { line, what, hint: hint.to_owned() });
+    ) -> std::result::Result<Option<Vec<RawAnswer>>, QuestionError> {
+        let with_negative = self.rules.with_negative;
+        let error =
+            |what: String, hint: &str| Err(QuestionError { line, what, hint: hint.to_owned() });
         if is_impossible == Some(true) {
-            let name = &self.task.name;
+            let name = &self.rules.task;
             return match answers.map_or(0, |answers| answers.len()) {
-                _ if !with_negative => fault(
+                _ if !with_negative => error(
                     format!(
                         "`is_impossible` is true, but task `{name}` has no questions without an answer"
                     ),
                     "use `--task squad2`, or set `version_2_with_negative` in the task's own file",
                 ),
                 0 => Ok(Some(Vec::new())),
-                given => fault(format!("`is_impossible` is true, but `answers` has {given}"), ""),
+                given => error(format!("`is_impossible` is true, but `answers` has {given}"), ""),
             };
         }
         match answers {
             Some(answers) if !answers.is_empty() => Ok(Some(answers)),
             // Some files of version 2.0 leave the flag out.
             Some(none) if with_negative && is_impossible.is_none() => Ok(Some(none)),
-            _ if self.is_test => Ok(None),
-            None => fault("the question has no key `answers`".to_owned(), FORM),
+            _ if self.rules.is_test => Ok(None),
+            None => error("the question has no key `answers`".to_owned(), FORM),
             Some(_) if with_negative => {
-                fault("`answers` is empty, but `is_impossible` is false".to_owned(), "")
+                error("`answers` is empty, but `is_impossible` is false".to_owned(), "")
             }
-            Some(_) => fault(
+            Some(_) => error(
                 "`answers` is empty; expected an answer".to_owned(),
                 "use `--task squad2` if questions may have no answer",
             ),
@@ -423,7 +480,7 @@ impl Reader<'_> {
 }
 
 /// What is wrong with a question. An empty hint is none.
-struct Fault {
+struct QuestionError {
     line: usize,
     what: String,
     hint: String,
@@ -431,10 +488,10 @@ struct Fault {
 
 impl RawAnswer {
     /// The answer, if it stands where it says.
-    fn located(self, context: &str) -> std::result::Result<Answer, Fault> {
+    fn located(self, context: &str) -> std::result::Result<Answer, QuestionError> {
         let Self { line, text, start } = self;
         if text.is_empty() {
-            return Err(Fault {
+            return Err(QuestionError {
                 line,
                 what: "an answer's `text` is empty".into(),
                 hint: String::new(),
@@ -448,13 +505,13 @@ impl RawAnswer {
             }
             (_, Some(byte)) if byte < context.len() => {
                 let there: String = context[byte..].chars().take(text.chars().count()).collect();
-                format!("`{}` stands there", shown(&there))
+                format!("`{}` stands there", on_one_line(&there))
             }
             _ => format!("the context has {} characters", context.chars().count()),
         };
         let what = format!(
             "the answer `{}` does not stand at its `answer_start` {start}: {instead}",
-            shown(&text)
+            on_one_line(&text)
         );
         let hint = context
             .match_indices(&text)
@@ -463,7 +520,7 @@ impl RawAnswer {
             .map_or("the context does not hold this text".to_owned(), |found| {
                 format!("it stands at {found}; `answer_start` counts Unicode characters from 0")
             });
-        Err(Fault { line, what, hint })
+        Err(QuestionError { line, what, hint })
     }
 }
 
@@ -473,17 +530,17 @@ pub(crate) fn byte_offset(text: &str, character: usize) -> Option<usize> {
 }
 
 /// A text on one line of a message, cut where it is long.
-fn shown(text: &str) -> String {
+fn on_one_line(text: &str) -> String {
     const LONGEST: usize = 60;
-    let mut shown: String = text
+    let mut line: String = text
         .chars()
         .take(LONGEST)
         .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
         .collect();
     if text.chars().nth(LONGEST).is_some() {
-        shown.push('…');
+        line.push('…');
     }
-    shown
+    line
 }
 
 #[cfg(test)]

@@ -1,119 +1,155 @@
 //! Tables: GLUE's TSV, CSV, and JSON lines.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::reader::Reader;
 use super::rows::Rows;
-use super::{Each, Example, Input, Labels, Target};
+use super::{Example, Input, Labels, Target};
 use crate::error::{Error, Result};
 use crate::task::{Column, Columns, Head, Split, Task};
 
-/// Reads the examples of a table, at most `limit`.
-pub(super) fn read(
-    task: &Task,
-    split: &Split,
-    path: &Path,
-    labels: &Labels,
-    limit: usize,
-    each: Each<'_>,
-) -> Result<()> {
-    let (mut rows, places) = open(task, split, path)?;
-    let is_test = task.is_test(split);
-    for number in 0..limit {
-        let Some(line) = rows.advance()? else { break };
-        let field = |position: usize| rows.field(position).map(str::to_owned);
-        let input = match task.head {
-            Head::Choice => Input::Choices {
-                context: places.context.map_or(Ok(String::new()), field)?,
-                start: places.start.map_or(Ok(String::new()), field)?,
-                endings: places
-                    .endings
+/// Reads a table.
+pub(super) struct TableReader<'a> {
+    task: &'a Task,
+    labels: &'a Labels,
+    path: &'a Path,
+    is_test: bool,
+    rows: Rows,
+    positions: Positions,
+    /// The number of the next row, counted from 0.
+    number: usize,
+}
+
+impl<'a> TableReader<'a> {
+    /// Opens a table and finds the task's columns in it.
+    pub(super) fn open(
+        task: &'a Task,
+        split: &'a Split,
+        path: &'a Path,
+        labels: &'a Labels,
+    ) -> Result<Self> {
+        let columns = task.columns_of(split);
+        let is_test = task.is_test(split);
+        let mut rows = Rows::open(task.format, path, names(columns))?;
+        let positions = Positions::find(columns, is_test, &mut rows)?;
+        Ok(Self { task, labels, path, is_test, rows, positions, number: 0 })
+    }
+
+    fn field(&self, position: usize) -> Result<String> {
+        self.rows.field(position).map(str::to_owned)
+    }
+
+    fn optional_field(&self, position: Option<usize>) -> Result<String> {
+        position.map_or_else(|| Ok(String::new()), |position| self.field(position))
+    }
+
+    fn input(&self) -> Result<Input> {
+        let Positions { text, text_pair, context, start, endings, .. } = &self.positions;
+        if self.task.head.has_endings() {
+            return Ok(Input::Choices {
+                context: self.optional_field(*context)?,
+                start: self.optional_field(*start)?,
+                endings: endings
                     .iter()
-                    .map(|&position| field(position))
+                    .map(|&position| self.field(position))
                     .collect::<Result<Vec<_>>>()?,
-            },
-            _ => Input::Text {
-                text: places.text.map_or(Ok(String::new()), field)?,
-                text_pair: places.text_pair.map(field).transpose()?,
-            },
-        };
-        let label = match places.label {
+            });
+        }
+        Ok(Input::Text {
+            text: self.optional_field(*text)?,
+            text_pair: text_pair.map(|position| self.field(position)).transpose()?,
+        })
+    }
+}
+
+impl Reader for TableReader<'_> {
+    fn next_example(&mut self) -> Result<Option<Example>> {
+        let Some(line) = self.rows.advance()? else { return Ok(None) };
+        let number = self.number;
+        self.number += 1;
+        let label = match self.positions.label {
             // A test file's JSON objects may leave their labels out, as its columns may.
-            Some(position) if is_test => rows.optional(position),
-            Some(position) => Some(rows.field(position)?),
+            Some(position) if self.is_test => self.rows.optional(position),
+            Some(position) => Some(self.rows.field(position)?),
             None => None,
         };
-        let target = label.map(|text| target(task, text, labels, &places, path, line));
-        let id = places.id.map_or_else(|| Ok(number.to_string()), field)?;
-        each(Example { id, line, input, target: target.transpose()? })?;
+        let endings = self.positions.endings.len();
+        let target = label
+            .map(|text| {
+                target(self.task, text, self.labels, endings)
+                    .map_err(|error| error.at_line(self.path, line))
+            })
+            .transpose()?;
+        let id = match self.positions.id {
+            Some(position) => self.field(position)?,
+            None => number.to_string(),
+        };
+        Ok(Some(Example { id, line, input: self.input()?, target }))
     }
-    Ok(())
-}
 
-/// The labels that stand in a table.
-pub(super) fn labels(task: &Task, split: &Split, path: &Path) -> Result<BTreeSet<String>> {
-    let (mut rows, places) = open(task, split, path)?;
-    let Some(label) = places.label else {
-        return Err(
-            Error::new("`columns` names no `label`, so labels cannot be found in it").at(path)
-        );
-    };
-    let mut found = BTreeSet::new();
-    while let Some(line) = rows.advance()? {
-        let name = rows.field(label)?;
-        if name.is_empty() {
-            return Err(
-                Error::new("the label is empty; expected the name of one").at_line(path, line)
-            );
-        }
-        if !found.contains(name) {
-            found.insert(name.to_owned());
-        }
-    }
-    Ok(found)
-}
-
-fn target(
-    task: &Task,
-    text: &str,
-    labels: &Labels,
-    places: &Places,
-    path: &Path,
-    line: usize,
-) -> Result<Target> {
-    match task.head {
-        Head::Regress => {
-            let [low, high] = task.score_range.unwrap_or([f32::MIN, f32::MAX]);
-            match text.trim().parse::<f32>() {
-                Ok(score) if (low..=high).contains(&score) => Ok(Target::Score(score)),
-                _ => {
-                    let range = match task.score_range {
-                        Some([low, high]) => format!(" from {low} to {high}"),
-                        None => String::new(),
-                    };
-                    Err(Error::new(format!("the score is `{text}`; expected a number{range}"))
-                        .at_line(path, line))
+    fn count_labels(&mut self) -> Result<BTreeMap<String, usize>> {
+        let Some(label) = self.positions.label else {
+            return Err(Error::new("`columns` names no `label`, so labels cannot be found in it")
+                .at(self.path));
+        };
+        let mut counts = BTreeMap::new();
+        while let Some(line) = self.rows.advance()? {
+            let name = self.rows.field(label)?;
+            if name.is_empty() {
+                return Err(Error::new("the label is empty; expected the name of one")
+                    .at_line(self.path, line));
+            }
+            match counts.get_mut(name) {
+                Some(count) => *count += 1,
+                None => {
+                    counts.insert(name.to_owned(), 1);
                 }
             }
         }
+        Ok(counts)
+    }
+
+    fn bytes_read(&self) -> u64 {
+        self.rows.bytes_read()
+    }
+}
+
+/// What a row's label says.
+fn target(task: &Task, text: &str, labels: &Labels, endings: usize) -> Result<Target> {
+    let number = text.trim();
+    match task.head {
+        Head::Classify => labels.parse(text).map(Target::Class),
+        Head::Regress => {
+            let [low, high] = task.score_range.unwrap_or([f32::MIN, f32::MAX]);
+            let score = number.parse::<f32>().ok().filter(|score| (low..=high).contains(score));
+            score.map(Target::Score).ok_or_else(|| {
+                let range = match task.score_range {
+                    Some([low, high]) => format!(" from {low} to {high}"),
+                    None => String::new(),
+                };
+                Error::new(format!("the score is `{text}`; expected a number{range}"))
+            })
+        }
         Head::Choice => {
-            let endings = places.endings.len();
-            match text.trim().parse::<usize>() {
-                Ok(ending) if ending < endings => Ok(Target::Class(ending)),
-                _ => Err(Error::new(format!(
+            let ending = number.parse::<usize>().ok().filter(|&ending| ending < endings);
+            ending.map(Target::Class).ok_or_else(|| {
+                Error::new(format!(
                     "the label is `{text}`; expected the position of an ending, 0 to {}",
                     endings - 1
                 ))
-                .at_line(path, line)),
-            }
+            })
         }
-        _ => labels.parse(text, path, line).map(Target::Class),
+        // Their files are no tables.
+        Head::Span | Head::Tag => {
+            Err(Error::new(format!("the head `{}` reads no table", task.head)))
+        }
     }
 }
 
 /// Where the columns stand in a row.
 #[derive(Debug, Default)]
-struct Places {
+struct Positions {
     id: Option<usize>,
     text: Option<usize>,
     text_pair: Option<usize>,
@@ -123,30 +159,29 @@ struct Places {
     label: Option<usize>,
 }
 
-fn open(task: &Task, split: &Split, path: &Path) -> Result<(Rows, Places)> {
-    let columns = task.columns_of(split);
-    let mut rows = Rows::open(task.format, path, names(columns))?;
-    let label = match &columns.label {
-        // A test file may leave its labels out.
-        Some(column) if task.is_test(split) && !rows.has(column) => None,
-        label => label.as_ref(),
-    };
-    let mut place =
-        |column: Option<&Column>| column.map(|column| rows.position(column)).transpose();
-    let places = Places {
-        id: place(columns.id.as_ref())?,
-        text: place(columns.text.as_ref())?,
-        text_pair: place(columns.text_pair.as_ref())?,
-        context: place(columns.context.as_ref())?,
-        start: place(columns.start.as_ref())?,
-        label: place(label)?,
-        endings: columns
-            .endings
-            .iter()
-            .map(|column| rows.position(column))
-            .collect::<Result<Vec<_>>>()?,
-    };
-    Ok((rows, places))
+impl Positions {
+    fn find(columns: &Columns, is_test: bool, rows: &mut Rows) -> Result<Self> {
+        let label = match &columns.label {
+            // A test file may leave its labels out.
+            Some(column) if is_test && !rows.has(column) => None,
+            label => label.as_ref(),
+        };
+        let mut position =
+            |column: Option<&Column>| column.map(|column| rows.position(column)).transpose();
+        Ok(Self {
+            id: position(columns.id.as_ref())?,
+            text: position(columns.text.as_ref())?,
+            text_pair: position(columns.text_pair.as_ref())?,
+            context: position(columns.context.as_ref())?,
+            start: position(columns.start.as_ref())?,
+            label: position(label)?,
+            endings: columns
+                .endings
+                .iter()
+                .map(|column| rows.position(column))
+                .collect::<Result<Vec<_>>>()?,
+        })
+    }
 }
 
 /// The names among the columns; positions have none.
@@ -168,7 +203,7 @@ mod tests {
     use std::fs;
     use std::path::PathBuf;
 
-    use super::super::collect;
+    use super::super::reader::read_all;
     use super::*;
     use crate::task;
 
@@ -179,11 +214,15 @@ mod tests {
         (dir, path)
     }
 
+    fn read_as(task: &Task, split: &Split, path: &Path, labels: &Labels) -> Result<Vec<Example>> {
+        read_all(TableReader::open(task, split, path, labels)?)
+    }
+
     fn read_sst2(text: &str) -> Result<Vec<Example>> {
         let task = task::find("sst2").unwrap();
         let (_dir, path) = file("train.tsv", text);
         let labels = Labels::new(task.labels.clone().unwrap());
-        collect(|each| read(&task, task.train.as_ref().unwrap(), &path, &labels, usize::MAX, each))
+        read_as(&task, task.train.as_ref().unwrap(), &path, &labels)
     }
 
     #[test]
@@ -236,10 +275,7 @@ mod tests {
         let path = dir.path().join("train.tsv");
         fs::write(&path, b"sentence\tlabel\nfine\t1\n\xff\xfe\t0\n").unwrap();
         let labels = Labels::new(task.labels.clone().unwrap());
-        let error = collect(|each| {
-            read(&task, task.train.as_ref().unwrap(), &path, &labels, usize::MAX, each)
-        })
-        .unwrap_err();
+        let error = read_as(&task, task.train.as_ref().unwrap(), &path, &labels).unwrap_err();
         assert_eq!(error.place().unwrap().line, Some(3));
     }
 
@@ -247,8 +283,7 @@ mod tests {
     fn a_score_that_is_no_number_names_its_line() {
         let task = task::find("stsb").unwrap();
         let (_dir, path) = file("dev.tsv", "sentence1\tsentence2\tscore\na\tb\t4.5\nc\td\tnan\n");
-        let error = collect(|each| read(&task, &task.dev[0], &path, &Labels::default(), 9, each))
-            .unwrap_err();
+        let error = read_as(&task, &task.dev[0], &path, &Labels::default()).unwrap_err();
         assert_eq!(error.place().unwrap().line, Some(3));
     }
 
@@ -256,8 +291,7 @@ mod tests {
     fn a_score_outside_the_range_names_its_line_and_the_range() {
         let task = task::find("stsb").unwrap();
         let (_dir, path) = file("dev.tsv", "sentence1\tsentence2\tscore\na\tb\t5.1\n");
-        let error = collect(|each| read(&task, &task.dev[0], &path, &Labels::default(), 9, each))
-            .unwrap_err();
+        let error = read_as(&task, &task.dev[0], &path, &Labels::default()).unwrap_err();
         assert_eq!(error.place().unwrap().line, Some(2));
         assert!(error.what().contains("`5.1`; expected a number from 0 to 5"), "{error}");
     }
@@ -269,7 +303,7 @@ mod tests {
         let (_dir, path) =
             file("dev.jsonl", "{\"label\": 1, \"sentence\": \"so \\\"good\\\"\", \"x\": [1]}\n");
         let labels = Labels::new(task.labels.clone().unwrap());
-        let examples = collect(|each| read(&task, &task.dev[0], &path, &labels, 9, each)).unwrap();
+        let examples = read_as(&task, &task.dev[0], &path, &labels).unwrap();
         assert_eq!(examples[0].input, Input::Text { text: "so \"good\"".into(), text_pair: None });
         assert_eq!(examples[0].target, Some(Target::Class(1)));
     }
@@ -280,7 +314,7 @@ mod tests {
         task.format = crate::task::Format::Jsonl;
         let (_dir, path) = file("dev.jsonl", "{\"label\": 1, \"sentence\": \"a\"}\n{\"label\": ");
         let labels = Labels::new(task.labels.clone().unwrap());
-        let error = collect(|each| read(&task, &task.dev[0], &path, &labels, 9, each)).unwrap_err();
+        let error = read_as(&task, &task.dev[0], &path, &labels).unwrap_err();
         assert_eq!(error.place().unwrap().line, Some(2));
     }
 }

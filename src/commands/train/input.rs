@@ -1,12 +1,10 @@
-//! The training file's features: tokenised before, or now.
+//! The training file's features, from the cache or tokenised now.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tfbert::cli::TrainArgs;
-use tfbert::dataset::{self, Labels};
+use tfbert::dataset::DataSource;
 use tfbert::error::{Error, Result};
 use tfbert::feature::{Cache, CacheKey, FeatureStore, StoreWriter};
 use tfbert::files::fingerprint;
@@ -14,18 +12,15 @@ use tfbert::report::Progress;
 use tfbert::run::DataRecord;
 use tfbert::settings::TrainSettings;
 use tfbert::stages::features;
-use tfbert::task::{Format, Split, Task};
 
 use crate::commands::{cache_folder, report_truncated, tokenizer, tokenizer_path};
 
 /// What is read, and how it is cut.
 pub(super) struct Input<'a> {
-    pub(super) task: &'a Task,
-    pub(super) split: &'a Split,
-    pub(super) data_dir: &'a Path,
-    /// The file as it is.
+    /// The training file.
+    pub(super) source: DataSource<'a>,
+    /// Its path and checksum.
     pub(super) data: &'a DataRecord,
-    pub(super) labels: &'a Labels,
     pub(super) settings: &'a TrainSettings,
     pub(super) model_dir: &'a Path,
 }
@@ -51,7 +46,7 @@ impl Input<'_> {
         }?;
         let summary = store.summary();
         report_truncated(
-            &self.split.name,
+            &self.source.split.name,
             summary.truncated,
             summary.examples,
             &self.settings.features,
@@ -65,10 +60,10 @@ impl Input<'_> {
 
     fn key<'k>(&'k self, tokenizer_sha256: &'k str) -> CacheKey<'k> {
         CacheKey {
-            task: self.task,
-            labels: self.labels.names(),
+            task: self.source.task,
+            labels: self.source.labels.names(),
             features: self.settings.features,
-            limit: self.settings.limit_train,
+            limit: self.source.limit,
             data_sha256: &self.data.sha256,
             tokenizer_sha256,
         }
@@ -76,36 +71,19 @@ impl Input<'_> {
 
     /// Reads and tokenises part by part.
     fn fill(&self, into: &mut StoreWriter) -> Result<()> {
+        const KIB: u64 = 1024;
         let tokenizer = tokenizer(self.model_dir)?;
-        let lines = match self.task.format {
-            Format::Squad => 0, // Its lines tell nothing of its length.
-            _ => line_count(&self.data.path)?,
-        };
-        let mut progress = Progress::new("tokenise", lines, 0);
-        let (task, limit) = (self.task, self.settings.limit_train);
-        let mut done = 0;
-        dataset::read_in_parts(task, self.split, self.data_dir, self.labels, limit, &mut |part| {
-            let found = features(task.head, part, &tokenizer, &self.settings.features)?;
+        let path = &self.data.path;
+        let size = std::fs::metadata(path).map_err(|error| Error::io("read", path, &error))?.len();
+        let mut progress = Progress::new("tokenise", (size / KIB) as usize, 0);
+        self.source.read_in_parts(|part, position| {
+            let found = features(self.source.task.head, part, &tokenizer, &self.settings.features)?;
             into.append_part(part, &found)?;
-            done += part.examples.len();
-            let line = part.examples.last().map_or(0, |last| last.line);
-            progress.update(if lines == 0 { done } else { line }, String::new);
+            let done = (position.bytes.min(size) / KIB) as usize;
+            progress.update(done, || format!("KiB, {} examples", position.examples));
             Ok(())
         })?;
         progress.finish();
         Ok(())
-    }
-}
-
-fn line_count(path: &Path) -> Result<usize> {
-    let failed = |error: std::io::Error| Error::io("read", path, &error);
-    let mut file = File::open(path).map_err(failed)?;
-    let mut buffer = vec![0; 1 << 16];
-    let mut lines = 0;
-    loop {
-        match file.read(&mut buffer).map_err(failed)? {
-            0 => return Ok(lines),
-            read => lines += buffer[..read].iter().filter(|&&byte| byte == b'\n').count(),
-        }
     }
 }
