@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TFBERT := target/release/tfbert
 EXPORT := $(BIN)/python -m python_export
-EXPORT_SOURCES := $(wildcard python_export/*.py)
+EXPORT_SOURCES := $(wildcard python_export/*.py python_export/families/*.py)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
 
 .DEFAULT_GOAL := help

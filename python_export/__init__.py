@@ -1,9 +1,12 @@
 """Exports a BERT encoder and a task head as the SavedModels that `tfbert` trains and serves.
 
-`docs/contract.md` is the agreement that the exports keep. In the order of the work:
-`weights` reads an encoder, `encoder` and `heads` compute with it, `fused` and `attention` hold what
-lies between matrix products in training, compiled, and `plain` the same for inference; `optimizer`
-updates, `export` writes.
+`docs/contract.md` says what an export holds. The modules in the order of the work:
+
+- Reading an encoder: `weights`, with `families` (what differs between kinds of encoder), `config`,
+  `tokenizer`, `tensors`, `files` and `tiny`.
+- The graph: `encoder`, `heads` and `forward`; between matrix products `elementwise`, which
+  `attention` and `fused` implement for training and `plain` for inference; `optimizer`.
+- Writing: `model` (what is exported), `rounded` and `export`.
 """
 
 __version__ = "0.1.0"

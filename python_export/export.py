@@ -14,7 +14,8 @@ import tensorflow as tf
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from . import CONTRACT_VERSION, __version__
-from .encoder import Encoder, Inputs
+from .encoder import Encoder
+from .forward import Inputs
 from .heads import HEADS, Head
 from .model import ServedModel, TrainingModel
 from .optimizer import Update
@@ -90,7 +91,7 @@ def _facts(checkpoint, head):
         "tfbert_version": __version__,
         "head": head,
         "encoder": {"name": checkpoint.name, **config.to_json()},
-        "max_length": config.max_position_embeddings,
+        "max_length": checkpoint.family.max_length(config),
         "do_lower_case": checkpoint.do_lower_case,
         "precisions": list(PRECISIONS),
         "weights_sha256": checkpoint.sha256,
@@ -104,7 +105,8 @@ def _write(checkpoint, head_class, folder, seed):
     if head_class.pooled and not checkpoint.has_pooler:
         print(f"{label}: the checkpoint has no pooler, one is drawn at random", file=sys.stderr)
         tensors = {**tensors, **_draw_pooler(checkpoint.config, seed)}
-    encoder = Encoder(checkpoint.config, tensors, pooler=head_class.pooled)
+    embeddings = checkpoint.family.embeddings(checkpoint.config, tensors)
+    encoder = Encoder(checkpoint.config, embeddings, tensors, pooler=head_class.pooled)
     model = TrainingModel(encoder, head_class(encoder))
 
     with progress(f"{label}: tracing the training graph"):

@@ -1,34 +1,36 @@
-"""The element-wise runs between matrix products, each a compiled island with its own gradient.
+"""The element-wise operations of training outside attention, each with a gradient of its own.
 
 Matrix products and soft-max are left to oneDNN (or the GPU's library). Everything between two of
-them is one function here: XLA compiles it to few passes over memory, once for each shape, shared by
-all layers. The gradients are written out because they are shorter than what differentiation of the
-forward pass gives; what they need of it is computed there. Inference has forms of its own, in
-`plain`.
+them is one function here. XLA compiles it to few passes over memory, once for each shape, and all
+layers share it. The gradients are written out because they are shorter than those that automatic
+differentiation gives; a value that they need is computed in the forward function. For inference
+see `plain`.
 
-Inside an island all arithmetic is float32; what goes out to a matrix product has the dtype that
-came in. `N` is batch * length, `H` a width.
+Inside a compiled function all arithmetic is float32; a result that a matrix product reads has the
+dtype of the argument that a matrix product wrote. `N` is batch * length, `H` a width.
 """
 
 from typing import NamedTuple
 
 import tensorflow as tf
 
+from .elementwise import Hidden
+
 _SQRT_HALF = 0.7071067811865476
 _INV_SQRT_2PI = 0.3989422804014327
-# Where Phi is one half to within float32's rounding.
+# Below this |h|, Phi(h) is one half to within float32's rounding.
 _NEAR_ZERO = 1e-7
 _PHILOX = 1
 
 
-def island(function):
-    """Compiles an element-wise function with XLA."""
+def xla_compiled(function):
+    """A function that XLA compiles, once for each shape of its arguments."""
     return tf.function(function, jit_compile=True, autograph=False)
 
 
 class Drop(NamedTuple):
-    """One place's dropout: the key of its mask, the number of byte values that are dropped, and the
-    scale of what is kept."""
+    """Dropout at one place of the graph: the key of its mask, the threshold that a random byte must
+    reach for its element to be kept, and the factor on kept elements."""
 
     key: tf.Tensor
     threshold: tf.Tensor
@@ -56,7 +58,7 @@ class Dropout:
         key = tf.raw_ops.StatelessRandomUniformFullIntV2(
             shape=[2],
             key=self._seed,
-            # Philox counts in the low half; the high half gives each place a stream of its own.
+            # Philox counts up the low half; the high half gives each place its own stream.
             counter=tf.constant([0, self._place], tf.uint64),
             alg=_PHILOX,
             dtype=tf.uint32,
@@ -67,8 +69,8 @@ class Dropout:
 def random_words(size, key):
     """uint32 words of `size` bytes, rounded up: a hash of each word's number and the key.
 
-    Two rounds of multiplying and shifting (the constants of Wellons' `lowbias32`), the key's halves
-    mixed in before each: much cheaper than a generator for cryptography, and as good for dropout.
+    Two rounds of multiplying and shifting, with the constants of Wellons' `lowbias32`; half of the
+    key is added before each. This is much cheaper than Philox, and random enough for dropout.
     """
 
     def folded(word, by):
@@ -108,7 +110,7 @@ def as_f32(x):
     return tf.cast(x, tf.float32)
 
 
-@island
+@xla_compiled
 def _drop(x, drop):
     return tf.cast(_dropped(as_f32(x), drop), x.dtype)
 
@@ -116,16 +118,16 @@ def _drop(x, drop):
 # GELU: h * Phi(h) with Phi the normal distribution function (Hendrycks and Gimpel, 2016).
 
 
-@island
+@xla_compiled
 def _gelu_forward(x, bias):
     h = as_f32(x) + bias
     return tf.cast(h * (0.5 + 0.5 * tf.math.erf(h * _SQRT_HALF)), x.dtype)
 
 
-@island
+@xla_compiled
 def _gelu_backward(x, bias, y, dy):
     h = as_f32(x) + bias
-    # y / h is Phi(h), which was dear to compute; at 0 it is one half.
+    # y / h is Phi(h), which would be expensive to compute again; at 0 it is one half.
     probability = tf.where(tf.abs(h) > _NEAR_ZERO, as_f32(y) / h, 0.5)
     density = _INV_SQRT_2PI * tf.exp(-0.5 * h * h)
     return tf.cast(as_f32(dy) * (probability + h * density), x.dtype)
@@ -141,7 +143,8 @@ def column_sums(x):
 
 
 def _row_means(z):
-    """The means of z's rows, `[N, 1]`: a product, since XLA adds up a row on a CPU one by one."""
+    """The means of z's rows, `[N, 1]`, as a matrix product: XLA's own reduction on a CPU adds up a
+    row element by element."""
     width = z.shape[-1]
     return tf.matmul(z, tf.ones([width, 1])) * (1.0 / width)
 
@@ -154,13 +157,13 @@ def _standardise(z, epsilon):
 
 
 def _norm_backward(normed, inverse, dy, gamma):
-    """The gradients of what was standardised and of the scale and offset."""
+    """The gradients of `_standardise`'s argument, of the scale and of the offset."""
     dnormed = dy * gamma
     dz = (dnormed - _row_means(dnormed) - normed * _row_means(dnormed * normed)) * inverse
     return dz, tf.reduce_sum(dy * normed, 0), tf.reduce_sum(dy, 0)
 
 
-@island
+@xla_compiled
 def _add_norm_forward(x, bias, residual, gamma, beta, epsilon, drop):
     kept = _dropped(as_f32(x) + bias, drop)
     normed, inverse = _standardise(as_f32(residual) + kept, epsilon)
@@ -168,10 +171,10 @@ def _add_norm_forward(x, bias, residual, gamma, beta, epsilon, drop):
     return y, tf.cast(normed, x.dtype), inverse
 
 
-@island
-def _add_norm_backward(normed, inverse, gamma, dy, dskip, drop):
+@xla_compiled
+def _add_norm_backward(normed, inverse, gamma, dy, dresidual, drop):
     dtype = normed.dtype
-    dy = as_f32(dy) + as_f32(dskip)
+    dy = as_f32(dy) + as_f32(dresidual)
     dz, dgamma, dbeta = _norm_backward(as_f32(normed), inverse, dy, gamma)
     dx = _dropped(dz, drop)
     return tf.cast(dx, dtype), tf.reduce_sum(dx, 0), tf.cast(dz, dtype), dgamma, dbeta
@@ -180,7 +183,7 @@ def _add_norm_backward(normed, inverse, gamma, dy, dskip, drop):
 # The sum of the three embeddings, normalised, with dropout.
 
 
-@island
+@xla_compiled
 def _embed_forward(words, positions, types, gamma, beta, epsilon, drop, dtype):
     z = tf.reshape(words + positions + types, [-1, words.shape[-1]])
     normed, inverse = _standardise(z, epsilon)
@@ -188,38 +191,38 @@ def _embed_forward(words, positions, types, gamma, beta, epsilon, drop, dtype):
     return y, tf.cast(normed, dtype), inverse
 
 
-@island
-def _embed_backward(normed, inverse, gamma, dy, dskip, drop):
-    dy = _dropped(as_f32(dy) + as_f32(dskip), drop)
+@xla_compiled
+def _embed_backward(normed, inverse, gamma, dy, dresidual, drop):
+    dy = _dropped(as_f32(dy) + as_f32(dresidual), drop)
     return _norm_backward(as_f32(normed), inverse, dy, gamma)
 
 
-class Fused:
-    """The element-wise runs outside attention, as compiled islands."""
+class FusedOps:
+    """The part of `ElementwiseOps` outside attention, for training."""
 
     def run(self, function, *arguments):
-        """Calls an island, under its name in profiles."""
+        """Calls a compiled function, under its name in profiles."""
         with tf.name_scope(function.__name__.lstrip("_")):
             return function(*arguments)
 
     def run_plain(self, function, *arguments):
-        """Calls what an island compiles as plain operations."""
+        """Calls a compiled function's body as plain operations."""
         with tf.name_scope(function.__name__.lstrip("_")):
             return function.python_function(*arguments)
 
     def drop(self, x, dropout):
-        """Dropout alone."""
+        """Of `ElementwiseOps`."""
         drop = dropout.next_place()
 
         @tf.custom_gradient
         def call(x):
-            # Its gradient is itself, with the same mask.
+            # Dropout is linear: its gradient is dropout with the same mask.
             return self.run(_drop, x, drop), lambda dy: self.run(_drop, dy, drop)
 
         return call(x)
 
     def gelu(self, x, bias):
-        """`GELU(x + bias)` for x `[N, H]`."""
+        """Of `ElementwiseOps`."""
 
         @tf.custom_gradient
         def call(x, bias):
@@ -233,12 +236,8 @@ class Fused:
 
         return call(x, bias)
 
-    def add_norm(self, x, bias, residual, gamma, beta, epsilon, dropout):
-        """`LayerNorm(residual + dropout(x + bias))` for x, residual `[N, H]`.
-
-        Returned twice, for the branch and for the residual path beside it, so that the two
-        gradients are added inside the island.
-        """
+    def add_norm(self, x, bias, hidden, gamma, beta, epsilon, dropout):
+        """Of `ElementwiseOps`."""
         drop = dropout.next_place()
 
         @tf.custom_gradient
@@ -247,24 +246,16 @@ class Fused:
                 _add_norm_forward, x, bias, residual, gamma, beta, epsilon, drop
             )
 
-            def gradient(dy, dskip):
+            def gradient(dy, dresidual):
                 kept = (normed, inverse, gamma)
-                return self.run(_add_norm_backward, *kept, dy, dskip, drop)
+                return self.run(_add_norm_backward, *kept, dy, dresidual, drop)
 
             return (y, tf.identity(y)), gradient
 
-        return call(x, bias, residual, gamma, beta)
+        return Hidden(*call(x, bias, hidden.residual, gamma, beta))
 
     def embed(self, words, positions, types, type_ids, gamma, beta, epsilon, dropout, dtype):
-        """`dropout(LayerNorm(words + positions + types[type_ids]))` as `[N, H]`, returned twice.
-
-        Args:
-            words: float32 `[batch, length, H]`.
-            positions: float32 `[length, H]`.
-            types: float32 `[type_vocab_size, H]`.
-            type_ids: int32 `[batch, length]`.
-            dtype: of the result.
-        """
+        """Of `ElementwiseOps`."""
         drop = dropout.next_place()
         kinds, width = types.shape
 
@@ -276,9 +267,9 @@ class Fused:
                 *(words, positions, chosen, gamma, beta, epsilon, drop, dtype),
             )
 
-            def gradient(dy, dskip):
+            def gradient(dy, dresidual):
                 kept = (normed, inverse, gamma)
-                dz, dgamma, dbeta = self.run(_embed_backward, *kept, dy, dskip, drop)
+                dz, dgamma, dbeta = self.run(_embed_backward, *kept, dy, dresidual, drop)
                 is_kind = tf.one_hot(tf.reshape(type_ids, [-1]), kinds)
                 dtypes = tf.matmul(is_kind, dz, transpose_a=True)
                 dwords = tf.reshape(dz, tf.concat([tf.shape(type_ids), [width]], 0))
@@ -286,4 +277,4 @@ class Fused:
 
             return (y, tf.identity(y)), gradient
 
-        return call(words, positions, types, gamma, beta)
+        return Hidden(*call(words, positions, types, gamma, beta))

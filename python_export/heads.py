@@ -1,25 +1,27 @@
 """The task heads: from the encoder's output to logits, and the loss of one element.
 
-A head's `logits` are float32, its kernel always multiplied in float32: it is small, and the last
-rounding before the loss counts most.
+Logits are float32 and the head's kernel is multiplied in float32 whatever the pass's dtype: the
+kernel is small, and the last rounding before the loss counts most.
 """
 
 import tensorflow as tf
 
-from .attention import MASKED
-from .encoder import Encoder, Inputs, Parameter, Pass
+from .elementwise import MASKED
+from .encoder import Encoder
+from .forward import ForwardPass, Inputs, Parameter
 
 
 class Head(tf.Module):
-    """A dense layer with `num_labels` outputs, and what a task kind makes of them."""
+    """A dense layer with `num_labels` outputs, its loss, and what it serves."""
 
     name_in_contract: str
-    # Whether the encoder's pooled first token is wanted, or every token.
+    # Whether the head reads the encoder's pooled first token, or every token.
     pooled = True
-    # The only count of labels that `init` takes; None takes any.
+    # The only number of labels that `init` takes; None takes any.
     fixed_labels: int | None = 1
+    # Whether the loss has label smoothing.
     smooths_labels = False
-    # Dimensions of the inputs, the labels and the sample weights.
+    # Shapes of the inputs, the labels and the sample weights; None is an open dimension.
     inputs_shape: tuple = (None, None)
     labels_shape: tuple = (None,)
     labels_dtype = tf.int32
@@ -55,29 +57,28 @@ class Head(tf.Module):
         self.kernel.assign(kernel)
         self.bias.assign(bias)
 
-    def logits(self, encoder: Encoder, p: Pass, inputs: Inputs):
+    def logits(self, encoder: Encoder, forward: ForwardPass, inputs: Inputs):
         """The head's output in the shape of the contract."""
         raise NotImplementedError
 
     def element_loss(self, logits, labels, inputs: Inputs, label_smoothing=None):
-        """The loss of each element, in the shape of the sample weights, not yet weighted."""
+        """The unweighted loss of each element, in the shape of the sample weights."""
         raise NotImplementedError
 
     def serve(self, logits):
-        """What `serving_default` returns beside the logits."""
+        """The outputs of `serving_default` beside the logits, by name."""
         raise NotImplementedError
 
     def parameters(self, layer):
+        """Kernel and bias as `Parameter`s of `layer`."""
         return [Parameter(self.kernel, layer), Parameter(self.bias, layer, decays=False)]
 
-    def _project(self, p: Pass, x):
-        return tf.matmul(x, p.vector(self.kernel)) + p.vector(self.bias)
+    def _project(self, forward: ForwardPass, x):
+        return tf.matmul(x, forward.vector(self.kernel)) + forward.vector(self.bias)
 
-    def _pooled_logits(self, encoder, p, inputs):
-        x = encoder.pooled(p, inputs)
-        if p.dropout:
-            x = p.between.drop(x, p.dropout)
-        return self._project(p, x)
+    def _pooled_logits(self, encoder, forward, inputs):
+        pooled = encoder.pooled(forward, inputs)
+        return self._project(forward, forward.ops.drop(pooled, forward.dropout))
 
 
 def _cross_entropy(logits, labels, label_smoothing):
@@ -97,8 +98,8 @@ class Classify(Head):
     fixed_labels = None
     smooths_labels = True
 
-    def logits(self, encoder, p, inputs):
-        return self._pooled_logits(encoder, p, inputs)
+    def logits(self, encoder, forward, inputs):
+        return self._pooled_logits(encoder, forward, inputs)
 
     def element_loss(self, logits, labels, inputs, label_smoothing=None):
         return _cross_entropy(logits, labels, label_smoothing)
@@ -113,8 +114,8 @@ class Regress(Head):
     name_in_contract = "regress"
     labels_dtype = tf.float32
 
-    def logits(self, encoder, p, inputs):
-        return self._pooled_logits(encoder, p, inputs)
+    def logits(self, encoder, forward, inputs):
+        return self._pooled_logits(encoder, forward, inputs)
 
     def element_loss(self, logits, labels, inputs, label_smoothing=None):
         return tf.square(logits[:, 0] - labels)
@@ -131,10 +132,10 @@ class Span(Head):
     fixed_labels = 2
     labels_shape = (None, 2)
 
-    def logits(self, encoder, p, inputs):
-        tokens = tf.cast(encoder.tokens(p, inputs), tf.float32)
+    def logits(self, encoder, forward, inputs):
+        tokens = tf.cast(encoder.tokens(forward, inputs), tf.float32)
         mask = inputs.attention_mask[..., None]
-        logits = tf.reshape(self._project(p, tokens), tf.concat([tf.shape(mask)[:2], [2]], 0))
+        logits = tf.reshape(self._project(forward, tokens), tf.concat([tf.shape(mask)[:2], [2]], 0))
         return tf.where(mask > 0, logits, MASKED)
 
     def element_loss(self, logits, labels, inputs, label_smoothing=None):
@@ -155,11 +156,10 @@ class Tag(Head):
     labels_shape = (None, None)
     weights_shape = (None, None)
 
-    def logits(self, encoder, p, inputs):
-        tokens = tf.cast(encoder.tokens(p, inputs), tf.float32)
-        if p.dropout:
-            tokens = p.between.drop(tokens, p.dropout)
-        logits = self._project(p, tokens)
+    def logits(self, encoder, forward, inputs):
+        tokens = tf.cast(encoder.tokens(forward, inputs), tf.float32)
+        tokens = forward.ops.drop(tokens, forward.dropout)
+        logits = self._project(forward, tokens)
         shape = tf.concat([tf.shape(inputs.input_ids), tf.shape(logits)[-1:]], 0)
         return tf.reshape(logits, shape)
 
@@ -171,16 +171,16 @@ class Tag(Head):
 
 
 class Choice(Head):
-    """One of several continuations: each is read alone and scored by one number."""
+    """One of several continuations: each is a sequence of its own and gets one score."""
 
     name_in_contract = "choice"
     smooths_labels = True
     inputs_shape = (None, None, None)
 
-    def logits(self, encoder, p, inputs):
+    def logits(self, encoder, forward, inputs):
         shape = tf.shape(inputs.input_ids)
         rows = Inputs(*(tf.reshape(x, tf.stack([-1, shape[2]])) for x in inputs))
-        return tf.reshape(self._pooled_logits(encoder, p, rows), shape[:2])
+        return tf.reshape(self._pooled_logits(encoder, forward, rows), shape[:2])
 
     def element_loss(self, logits, labels, inputs, label_smoothing=None):
         return _cross_entropy(logits, labels, label_smoothing)

@@ -2,7 +2,8 @@
 
 import tensorflow as tf
 
-from .encoder import Encoder, Inputs, Pass
+from .encoder import Encoder
+from .forward import ForwardPass, Inputs
 from .fused import Dropout
 from .heads import Head
 from .optimizer import AdamW, Update
@@ -17,26 +18,26 @@ class Model(tf.Module):
         self.encoder = encoder
         self.head = head
 
-    def logits(self, inputs: Inputs, p: Pass):
+    def logits(self, inputs: Inputs, forward: ForwardPass):
         """The head's logits, float32."""
-        return self.head.logits(self.encoder, p, inputs)
+        return self.head.logits(self.encoder, forward, inputs)
 
 
 class ServedModel(Model):
-    """A model that predicts, its weights in bf16 made when it is loaded."""
+    """A model that predicts; its bf16 weights are computed when it is loaded."""
 
     def __init__(self, encoder: Encoder, head: Head):
         super().__init__(encoder, head)
-        self._rounded = Rounded(encoder.rounded(), tf.bfloat16)
+        self._rounded = Rounded(encoder.bf16_variables(), tf.bfloat16)
 
     def predict(self, inputs: Inputs, dtype):
         """`predict_<p>`."""
         rounded = self._rounded if dtype == self._rounded.dtype else None
-        return {"logits": self.logits(inputs, Pass(dtype, rounded=rounded))}
+        return {"logits": self.logits(inputs, ForwardPass(dtype, rounded=rounded))}
 
     def serve(self, inputs: Inputs):
         """`serving_default`: float32."""
-        logits = self.logits(inputs, Pass())
+        logits = self.logits(inputs, ForwardPass())
         return {"logits": logits, **self.head.serve(logits)}
 
 
@@ -60,7 +61,7 @@ class TrainingModel(Model):
 
     def evaluate(self, inputs: Inputs, labels, sample_weight, dtype):
         """`eval_<p>`."""
-        logits = self.logits(inputs, Pass(dtype))
+        logits = self.logits(inputs, ForwardPass(dtype))
         loss = self.head.element_loss(logits, labels, inputs) * sample_weight
         return {"logits": logits, "loss": loss}
 
@@ -87,20 +88,22 @@ class TrainingModel(Model):
         """The loss of a batch and each parameter's gradient; with `halves` the batch is computed as
         two halves of its rows that do not wait for each other."""
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            p = Pass(dtype, dropout=Dropout(batch["dropout"], batch["seed"]), tape=tape)
-            logits = self._logits_by_halves(inputs, p) if halves else self.logits(inputs, p)
+            dropout = Dropout(batch["dropout"], batch["seed"])
+            forward = ForwardPass(dtype, dropout=dropout, tape=tape)
+            compute = self._logits_by_halves if halves else self.logits
+            logits = compute(inputs, forward)
             smoothing = batch.get("label_smoothing")
             elements = self.head.element_loss(logits, batch["labels"], inputs, smoothing)
             loss = tf.reduce_sum(elements * batch["sample_weight"]) / batch["weight_sum"]
-        return loss, p.gradients(loss, self.parameters())
+        return loss, forward.gradients(loss, self.parameters())
 
-    def _logits_by_halves(self, inputs, p):
+    def _logits_by_halves(self, inputs, forward):
         rows = tf.shape(inputs.input_ids)[0]
-        of_second = rows // 2
-        # Of one row both halves are the same, and the second's result is left out: kernels have
-        # nothing to do with no rows at all, and not all of them take that.
-        begin = rows - tf.maximum(of_second, 1)
-        first = self.logits(Inputs(*(x[: rows - of_second] for x in inputs)), p)
-        p.begin_part()
-        second = self.logits(Inputs(*(x[begin:] for x in inputs)), p)
-        return tf.concat([first, second[tf.shape(second)[0] - of_second :]], 0)
+        second_rows = rows // 2
+        # A batch of one row has an empty second half, which not every kernel accepts: both halves
+        # are then that row, and the second's logits are left out.
+        begin = rows - tf.maximum(second_rows, 1)
+        first = self.logits(Inputs(*(x[: rows - second_rows] for x in inputs)), forward)
+        forward.begin_part()
+        second = self.logits(Inputs(*(x[begin:] for x in inputs)), forward)
+        return tf.concat([first, second[tf.shape(second)[0] - second_rows :]], 0)

@@ -1,16 +1,17 @@
-"""AdamW (Loshchilov and Hutter, 2019) over variables, with its clipping and accumulation.
+"""AdamW (Loshchilov and Hutter, 2019) with gradient clipping and accumulation.
 
-The slots are exported empty, so that an export is as large as its weights; `reset` fills them.
+The moments and accumulators are exported empty, so that an export is as large as its weights;
+`reset` gives them their shapes.
 """
 
 from typing import NamedTuple
 
 import tensorflow as tf
 
-from .encoder import Parameter
-from .fused import island
+from .forward import Parameter
+from .fused import xla_compiled
 
-# Below this the factors of the sparse parameters' moments are multiplied in.
+# When a scale of the sparse parameters' moments falls below this, it is multiplied in.
 _SMALLEST_SCALE = 1e-6
 
 
@@ -33,13 +34,14 @@ def _empty():
 
 
 class AdamW(tf.Module):
-    """The state of the optimiser: two moments and an accumulator a parameter, and the step.
+    """The optimiser's state: two moments and an accumulator for each parameter, and the step.
 
-    The moments of sparse parameters are kept divided by `scales`, so that a step, in which all of
-    their rows decay and a few gain, writes those few alone.
+    The moments of sparse parameters are stored divided by `scales`. In a step all of their rows
+    decay and a few get a gradient: the decay then changes only `scales`, and only those few rows
+    are written.
 
-    The parameters are an argument of each method and not kept here, since what a module keeps
-    becomes a path to it, and the checkpoint names a variable by the shortest one.
+    The parameters are an argument of each method, not an attribute: an attribute would add a
+    second object path to each variable, and the checkpoint names a variable by its shortest path.
     """
 
     def __init__(self, count: int):
@@ -106,9 +108,9 @@ class AdamW(tf.Module):
         return norm
 
     def _decayed_scales(self, parameters, gradients, constants):
-        """The factors of the sparse parameters' moments after this step's decay.
+        """The scales of the sparse parameters' moments after this step's decay.
 
-        They are 1 where the gradients of these are dense, as accumulated ones are.
+        They are 1 where those parameters have dense gradients, as accumulated ones are.
         """
         if any(isinstance(terms[0], tf.IndexedSlices) for terms in gradients):
             scales = self.scales.read_value() * tf.stack([constants.beta1, constants.beta2])
@@ -120,7 +122,7 @@ class AdamW(tf.Module):
         return tf.unstack(self.scales.read_value())
 
     def _multiply_in(self, parameters, scales, when):
-        """Multiplies the sparse parameters' moments by their factors, which become 1."""
+        """If `when`, multiplies the sparse parameters' moments by `scales`, which become 1."""
 
         def multiply():
             for parameter, m, v in zip(parameters, self.m, self.v, strict=True):
@@ -141,12 +143,12 @@ class AdamW(tf.Module):
         elif parameter.decays:
             _update(variable, m, v, terms, clip, constants)
         else:
-            # Biases and normalisations are too short for a compiled function to pay.
+            # Biases and normalisations are too short for a compiled function to be worth its call.
             tf.raw_ops.ResourceApplyAdam(
                 var=variable.handle,
                 m=m.handle,
                 v=v.handle,
-                # The bias of the moments is corrected by `rate` and `epsilon`.
+                # `rate` and `epsilon` already contain the bias correction.
                 beta1_power=0.0,
                 beta2_power=0.0,
                 lr=constants.rate,
@@ -163,16 +165,16 @@ class AdamW(tf.Module):
 
 def _square_sum(gradients):
     """The sum of the squares of gradients, each of which is a list of terms to add up."""
-    of_rows, others = [], []
+    row_sums, others = [], []
     for terms in gradients:
         gradient = terms[0]
         if isinstance(gradient, tf.IndexedSlices):
             others.append(2.0 * tf.nn.l2_loss(gradient.values))
         elif gradient.shape.rank == 2:
-            of_rows.append(tf.reshape(_row_square_sums(terms), [-1]))
+            row_sums.append(tf.reshape(_row_square_sums(terms), [-1]))
         else:
             others.append(2.0 * tf.nn.l2_loss(_total(terms)))
-    return tf.add_n(others) + tf.reduce_sum(tf.concat(of_rows, 0))
+    return tf.add_n(others) + tf.reduce_sum(tf.concat(row_sums, 0))
 
 
 def _total(terms):
@@ -181,7 +183,7 @@ def _total(terms):
 
 
 class Clip(NamedTuple):
-    """What a gradient is scaled by, and whether it is finite: if not, it counts as 0."""
+    """The factor on every gradient, and whether the norm is finite: if not, gradients become 0."""
 
     factor: tf.Tensor
     finite: tf.Tensor
@@ -191,7 +193,7 @@ class Clip(NamedTuple):
 
 
 class Constants(NamedTuple):
-    """One update's scalars, so put that bias correction is in `rate` and `epsilon`."""
+    """The scalars of one update; `rate` and `epsilon` contain the bias correction."""
 
     decay: tf.Tensor
     rate: tf.Tensor
@@ -201,10 +203,10 @@ class Constants(NamedTuple):
 
 
 def _constants(update: Update, layer_scale, finite):
-    """The scalars of a layer's update; those of no change at all unless `finite`."""
+    """The scalars of a layer's update; unless `finite`, scalars that change nothing."""
     rate = update.learning_rate * layer_scale
-    # The contract (as PyTorch) adds epsilon after the second moment's bias is corrected; with this
-    # rate and epsilon it can be added before.
+    # The contract, like PyTorch, adds epsilon to the bias-corrected second moment. With this rate
+    # and epsilon the same result comes from adding it to the uncorrected one.
     correction = tf.sqrt(1.0 - update.beta2_power)
     return Constants(
         decay=tf.where(finite, rate * update.weight_decay, 0.0),
@@ -215,15 +217,16 @@ def _constants(update: Update, layer_scale, finite):
     )
 
 
-@island
+@xla_compiled
 def _row_square_sums(terms):
-    """The sums of a gradient's squares over its columns: a product, as `fused._row_means` is."""
+    """The sums of a gradient's squares over its columns, as a matrix product: XLA's own reduction
+    on a CPU adds up a row element by element."""
     squares = tf.square(_total(terms))
     return tf.matmul(squares, tf.ones([tf.shape(squares)[1], 1]))
 
 
 def _new_moments(gradient, c):
-    """What a gradient adds to the two moments."""
+    """The amounts that a gradient adds to the two moments."""
     return (1.0 - c.beta1) * gradient, (1.0 - c.beta2) * gradient * gradient
 
 
@@ -231,10 +234,10 @@ def _moved(variable, m, v, c):
     return (1.0 - c.decay) * variable - c.rate * m / (tf.sqrt(v) + c.epsilon)
 
 
-# Compiled, these write the variables in place, in one pass over memory for each.
+# These are compiled so that each is one pass over memory; they write the variables in place.
 
 
-@island
+@xla_compiled
 def _update(variable, m, v, terms, clip, c):
     first, second = _new_moments(clip(_total(terms)), c)
     m.assign(c.beta1 * m + first)
@@ -242,12 +245,12 @@ def _update(variable, m, v, terms, clip, c):
     variable.assign(_moved(variable, m, v, c))
 
 
-@island
+@xla_compiled
 def _scale_moments(m, v, scales):
     m.assign(scales[0] * m)
     v.assign(scales[1] * v)
 
 
-@island
+@xla_compiled
 def _move(variable, m, v, c, scales):
     variable.assign(_moved(variable, scales[0] * m, scales[1] * v, c))

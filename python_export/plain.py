@@ -1,46 +1,54 @@
-"""What lies between matrix products in plain operations, for inference: no gradients, no dropout.
+"""The element-wise operations of inference: plain TensorFlow operations, no gradients, no dropout.
 
-The forms are those in which TensorFlow's own graph optimiser finds the fused kernels of oneDNN on
-CPUs: bias, GELU and residual become part of the matrix product before them, scale and mask part of
-attention's, a layer normalisation is one kernel. Nothing is compiled, so a new shape costs next to
-nothing, and every TensorFlow can run them: one by one where it has no such kernels, to the same
-values but for rounding.
+They are written in the forms that TensorFlow's graph optimiser replaces by oneDNN's fused kernels
+on CPUs: bias, GELU and residual sum become part of the matrix product before them, scale and mask
+part of attention's product, and a layer normalisation is one kernel. Nothing is compiled, so a new
+shape costs next to nothing. A TensorFlow without those kernels runs the operations one by one, to
+the same values but for rounding.
 """
 
 import tensorflow as tf
 
+from .elementwise import Hidden
 
-class Plain:
-    """As `attention.Islands`, for inference: `dropout` is None throughout."""
+
+class InferenceOps:
+    """`ElementwiseOps` for inference; `dropout` is always None."""
+
+    def drop(self, x, dropout):
+        """Of `ElementwiseOps`."""
+        return x
 
     def gelu(self, x, bias):
-        """`GELU(x + bias)` for x `[N, H]`."""
+        """Of `ElementwiseOps`."""
         return tf.nn.gelu(_add_bias(x, bias), approximate=False)
 
-    def add_norm(self, x, bias, residual, gamma, beta, epsilon, dropout):
-        """`LayerNorm(residual + x + bias)` for x, residual `[N, H]`, returned twice."""
-        y = _normalise(_add_bias(x, bias) + residual, gamma, beta, epsilon)
-        return y, y
+    def add_norm(self, x, bias, hidden, gamma, beta, epsilon, dropout):
+        """Of `ElementwiseOps`."""
+        y = _normalise(_add_bias(x, bias) + hidden.residual, gamma, beta, epsilon)
+        return Hidden(y, y)
 
     def embed(self, words, positions, types, type_ids, gamma, beta, epsilon, dropout, dtype):
-        """`LayerNorm(words + positions + types[type_ids])` as `[N, H]`, returned twice."""
+        """Of `ElementwiseOps`."""
         z = tf.reshape(words + positions + tf.gather(types, type_ids), [-1, words.shape[-1]])
         y = tf.cast(_normalise(z, gamma, beta, epsilon), dtype)
-        return y, y
+        return Hidden(y, y)
 
     def split_heads(self, product, bias, parts, heads, offset):
-        """Splits `product + bias`, `[N, parts * H]`, into the heads of each part."""
+        """Of `ElementwiseOps`."""
         width = product.shape[-1] // parts // heads
         shape = [tf.shape(offset)[0], -1, parts, heads, width]
         split = tf.reshape(_add_bias(product, bias), shape)
         return tf.unstack(tf.transpose(split, [2, 0, 3, 1, 4]))
 
-    def attend(self, query, key, value, offset, like, scale, dropout, compiled=True):
-        """`softmax(scale * query @ key^T + offset) @ value`, merged to the shape of `like`."""
+    def attend(self, query, key, value, offset, hidden, scale, dropout, first_only=False):
+        """Of `ElementwiseOps`."""
         scores = tf.matmul(query, key, transpose_b=True) * tf.constant(scale, query.dtype)
         p = tf.nn.softmax(scores + tf.cast(offset, scores.dtype))
-        # Of this shape, the product that follows is known to be of the residual's, and takes it in.
-        return tf.reshape(tf.transpose(tf.matmul(p, value), [0, 2, 1, 3]), tf.shape(like))
+        # With the residual's own shape, TensorFlow knows that the next product and the residual are
+        # equal in shape, and can fuse their sum into the product.
+        merged = tf.transpose(tf.matmul(p, value), [0, 2, 1, 3])
+        return tf.reshape(merged, tf.shape(hidden.residual))
 
 
 def _add_bias(x, bias):
@@ -48,8 +56,8 @@ def _add_bias(x, bias):
 
 
 def _normalise(x, gamma, beta, epsilon):
-    """Layer normalisation of x `[N, H]` as the batch normalisation of N channels, which is Keras's
-    form of it; its statistics are float32 whatever the dtype."""
+    """Layer normalisation of x `[N, H]`, written as the batch normalisation of N channels: Keras's
+    form, which the graph optimiser knows. Its statistics are float32 whatever x's dtype is."""
     shape = tf.shape(x)
     ones, zeros = tf.fill(shape[:1], 1.0), tf.fill(shape[:1], 0.0)
     empty = tf.constant([], tf.float32)

@@ -1,25 +1,27 @@
-"""Weights in the dtype of the matrix products, rounded once, when a model is loaded.
+"""Weights in bf16, rounded once when a SavedModel is loaded.
 
-A trained model keeps float32 weights only. TensorFlow runs what initialises a resource after it has
-read the variables, so that a SavedModel can make from them what every request would make again.
+A trained model stores float32 weights only. TensorFlow initialises a SavedModel's resources after
+it has read the variables, so a resource can hold the rounded weights, which every request would
+otherwise compute again.
 """
 
 import tensorflow as tf
 
 
 class Rounded(tf.saved_model.experimental.TrackableResource):
-    """Variables as one vector of another dtype. Checkpoints do not hold it.
+    """Variables as one vector of another dtype, which is not part of checkpoints.
 
-    One vector, not one for each variable: TensorFlow prepares a function for each resource.
+    It is one vector for all variables because TensorFlow prepares a function for each resource.
     """
 
     def __init__(self, variables, dtype):
         super().__init__()
         self.dtype = dtype
-        # Kernels first: their sizes keep all parts at aligned addresses, and such a part is not
-        # copied.
+        # Kernels come first: their sizes keep every part aligned, and aligned parts are read
+        # without a copy.
         self._variables = sorted(variables, key=lambda v: -v.shape.rank)
-        # Made here, since whatever function first asks for it would keep it to itself.
+        # Created here: otherwise the first function that uses the handle creates it in its own
+        # graph, where no other function finds it.
         _ = self.resource_handle
 
     def _sizes(self):
@@ -31,7 +33,7 @@ class Rounded(tf.saved_model.experimental.TrackableResource):
         )
 
     def _initialize(self):
-        # A graph may be loaded without its variables, to be given them later.
+        # A graph may be loaded without variables, which are restored later.
         known = tf.raw_ops.VarIsInitializedOp(resource=self._variables[0].handle)
         tf.cond(known, self._round, lambda: None)
 

@@ -1,5 +1,5 @@
-"""What the graphs are made of: inference of plain operations that TensorFlow fuses, training of
-compiled islands that it leaves alone."""
+"""The operations in the graphs: inference is plain operations that TensorFlow fuses, training has
+compiled functions that its graph optimiser leaves alone."""
 
 import os
 import shutil
@@ -67,7 +67,7 @@ def test_inference_compiles_nothing(tiny_exports, tiny_sessions, head):
 
 
 @pytest.mark.parametrize("precision", ["f32", "bf16"])
-def test_training_is_compiled_in_islands_and_not_optimised_again(classifier, precision):
+def test_training_calls_compiled_functions_and_is_not_optimised_again(classifier, precision):
     calls = (f"train_{precision}", f"accumulate_{precision}")
     for signature in (*calls, *(f"{call}_halves" for call in calls)):
         assert compiled(classifier.meta_graph, signature)

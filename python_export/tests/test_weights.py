@@ -1,4 +1,4 @@
-"""The readers of encoders and the tokenizers they write."""
+"""Reading encoders: folders, checkpoints in one file or in shards, and `tiny`."""
 
 import json
 
@@ -8,8 +8,6 @@ import safetensors.numpy
 
 from python_export import tiny
 from python_export.config import ConfigError
-from python_export.tests.conftest import GOLDENS
-from python_export.tokenizer import TokenizerError, tokenizer_json, vocabulary_of
 from python_export.weights import WeightsError, read_encoder
 
 
@@ -50,9 +48,10 @@ def test_a_name_replaces_the_folders(folder):
     assert read_encoder(str(folder), name="mine").name == "mine"
 
 
-def test_a_name_that_is_a_path_is_refused(folder):
-    with pytest.raises(WeightsError, match=r"`\.\./mine` is not a name"):
-        read_encoder(str(folder), name="../mine")
+@pytest.mark.parametrize("name", ["../mine", ".mine", "a/b", ""])
+def test_a_name_that_is_no_name_of_a_folder_is_refused(folder, name):
+    with pytest.raises(WeightsError, match=f"`{name}` is not a name"):
+        read_encoder(str(folder), name=name)
 
 
 def test_a_prefix_and_a_head_around_the_encoder_do_not_matter(tmp_path):
@@ -85,6 +84,77 @@ def test_a_missing_pooler_is_no_error(tmp_path):
     assert not read_encoder(str(tmp_path)).has_pooler
 
 
+SHARDS = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")
+
+
+def write_shards(folder):
+    """Replaces model.safetensors by two shards and their index."""
+    (folder / "model.safetensors").unlink()
+    tensors, weight_map = tiny.tensors(0), {}
+    for index, shard in enumerate(SHARDS):
+        part = {name: tensors[name] for name in sorted(tensors)[index::2]}
+        safetensors.numpy.save_file(part, folder / shard)
+        weight_map |= dict.fromkeys(part, shard)
+    write_index(folder, weight_map)
+
+
+def write_index(folder, weight_map):
+    index = {"metadata": {"total_size": 1}, "weight_map": weight_map}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
+def test_shards_read_as_one_file_does(folder):
+    write_shards(folder)
+    checkpoint = read_encoder(str(folder))
+    assert_same_tensors(checkpoint.tensors, tiny.tensors(0))
+    first = checkpoint.sha256
+    changed = {"embeddings.LayerNorm.bias": np.ones(32, np.float32)}
+    kept = safetensors.numpy.load_file(folder / SHARDS[0])
+    assert set(changed) <= set(kept)
+    safetensors.numpy.save_file({**kept, **changed}, folder / SHARDS[0])
+    assert read_encoder(str(folder)).sha256 != first
+
+
+@pytest.mark.parametrize("shard", SHARDS)
+def test_a_missing_shard_is_named(folder, shard):
+    write_shards(folder)
+    (folder / shard).unlink()
+    with pytest.raises(WeightsError, match=f"{shard} does not exist, but .*one of 2 shards"):
+        read_encoder(str(folder))
+
+
+def test_a_shard_that_ends_early_is_named(folder):
+    write_shards(folder)
+    content = (folder / SHARDS[1]).read_bytes()
+    (folder / SHARDS[1]).write_bytes(content[: len(content) // 2])
+    with pytest.raises(WeightsError, match=f"{SHARDS[1]} is not a safetensors file"):
+        read_encoder(str(folder))
+
+
+def test_a_tensor_that_no_shard_holds_is_named_with_the_index(folder):
+    write_shards(folder)
+    tensors = safetensors.numpy.load_file(folder / SHARDS[0])
+    tensors.pop("embeddings.LayerNorm.bias")
+    safetensors.numpy.save_file(tensors, folder / SHARDS[0])
+    with pytest.raises(WeightsError, match=r"index.json: the tensor `embeddings.LayerNorm.bias`"):
+        read_encoder(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("weight_map", "message"),
+    [
+        (None, "`weight_map` with the shard of each tensor is missing"),
+        ({}, "`weight_map` with the shard of each tensor is missing"),
+        ({"a": "../other.safetensors"}, "is not a file name"),
+    ],
+)
+def test_an_index_that_names_no_shards_of_the_folder_is_refused(folder, weight_map, message):
+    write_shards(folder)
+    write_index(folder, weight_map)
+    with pytest.raises(WeightsError, match=message):
+        read_encoder(str(folder))
+
+
 def test_a_missing_tensor_is_named(tmp_path):
     tensors = tiny.tensors(0)
     del tensors["encoder.layer.1.output.dense.bias"]
@@ -107,6 +177,11 @@ def test_a_tensor_of_another_shape_is_named_with_both_shapes(tmp_path):
         ("position_embedding_type", "relative_key"),
         ("model_type", "roberta"),
         ("is_decoder", True),
+        ("hidden_size", "32"),
+        ("num_attention_heads", 0),
+        ("type_vocab_size", 0),
+        ("layer_norm_eps", -1.0),
+        ("pad_token_id", 10_000),
     ],
 )
 def test_a_config_that_the_graph_does_not_compute_is_refused(tmp_path, key, value):
@@ -126,6 +201,19 @@ def test_a_missing_file_is_named(folder, name):
     (folder / name).unlink()
     with pytest.raises(WeightsError, match=name):
         read_encoder(str(folder))
+
+
+@pytest.mark.parametrize("content", ["[]", "1", "null", "{", "[" * 100_000])
+def test_a_config_that_is_no_json_object_is_one_message(folder, content):
+    (folder / "config.json").write_text(content)
+    with pytest.raises(WeightsError, match=r"config\.json"):
+        read_encoder(str(folder))
+
+
+def test_a_config_may_begin_with_a_byte_order_mark(folder):
+    path = folder / "config.json"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read_encoder(str(folder)).config == tiny.config()
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
@@ -151,36 +239,6 @@ def test_a_vocabulary_without_a_special_token_is_refused(tmp_path):
     write(tmp_path, vocabulary=[p for p in tiny.vocabulary() if p != "[MASK]"])
     with pytest.raises(WeightsError, match=r"vocab.txt: .*`\[MASK\]`"):
         read_encoder(str(tmp_path))
-
-
-def test_the_tokenizer_equals_the_one_of_the_tokenizers_package():
-    golden = json.loads((GOLDENS / "export_tokenizer.json").read_text(encoding="utf-8"))
-    uncased = json.loads(tokenizer_json(golden["vocabulary"]))
-    cased = json.loads(tokenizer_json(golden["vocabulary"], False, False, False))
-    assert uncased == golden["uncased"]
-    assert cased == golden["cased"]
-    assert vocabulary_of(uncased) == golden["vocabulary"]
-
-
-def test_a_tokenizers_truncation_and_padding_are_dropped(folder):
-    tokenizer = json.loads(tokenizer_json(tiny.vocabulary(), lowercase=False))
-    tokenizer["truncation"], tokenizer["padding"] = {"max_length": 8}, {"pad_id": 0}
-    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
-    checkpoint = read_encoder(str(folder))
-    found = json.loads(checkpoint.tokenizer)
-    assert found["truncation"] is None and found["padding"] is None
-    assert not checkpoint.do_lower_case
-
-
-def test_a_tokenizer_that_is_not_word_piece_is_refused(folder):
-    (folder / "tokenizer.json").write_text(json.dumps({"model": {"type": "BPE", "vocab": {}}}))
-    with pytest.raises(WeightsError, match=r"tokenizer.json: the tokenizer is BPE"):
-        read_encoder(str(folder))
-
-
-def test_an_entry_that_occurs_twice_names_both_lines():
-    with pytest.raises(TokenizerError, match="line 6 and line 7 are both `a`"):
-        tokenizer_json(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "a"])
 
 
 def test_the_vocabulary_of_tiny_spells_every_lower_case_word():
