@@ -143,7 +143,7 @@ pub fn measure(
     let timed = steps.timed(settings.warmup);
     let step_seconds = median(timed);
     let flops = step_flops(&encoder, head, shape);
-    let sequences = if head == Head::Choice { CHOICES } else { 1 };
+    let sequences = head.sequences(CHOICES);
     let mut measurement = Measurement {
         shape: shape.to_string(),
         first_step_seconds: steps.0[0],
@@ -226,7 +226,7 @@ pub fn num_labels(head: Head) -> usize {
 /// 6 · parameters · tokens for the weights (Kaplan et al. 2020, section 2.1, with attention added).
 /// Embeddings are looked up and the head is small: neither is counted.
 pub fn step_flops(encoder: &Encoder, head: Head, shape: BatchShape) -> f64 {
-    let sequences = shape.rows * if head == Head::Choice { CHOICES } else { 1 };
+    let sequences = shape.rows * head.sequences(CHOICES);
     let (hidden, length) = (encoder.hidden_size as f64, shape.length as f64);
     let layers = encoder.num_hidden_layers as f64;
     let tokens = sequences as f64 * length;
@@ -276,7 +276,7 @@ impl SyntheticBatches {
 
     fn draw(&mut self) -> Batch {
         let BatchShape { rows, length } = self.shape;
-        let sequences = if self.head == Head::Choice { CHOICES } else { 1 };
+        let sequences = self.head.sequences(CHOICES);
         let mut features = Features::default();
         for row in 0..rows {
             let ids: Vec<Vec<i32>> = (0..sequences)

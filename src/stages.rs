@@ -4,7 +4,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::dataset::{Dataset, Labels};
+use serde_json::Value;
+
+use crate::dataset::{self, Dataset, Example, Input, Labels, TypedText};
 use crate::error::{Error, Result};
 use crate::feature::{self, FeatureSettings, Features, Tokenizer};
 use crate::metric::MetricInput;
@@ -22,6 +24,10 @@ struct Stages {
         fn(&Dataset, &Features, &FeatureLogits, &PredictionSettings) -> Result<Vec<Prediction>>,
     /// Predictions and targets to what metrics are computed from, with details for the report.
     metric_input: ToMetricInput,
+    /// A line of the user's to what the model reads.
+    typed_input: fn(TypedText<'_>) -> Result<Input>,
+    /// A prediction to the JSON object that `tfbert predict` prints.
+    object: fn(&Example, &Prediction, &[String]) -> Option<Value>,
     /// Predictions to files.
     write: fn(&PredictionFile<'_>) -> Result<Vec<PathBuf>>,
 }
@@ -32,6 +38,8 @@ const CLASSIFY: Stages = Stages {
     features: feature::texts,
     predictions: prediction::classes,
     metric_input: scores::classes,
+    typed_input: dataset::typed_text,
+    object: report::label_object,
     write: report::write_labels_or_scores,
 };
 
@@ -39,6 +47,8 @@ const REGRESS: Stages = Stages {
     features: feature::texts,
     predictions: prediction::scores,
     metric_input: scores::numbers,
+    typed_input: dataset::typed_text,
+    object: report::score_object,
     write: report::write_labels_or_scores,
 };
 
@@ -46,6 +56,8 @@ const SPAN: Stages = Stages {
     features: feature::questions,
     predictions: prediction::spans,
     metric_input: scores::answers,
+    typed_input: dataset::typed_question,
+    object: report::answer_object,
     write: report::write_answers,
 };
 
@@ -53,6 +65,8 @@ const TAG: Stages = Stages {
     features: feature::words,
     predictions: prediction::tags,
     metric_input: scores::tags,
+    typed_input: dataset::typed_words,
+    object: report::tags_object,
     write: report::write_tags,
 };
 
@@ -60,6 +74,8 @@ const CHOICE: Stages = Stages {
     features: feature::choices,
     predictions: prediction::classes,
     metric_input: scores::endings,
+    typed_input: dataset::typed_choices,
+    object: report::ending_object,
     write: report::write_json_lines,
 };
 
@@ -118,6 +134,31 @@ pub fn score(
     check_count(dataset, predictions)?;
     let (input, details) = (stages(task.head).metric_input)(task, dataset, labels, predictions)?;
     Scores::compute(task, &input, details)
+}
+
+/// What a model with this head reads of a line that the user typed.
+///
+/// # Errors
+///
+/// The line lacks a part, such as the second text of a pair.
+pub fn typed_input(head: Head, typed: TypedText<'_>) -> Result<Input> {
+    (stages(head).typed_input)(typed)
+}
+
+/// A prediction as the JSON object that `tfbert predict` prints. `labels` are shown for the indices
+/// of labels.
+///
+/// # Errors
+///
+/// The prediction is not of this head, or of none of these labels.
+pub fn prediction_object(
+    head: Head,
+    example: &Example,
+    prediction: &Prediction,
+    labels: &[String],
+) -> Result<Value> {
+    (stages(head).object)(example, prediction, labels)
+        .ok_or_else(|| Error::new("the prediction does not fit the model's head and labels"))
 }
 
 /// Writes the predictions of one split into `dir`, which is made if it is not there; the files.

@@ -44,7 +44,7 @@ fn python_loads_the_final_model_and_gives_the_probabilities_of_predict() {
     let served: Value = serde_json::from_str(served.lines().last().unwrap()).unwrap();
     for (line, expected) in lines.lines().zip(served["probabilities"].as_array().unwrap()) {
         let found: Value = serde_json::from_str(line).unwrap();
-        for (label, expected) in ["0", "1"].iter().zip(expected.as_array().unwrap()) {
+        for (label, expected) in ["negative", "positive"].iter().zip(expected.as_array().unwrap()) {
             let difference =
                 found["probabilities"][label].as_f64().unwrap() - expected.as_f64().unwrap();
             assert!(difference.abs() < 1e-5, "{line}: {expected}");

@@ -15,10 +15,12 @@ mod rows;
 mod source;
 mod squad;
 mod table;
+mod typed;
 
 pub use labels::Labels;
 pub use source::{DataSource, Position};
 pub(crate) use squad::byte_offset;
+pub use typed::{TypedText, typed_choices, typed_question, typed_text, typed_words};
 
 /// One thing to predict, as its file has it.
 #[derive(Debug, Clone, PartialEq)]

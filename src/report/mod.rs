@@ -1,12 +1,14 @@
-//! Progress on screen, and predictions as files.
+//! Progress on screen, and predictions as files and JSON objects.
 
 mod conll;
 mod glue;
 mod jsonl;
+mod object;
 mod predictions;
 mod progress;
 pub mod squad;
 
+pub use object::{answer_object, ending_object, label_object, score_object, tags_object};
 pub use predictions::{
     PredictionFile, write_answers, write_json_lines, write_labels_or_scores, write_tags,
 };

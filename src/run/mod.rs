@@ -337,6 +337,7 @@ fn changes_nothing(key: &str) -> bool {
     ) || key.starts_with("data.") && key.ends_with(".path")
         || key.starts_with("command")
         || key.starts_with("task.base")
+        || key.starts_with("task.label_names")
 }
 
 /// A record as `path.to.value`, `value` pairs.

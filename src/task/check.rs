@@ -49,6 +49,7 @@ pub(super) fn check(task: &Task) -> Checked {
         }
         None => metrics(task, &[])?,
     }
+    label_names(task)?;
     score_range(task)?;
     splits(task)?;
     defaults(&task.defaults)
@@ -97,6 +98,31 @@ fn listed_labels(task: &Task, names: &[String]) -> Checked {
         ),
         _ => Ok(()),
     }
+}
+
+fn label_names(task: &Task) -> Checked {
+    let Some(names) = &task.label_names else { return Ok(()) };
+    let labels = task.labels.as_ref().map_or(0, Vec::len);
+    if names.len() != labels {
+        return problem(
+            &["label_names"],
+            format!(
+                "`label_names` has {} names for {labels} `labels`; expected one for each",
+                names.len()
+            ),
+        );
+    }
+    for (i, name) in names.iter().enumerate() {
+        if name.is_empty() || names[..i].contains(name) {
+            return problem(
+                &["label_names", &i.to_string()],
+                format!(
+                    "`label_names` has {name:?} twice, or it is empty; expected distinct names"
+                ),
+            );
+        }
+    }
+    Ok(())
 }
 
 fn score_range(task: &Task) -> Checked {

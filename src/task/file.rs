@@ -188,6 +188,16 @@ mod tests {
     }
 
     #[test]
+    fn there_is_a_distinct_name_to_show_for_each_label() {
+        let with =
+            |names: &str| format!("\"labels\": [\"low\", \"high\"], \"label_names\": {names}");
+        let from = "\"labels\": [\"low\", \"high\"]";
+        assert!(load_text(&MINE.replace(from, &with(r#"["L", "H"]"#))).is_ok());
+        refused(from, &with(r#"["L"]"#), 12, "`label_names` has 1 names for 2 `labels`");
+        refused(from, &with(r#"["L", "L"]"#), 12, "expected distinct names");
+    }
+
+    #[test]
     fn a_column_that_is_missing_or_not_read_is_named() {
         refused("\"text\": \"text\",", "", 10, "the columns of `train` lack `text`");
         refused("\"label\": \"l\"", "\"id\": \"l\"", 8, "the columns of `other` lack `label`");

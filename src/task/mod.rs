@@ -184,6 +184,10 @@ pub struct Task {
     /// those of the training file, sorted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<Vec<String>>,
+    /// What `tfbert predict` shows for each of `labels`, where the files have numbers
+    /// (`negative` for SST-2's `0`); predictions for a leaderboard have the files' own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_names: Option<Vec<String>>,
     /// The lowest and the highest score of a file that has scores; predictions for a leaderboard
     /// are clipped to them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -242,6 +246,14 @@ impl Default for Defaults {
 }
 
 impl Task {
+    /// The labels to show for a model's: the task's `label_names` where it has them.
+    pub fn shown_labels<'a>(&'a self, labels: &'a [String]) -> &'a [String] {
+        match &self.label_names {
+            Some(names) if self.labels.as_deref() == Some(labels) => names,
+            _ => labels,
+        }
+    }
+
     /// The path of one of its files.
     pub fn path(&self, split: &Split, data_dir: &Path) -> PathBuf {
         self.base.as_deref().unwrap_or(data_dir).join(&self.folder).join(&split.file)

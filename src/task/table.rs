@@ -26,6 +26,7 @@ static TASKS: LazyLock<Vec<Task>> = LazyLock::new(|| {
                 ..submitted("test", "test.tsv", "CoLA.tsv")
             }],
             labels: labels(&["0", "1"]),
+            label_names: labels(&["unacceptable", "acceptable"]),
             metrics: vec![MatthewsCorrelation],
             ..glue("cola", "CoLA")
         },
@@ -34,6 +35,7 @@ static TASKS: LazyLock<Vec<Task>> = LazyLock::new(|| {
             columns: single("sentence", "label"),
             test: vec![indexed_test(single("sentence", "label"), "SST-2.tsv")],
             labels: labels(&["0", "1"]),
+            label_names: labels(&["negative", "positive"]),
             ..glue("sst2", "SST-2")
         },
         Task {
@@ -41,6 +43,7 @@ static TASKS: LazyLock<Vec<Task>> = LazyLock::new(|| {
             columns: pair("#1 String", "#2 String", "Quality"),
             test: vec![indexed_test(pair("#1 String", "#2 String", "Quality"), "MRPC.tsv")],
             labels: labels(&["0", "1"]),
+            label_names: labels(&["not_equivalent", "equivalent"]),
             metrics: vec![F1, Accuracy],
             ..glue("mrpc", "MRPC")
         },
@@ -65,6 +68,7 @@ static TASKS: LazyLock<Vec<Task>> = LazyLock::new(|| {
                 ..submitted("test", "test.tsv", "QQP.tsv")
             }],
             labels: labels(&["0", "1"]),
+            label_names: labels(&["not_duplicate", "duplicate"]),
             metrics: vec![F1, Accuracy],
             ..glue("qqp", "QQP")
         },
@@ -109,6 +113,7 @@ static TASKS: LazyLock<Vec<Task>> = LazyLock::new(|| {
             columns: pair("sentence1", "sentence2", "label"),
             test: vec![indexed_test(pair("sentence1", "sentence2", "label"), "WNLI.tsv")],
             labels: labels(&["0", "1"]),
+            label_names: labels(&["not_entailment", "entailment"]),
             ..glue("wnli", "WNLI")
         },
         Task {
@@ -153,6 +158,7 @@ static TASKS: LazyLock<Vec<Task>> = LazyLock::new(|| {
             }],
             columns: swag_columns(),
             labels: None,
+            label_names: None,
             score_range: None,
             metrics: vec![Accuracy],
             version_2_with_negative: false,
@@ -174,6 +180,7 @@ static TASKS: LazyLock<Vec<Task>> = LazyLock::new(|| {
             labels: labels(&[
                 "O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC", "B-MISC", "I-MISC",
             ]),
+            label_names: None,
             score_range: None,
             metrics: vec![F1, Precision, Recall],
             version_2_with_negative: false,
@@ -197,6 +204,7 @@ fn glue(name: &str, folder: &str) -> Task {
         test: vec![],
         columns: Columns::default(),
         labels: None,
+        label_names: None,
         score_range: None,
         metrics: vec![Accuracy],
         version_2_with_negative: false,
@@ -296,6 +304,20 @@ mod tests {
             assert!(!task.description.is_empty(), "{}", task.name);
             assert_eq!(task.train.is_none(), task.model_of.is_some(), "{}", task.name);
         }
+    }
+
+    #[test]
+    fn labels_that_are_numbers_are_shown_by_name() {
+        for task in tasks() {
+            let labels = task.labels.clone().unwrap_or_default();
+            let shown = task.shown_labels(&labels);
+            assert!(shown.iter().all(|name| name.parse::<f64>().is_err()), "{}", task.name);
+            assert_eq!(shown.len(), labels.len(), "{}", task.name);
+        }
+        // Labels of another model are shown as they are.
+        let sst2 = tasks().iter().find(|task| task.name == "sst2").unwrap();
+        let others = ["no".to_owned(), "yes".to_owned()];
+        assert_eq!(sst2.shown_labels(&others), others);
     }
 
     #[test]
