@@ -9,7 +9,7 @@ EXPORT_SOURCES := $(wildcard python_export/*.py python_export/families/*.py)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help fuzz quickstart test build venv exports test-exports lint test-rust test-python bench bench-peers \
+.PHONY: help check fuzz messages quickstart test build venv exports test-exports lint test-rust test-python bench bench-peers \
 	bench-peers-base clean
 
 help: ## List the targets
@@ -32,6 +32,15 @@ quickstart: build saved_models/minilm-l6/classify/saved_model.pb ## Train, evalu
 	@echo "  $(TFBERT) doctor                               # what this machine has"
 
 test: lint test-rust test-python ## Pass every test
+
+# Tests that start no process and need no export. A test crate that is not named here is in `make test`.
+CHECKS := architecture docs feature_goldens fuzz_corpus messages metric_goldens schedule_golden task_samples training
+
+check: lint ## Formatting, lints and the tests of pure Rust: between edits
+	cargo test --quiet --locked --lib --bins $(CHECKS:%=--test %)
+
+messages: ## Print every text that the program can print
+	cargo test --quiet --locked --test messages -- --nocapture --test-threads 1 | grep -E '^(src|tfbert)'
 
 build: ## Build the binary
 	cargo build --release --locked --quiet
@@ -72,7 +81,7 @@ test-rust: test-exports
 	cargo test --locked
 
 test-python: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -q python_export
+	$(BIN)/python -m pytest -q -rs python_export
 
 FUZZ_SECONDS ?= 30
 FUZZ_FLAGS ?=

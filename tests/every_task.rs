@@ -17,7 +17,9 @@ fn walk(task: &Task) {
     let trained = last_json(&succeed(train.arg("--output").arg(&run)));
     assert_eq!(trained["task"], task.name.as_str());
     for metric in &task.metrics {
-        assert!(trained["metrics"].get(metric.name()).is_some(), "{}: {trained}", task.name);
+        let value = trained["metrics"][metric.name()].as_f64();
+        let value = value.unwrap_or_else(|| panic!("{}: no {metric:?}: {trained}", task.name));
+        assert!((-1.0..=1.0).contains(&value), "{}: {trained}", task.name);
     }
     let mut eval = tfbert();
     eval.arg("eval").args(arguments).args(["--split", &task.dev[0].name]);

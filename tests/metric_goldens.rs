@@ -3,33 +3,16 @@
 //! `tests/golden/make_metric_goldens.py` made the goldens.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use tfbert::metric::{
-    self, Counts, QuestionScore, SpanMeans, SpanScores, SquadVersion, apply_null_threshold,
-    attainable_thresholds, entity_scores, normalize_answer, official_thresholds, score_question,
+    self, Counts, QuestionScore, SquadVersion, entity_scores, normalize_answer, score_question,
     span_scores,
 };
 
-/// Reads a golden and refuses one without cases, which would prove nothing.
-fn golden<T: DeserializeOwned>(name: &str) -> T {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
-    let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
-}
-
-/// Equal within 1e-12 of the value (1e-15 for values at 0), and undefined where the reference is.
-#[track_caller]
-fn assert_close(what: &str, actual: Option<f64>, expected: Option<f64>) {
-    match (actual, expected) {
-        (None, None) => {}
-        (Some(a), Some(e)) if (a - e).abs() <= 1e-15_f64.max(1e-12 * a.abs().max(e.abs())) => {}
-        _ => panic!("{what}: {actual:?}, the reference has {expected:?}"),
-    }
-}
+#[path = "common/goldens.rs"]
+mod goldens;
+use goldens::{OfficialV2, assert_close, assert_official, assert_totals, golden};
 
 /// Where a long input comes from: `Lcg` in the script.
 #[derive(Deserialize)]
@@ -192,30 +175,6 @@ struct SpanCase {
     v2: (f64, f64),
 }
 
-/// What `squad_scorer.py` prints for 2.0, in per cent.
-#[derive(Deserialize)]
-struct OfficialV2 {
-    exact: f64,
-    f1: f64,
-    total: usize,
-    #[serde(rename = "HasAns_exact")]
-    has_answer_exact: Option<f64>,
-    #[serde(rename = "HasAns_f1")]
-    has_answer_f1: Option<f64>,
-    #[serde(rename = "HasAns_total", default)]
-    has_answer_total: usize,
-    #[serde(rename = "NoAns_exact")]
-    no_answer_exact: Option<f64>,
-    #[serde(rename = "NoAns_f1")]
-    no_answer_f1: Option<f64>,
-    #[serde(rename = "NoAns_total", default)]
-    no_answer_total: usize,
-    best_exact: Option<f64>,
-    best_exact_thresh: Option<f64>,
-    best_f1: Option<f64>,
-    best_f1_thresh: Option<f64>,
-}
-
 #[derive(Deserialize)]
 struct TotalsCase {
     name: String,
@@ -235,47 +194,6 @@ struct SpanGolden {
 
 fn as_strs(texts: &[String]) -> Vec<&str> {
     texts.iter().map(String::as_str).collect()
-}
-
-fn assert_totals(what: &str, actual: &SpanScores, expected: &OfficialV2) {
-    let check = |part: &str, means: SpanMeans, exact: Option<f64>, f1: Option<f64>, total| {
-        let what = format!("{part} of {what}");
-        assert_eq!(means.total, total, "{what}");
-        assert_close(&what, means.exact_match.map(|v| 100.0 * v), exact);
-        assert_close(&what, means.f1.map(|v| 100.0 * v), f1);
-    };
-    check("all", actual.all, Some(expected.exact), Some(expected.f1), expected.total);
-    let (exact, f1) = (expected.has_answer_exact, expected.has_answer_f1);
-    check("HasAns", actual.has_answer, exact, f1, expected.has_answer_total);
-    let (exact, f1) = (expected.no_answer_exact, expected.no_answer_f1);
-    check("NoAns", actual.no_answer, exact, f1, expected.no_answer_total);
-}
-
-/// All that the official script of 2.0 prints when it is given null odds.
-fn assert_official(
-    what: &str,
-    scores: &[QuestionScore],
-    null_odds: &[f64],
-    threshold: f64,
-    expected: &OfficialV2,
-) {
-    let kept = apply_null_threshold(scores, null_odds, threshold);
-    assert_totals(what, &span_scores(&kept), expected);
-    let best = official_thresholds(scores, null_odds).unwrap();
-    assert_close(what, Some(100.0 * best.exact_match.value), expected.best_exact);
-    assert_close(what, Some(100.0 * best.f1.value), expected.best_f1);
-    assert_eq!(Some(best.exact_match.threshold), expected.best_exact_thresh, "{what}");
-    assert_eq!(Some(best.f1.threshold), expected.best_f1_thresh, "{what}");
-
-    let best = attainable_thresholds(scores, null_odds).unwrap();
-    for (name, found, mean) in [
-        ("exact_match", best.exact_match, (|s: SpanScores| s.all.exact_match) as fn(_) -> _),
-        ("f1", best.f1, |s: SpanScores| s.all.f1),
-    ] {
-        let kept = apply_null_threshold(scores, null_odds, found.threshold);
-        let attained = mean(span_scores(&kept));
-        assert_close(&format!("attained {name} of {what}"), attained, Some(found.value));
-    }
 }
 
 #[test]
@@ -350,75 +268,4 @@ fn every_character_is_normalised_as_in_python() {
         assert_eq!(fnv(&forms.join("\n")), block.fnv, "characters {:x?}", block.ranges);
     }
     assert_eq!(characters, 144_760);
-}
-
-#[derive(Deserialize)]
-struct DevCase<T> {
-    file: String,
-    questions: usize,
-    #[serde(default)]
-    threshold: f64,
-    result: T,
-}
-
-#[derive(Deserialize)]
-struct OfficialV1 {
-    exact_match: f64,
-    f1: f64,
-}
-
-#[derive(Deserialize)]
-struct DevGolden {
-    cases: (DevCase<OfficialV1>, DevCase<OfficialV2>),
-}
-
-/// Scores the predictions that `rule_prediction` in `span_goldens.py` makes, and gives `rule_odds`.
-fn score_rule(path: &Path, version: SquadVersion) -> (Vec<QuestionScore>, Vec<f64>) {
-    let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    let dataset: serde_json::Value = serde_json::from_str(&text).unwrap();
-    let list = |value: &serde_json::Value, key: &str| value[key].as_array().unwrap().clone();
-    let (mut scores, mut null_odds) = (Vec::new(), Vec::new());
-    for paragraph in list(&dataset, "data").iter().flat_map(|article| list(article, "paragraphs")) {
-        let words: Vec<&str> = paragraph["context"].as_str().unwrap().split(' ').collect();
-        for question in list(&paragraph, "qas") {
-            let answers = list(&question, "answers");
-            let golds: Vec<&str> = answers.iter().map(|a| a["text"].as_str().unwrap()).collect();
-            let first = golds.first().copied().unwrap_or("");
-            let i = scores.len();
-            let rest = &words[i % words.len()..];
-            let passage = rest[..rest.len().min(i % 7)].join(" ");
-            let prediction = match i % 6 {
-                0 => first.to_owned(),
-                1 => passage,
-                2 => String::new(),
-                3 => format!("The {first}!"),
-                4 => format!("{passage} {first}"),
-                _ => first.to_uppercase(),
-            };
-            scores.push(score_question(version, &prediction, &golds));
-            let spread = (i as i64 * 7919 % 1000 - 500) as f64 / 100.0;
-            null_odds.push(spread + if golds.is_empty() { 6.0 } else { 0.0 });
-        }
-    }
-    (scores, null_odds)
-}
-
-#[test]
-fn squads_development_sets_score_as_the_python_scorer_has_it() {
-    let Some(folder) = std::env::var_os("TFBERT_DATA") else {
-        eprintln!("skipped: TFBERT_DATA, the folder of the real data sets, is not set");
-        return;
-    };
-    let folder = PathBuf::from(folder).join("squad");
-    let DevGolden { cases: (v1, v2) } = golden("metrics_squad_dev.json");
-
-    let (scores, _) = score_rule(&folder.join(&v1.file), SquadVersion::V1_1);
-    assert_eq!(scores.len(), v1.questions);
-    let all = span_scores(&scores).all;
-    assert_close("exact match of 1.1", all.exact_match, Some(v1.result.exact_match / 100.0));
-    assert_close("F1 of 1.1", all.f1, Some(v1.result.f1 / 100.0));
-
-    let (scores, null_odds) = score_rule(&folder.join(&v2.file), SquadVersion::V2_0);
-    assert_eq!(scores.len(), v2.questions);
-    assert_official("dev-v2.0.json", &scores, &null_odds, v2.threshold, &v2.result);
 }

@@ -63,7 +63,10 @@ pub fn run(args: &DoctorArgs, cli: &Cli) -> Result<()> {
                     .collect();
                 report.ok(
                     "devices",
-                    &format!("{}; `--precision auto` is {precision}", devices.join(", ")),
+                    &format!(
+                        "{}; `tfbert train --precision auto` is {precision}",
+                        devices.join(", ")
+                    ),
                 )?;
             }
             Err(error) => report.trouble("devices", &error)?,

@@ -1,0 +1,281 @@
+//! Tests that want something of the machine: root, or the real data sets in `TFBERT_DATA`. Where it
+//! is missing they are listed as ignored, with the reason.
+
+mod common;
+#[path = "common/goldens.rs"]
+mod goldens;
+#[path = "common/interrupted.rs"]
+mod interrupted;
+#[path = "common/questions.rs"]
+mod questions;
+
+use std::borrow::Cow;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use common::{fail, root, succeed, text};
+use goldens::{OfficialV2, assert_close, assert_official, golden};
+use interrupted::{Ended, alone, begin, complete, names, resume};
+use libtest_mimic::{Arguments, Completion, Trial};
+use serde::Deserialize;
+use serde_json::Value;
+use tfbert::dataset::{DataSource, Input, Labels};
+use tfbert::feature::Tokenizer;
+use tfbert::metric::{QuestionScore, SquadVersion, score_question, span_scores};
+use tfbert::task;
+
+/// How a test ends that did not panic: it passed, or what it lacks.
+type Ran = Result<(), Cow<'static, str>>;
+
+fn main() {
+    /// Each test under its function's name.
+    macro_rules! trials {
+        ($($test:ident,)*) => {
+            [$((stringify!($test), $test as fn() -> Ran),)*]
+        };
+    }
+    let trials = trials![
+        a_disk_that_fills_or_is_read_only_costs_nothing_that_was_complete,
+        real_data_sets_are_read_whole,
+        squads_development_sets_score_as_the_python_scorer_has_it,
+        known_answers_of_squads_own_files_are_found,
+        scores_of_squads_own_files_are_the_scorers,
+        answers_of_squads_own_files_are_of_their_passage,
+    ];
+    let trial = |(name, test): (&str, fn() -> Ran)| {
+        Trial::ignorable_test(name, move || {
+            Ok(test().map_or_else(Completion::ignored_with, |()| Completion::Completed))
+        })
+    };
+    let trials = trials.into_iter().map(trial).collect();
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+/// The folder of the real data sets, if it holds this file.
+fn real_data(file: &str) -> Result<PathBuf, Cow<'static, str>> {
+    let folder = std::env::var_os("TFBERT_DATA").map(PathBuf::from);
+    let folder = folder.ok_or("TFBERT_DATA does not name the folder of the real data sets")?;
+    if folder.join(file).is_file() {
+        Ok(folder)
+    } else {
+        Err(format!("TFBERT_DATA lacks {file}").into())
+    }
+}
+
+/// A small disk, unmounted at the end.
+struct Disk(PathBuf);
+
+impl Disk {
+    fn mount(at: &Path) -> Option<Self> {
+        fs::create_dir(at).unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=16m", "tmpfs"])
+            .arg(at)
+            .stderr(Stdio::null())
+            .status();
+        mounted.is_ok_and(|status| status.success()).then(|| Self(at.to_owned()))
+    }
+
+    fn remount(&self, option: &str) {
+        let options = format!("remount,{option},size=16m");
+        let done = Command::new("mount").args(["-o", &options]).arg(&self.0).status();
+        assert!(done.unwrap().success());
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+fn a_disk_that_fills_or_is_read_only_costs_nothing_that_was_complete() -> Ran {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Disk::mount(&dir.path().join("disk")).ok_or("mounting a small disk needs root")?;
+    let run = disk.0.join("run");
+    begin(&run);
+    let kept = complete(&run);
+    // All but 256 KiB of the rest is taken.
+    let free = Command::new("df").args(["--output=avail", "-k"]).arg(&disk.0).output().unwrap();
+    let free: usize = text(&free).0.lines().last().unwrap().trim().parse().unwrap();
+    let filler = disk.0.join("filler");
+    fs::write(&filler, vec![1; (free - 256) << 10]).unwrap();
+    let stderr = fail(&mut resume(&run));
+    assert!(stderr.contains("see that the disk has room"), "{stderr}");
+    assert_eq!(names(&run), kept, "what was complete stays, and nothing else");
+    // Not a byte is free.
+    let _ = fs::write(disk.0.join("more"), vec![1; 2 << 20]);
+    fail(&mut resume(&run));
+    assert_eq!(names(&run), kept);
+    fs::remove_file(disk.0.join("more")).unwrap();
+    fs::remove_file(&filler).unwrap();
+    disk.remount("ro");
+    let stderr = fail(&mut resume(&run));
+    assert!(stderr.contains("Read-only file system"), "{stderr}");
+    disk.remount("rw");
+    let stdout = succeed(&mut resume(&run));
+    Ended::new(&run, &stdout).assert_equals_uninterrupted("on a full disk");
+    Ok(())
+}
+
+/// Every file is read whole, and has as many examples as its description says.
+fn real_data_sets_are_read_whole() -> Ran {
+    let data = real_data("SST-2/train.tsv")?;
+    let data = data.as_path();
+    let counts = [
+        ("cola", "train", 8551),
+        ("cola", "dev", 1043),
+        ("cola", "test", 1063),
+        ("sst2", "train", 67349),
+        ("sst2", "dev", 872),
+        ("sst2", "test", 1821),
+        ("mrpc", "train", 3668),
+        ("mrpc", "dev", 408),
+        ("mrpc", "test", 1725),
+        ("stsb", "train", 5749),
+        ("stsb", "dev", 1500),
+        ("stsb", "test", 1379),
+        ("qqp", "train", 363_600),
+        ("qqp", "dev", 40400),
+        ("mnli", "train", 14361),
+        ("mnli", "dev_matched", 9815),
+        ("mnli", "dev_mismatched", 999),
+        ("qnli", "train", 10293),
+        ("qnli", "dev", 5463),
+        ("qnli", "test", 5463),
+        ("rte", "train", 2490),
+        ("rte", "dev", 277),
+        ("rte", "test", 3000),
+        ("wnli", "train", 635),
+        ("wnli", "dev", 71),
+        ("wnli", "test", 146),
+        ("swag", "train", 600),
+        ("swag", "dev", 500),
+        ("conll2003", "train", 14041),
+        ("conll2003", "dev", 3250),
+        ("conll2003", "test", 3453),
+    ];
+    for (name, split, expected) in counts {
+        let task = task::find(name).unwrap();
+        let labels = Labels::of_task(&task, data).unwrap();
+        let split = task.split(split).unwrap();
+        let source =
+            DataSource { task: &task, split, data_dir: data, labels: &labels, limit: None };
+        let dataset = source.read().unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(dataset.examples.len(), expected, "{name} {}", split.name);
+        if name == "conll2003" && split.name == "train" {
+            let words = dataset.examples.iter().map(|example| match &example.input {
+                Input::Words(words) => words.len(),
+                other => panic!("{other:?}"),
+            });
+            assert_eq!(words.sum::<usize>(), 203_621);
+        }
+    }
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct DevCase<T> {
+    file: String,
+    questions: usize,
+    #[serde(default)]
+    threshold: f64,
+    result: T,
+}
+
+#[derive(Deserialize)]
+struct OfficialV1 {
+    exact_match: f64,
+    f1: f64,
+}
+
+#[derive(Deserialize)]
+struct DevGolden {
+    cases: (DevCase<OfficialV1>, DevCase<OfficialV2>),
+}
+
+/// Scores the predictions that `rule_prediction` in `span_goldens.py` makes, and gives `rule_odds`.
+fn score_rule(path: &Path, version: SquadVersion) -> (Vec<QuestionScore>, Vec<f64>) {
+    let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let dataset: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let list = |value: &serde_json::Value, key: &str| value[key].as_array().unwrap().clone();
+    let (mut scores, mut null_odds) = (Vec::new(), Vec::new());
+    for paragraph in list(&dataset, "data").iter().flat_map(|article| list(article, "paragraphs")) {
+        let words: Vec<&str> = paragraph["context"].as_str().unwrap().split(' ').collect();
+        for question in list(&paragraph, "qas") {
+            let answers = list(&question, "answers");
+            let golds: Vec<&str> = answers.iter().map(|a| a["text"].as_str().unwrap()).collect();
+            let first = golds.first().copied().unwrap_or("");
+            let i = scores.len();
+            let rest = &words[i % words.len()..];
+            let passage = rest[..rest.len().min(i % 7)].join(" ");
+            let prediction = match i % 6 {
+                0 => first.to_owned(),
+                1 => passage,
+                2 => String::new(),
+                3 => format!("The {first}!"),
+                4 => format!("{passage} {first}"),
+                _ => first.to_uppercase(),
+            };
+            scores.push(score_question(version, &prediction, &golds));
+            let spread = (i as i64 * 7919 % 1000 - 500) as f64 / 100.0;
+            null_odds.push(spread + if golds.is_empty() { 6.0 } else { 0.0 });
+        }
+    }
+    (scores, null_odds)
+}
+
+fn squads_development_sets_score_as_the_python_scorer_has_it() -> Ran {
+    let folder = real_data("squad/dev-v1.1.json")?.join("squad");
+    let DevGolden { cases: (v1, v2) } = golden("metrics_squad_dev.json");
+
+    let (scores, _) = score_rule(&folder.join(&v1.file), SquadVersion::V1_1);
+    assert_eq!(scores.len(), v1.questions);
+    let all = span_scores(&scores).all;
+    assert_close("exact match of 1.1", all.exact_match, Some(v1.result.exact_match / 100.0));
+    assert_close("F1 of 1.1", all.f1, Some(v1.result.f1 / 100.0));
+
+    let (scores, null_odds) = score_rule(&folder.join(&v2.file), SquadVersion::V2_0);
+    assert_eq!(scores.len(), v2.questions);
+    assert_official("dev-v2.0.json", &scores, &null_odds, v2.threshold, &v2.result);
+    Ok(())
+}
+
+/// SQuAD's own files, and the golden tokenizer with the vocabulary that lies beside them.
+fn squads_own_files() -> Result<(PathBuf, Tokenizer), Cow<'static, str>> {
+    real_data("squad/dev-v1.1.json")?;
+    let data = real_data("vocab/bert-base-uncased-vocab.txt")?;
+    let vocabulary = fs::read_to_string(data.join("vocab/bert-base-uncased-vocab.txt")).unwrap();
+    let json = fs::read(root().join("tests/golden/question_tokenizer.json")).unwrap();
+    let mut json: Value = serde_json::from_slice(&json).unwrap();
+    let ids: serde_json::Map<_, _> =
+        vocabulary.lines().enumerate().map(|(id, piece)| (piece.into(), id.into())).collect();
+    for token in json["added_tokens"].as_array_mut().unwrap() {
+        token["id"] = ids[token["content"].as_str().unwrap()].clone();
+    }
+    for (name, token) in json["post_processor"]["special_tokens"].as_object_mut().unwrap() {
+        token["ids"] = vec![ids[name].clone()].into();
+    }
+    json["model"]["vocab"] = ids.into();
+    Ok((data, Tokenizer::from_bytes(json.to_string().as_bytes()).unwrap()))
+}
+
+fn known_answers_of_squads_own_files_are_found() -> Ran {
+    let (data, tokenizer) = squads_own_files()?;
+    questions::known_answers_are_found(&data, &tokenizer);
+    Ok(())
+}
+
+fn scores_of_squads_own_files_are_the_scorers() -> Ran {
+    let (data, tokenizer) = squads_own_files()?;
+    questions::scores_are_the_scorers(&data, &tokenizer);
+    Ok(())
+}
+
+fn answers_of_squads_own_files_are_of_their_passage() -> Ran {
+    let (data, tokenizer) = squads_own_files()?;
+    questions::answers_are_of_their_passage(&data, &tokenizer);
+    Ok(())
+}
