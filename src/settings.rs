@@ -1,4 +1,4 @@
-//! The hyper-parameters of a run: everything but data and model that its result depends on.
+//! The settings of a run: what its result depends on, and how it is saved.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,8 @@ pub enum OnNan {
     Skip,
 }
 
-/// A training run's hyper-parameters. Their names are those of the flags.
+/// What a run's result depends on beside data and model. All of it must be the same when the run
+/// is resumed. The names are those of the flags.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrainSettings {
     /// Passes over the training file.
@@ -68,21 +69,36 @@ pub struct TrainSettings {
     pub limit_dev: Option<usize>,
     /// Updates between two evaluations; by default once an epoch.
     pub eval_steps: Option<usize>,
-    /// Updates between two checkpoints; by default at every evaluation.
-    pub save_steps: Option<usize>,
     /// Updates between two lines of `metrics.jsonl`.
     pub log_steps: usize,
-    /// What to do when a loss is not finite.
-    pub on_nan: OnNan,
     /// Longest answer in word pieces.
     pub max_answer_length: usize,
     /// Spans kept of each question.
     pub n_best_size: usize,
 }
 
+/// How a run is saved, and what is done where it would stop: what may differ when it is resumed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunOptions {
+    /// Updates between two checkpoints; by default at every evaluation.
+    pub save_steps: Option<usize>,
+    /// Minutes between two checkpoints, beside those by steps.
+    pub save_minutes: Option<usize>,
+    /// Newest checkpoints to keep, beside the best and one to fall back to.
+    pub keep_checkpoints: usize,
+    /// What to do when a loss is not finite.
+    pub on_nan: OnNan,
+}
+
+impl Default for RunOptions {
+    fn default() -> Self {
+        Self { save_steps: None, save_minutes: None, keep_checkpoints: 1, on_nan: OnNan::Stop }
+    }
+}
+
 impl TrainSettings {
     /// A task's defaults.
-    pub fn of(task: &Task, precision: Precision) -> Self {
+    pub fn for_task(task: &Task, precision: Precision) -> Self {
         let defaults = &task.defaults;
         Self {
             epochs: defaults.epochs,
@@ -109,9 +125,7 @@ impl TrainSettings {
             limit_train: None,
             limit_dev: None,
             eval_steps: None,
-            save_steps: None,
             log_steps: 10,
-            on_nan: OnNan::Stop,
             max_answer_length: defaults.max_answer_length,
             n_best_size: defaults.n_best_size,
         }
@@ -156,7 +170,7 @@ mod tests {
     #[test]
     fn layer_decay_and_freeze_scale_from_the_head_down() {
         let task = crate::task::find("sst2").unwrap();
-        let mut settings = TrainSettings::of(&task, Precision::F32);
+        let mut settings = TrainSettings::for_task(&task, Precision::F32);
         settings.layer_decay = 0.5;
         settings.freeze = 2;
         assert_eq!(settings.layer_scale(2), [0.0, 0.0, 0.5, 1.0]);

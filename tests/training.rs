@@ -3,15 +3,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use tfbert::dataset::{Dataset, Example, Input, Labels, Target};
 use tfbert::error::{Error, ErrorKind, Result};
 use tfbert::evaluate::Prepared;
 use tfbert::feature::{FeatureStore, FeatureTarget, Features, Sequence};
 use tfbert::model::{NoScalars, Precision};
-use tfbert::run::{Begin, RunFolder, RunRecord};
-use tfbert::settings::{OnNan, TrainSettings};
+use tfbert::run::{RunFolder, RunMode, RunRecord};
+use tfbert::settings::{OnNan, RunOptions, TrainSettings};
 use tfbert::task::{self, Task};
 use tfbert::train::{self, Job, Outcome};
 
@@ -29,8 +28,7 @@ struct Setup {
     settings: TrainSettings,
     train: FeatureStore,
     dev: Vec<Prepared>,
-    keep: usize,
-    save_interval: Option<Duration>,
+    options: RunOptions,
 }
 
 /// Sentences of random ids, whose class is 1 where ids of the upper half are more.
@@ -60,7 +58,7 @@ impl Setup {
     fn new() -> Self {
         let task = task::find("sst2").unwrap();
         let labels = Labels::new(vec!["0".into(), "1".into()]);
-        let mut settings = TrainSettings::of(&task, Precision::F32);
+        let mut settings = TrainSettings::for_task(&task, Precision::F32);
         settings.epochs = 3;
         settings.batch_size = 5; // 44 examples: the last of an epoch's 9 batches has 4.
         settings.eval_batch_size = 4;
@@ -77,8 +75,7 @@ impl Setup {
             settings,
             train,
             dev: vec![Prepared { dataset, features }],
-            keep: 1,
-            save_interval: None,
+            options: RunOptions::default(),
         }
     }
 
@@ -90,6 +87,7 @@ impl Setup {
             task: self.task.clone(),
             labels: self.labels.names().to_vec(),
             settings: self.settings.clone(),
+            options: self.options.clone(),
             model: PathBuf::new(),
             weights_sha256: String::new(),
             data: Vec::new(),
@@ -100,19 +98,18 @@ impl Setup {
     fn run(&self, dir: &Path, resume: bool, fault: Option<Fault>) -> (Result<Outcome>, Learner) {
         let mut model = Learner::new();
         model.fault = fault;
-        let begin = if resume { Begin::Resume } else { Begin::New };
-        let outcome = RunFolder::open(dir, begin, &self.record()).and_then(|folder| {
+        let mode = if resume { RunMode::Resume } else { RunMode::New };
+        let outcome = RunFolder::open(dir, mode, &self.record()).and_then(|folder| {
             let stop = model.stop.clone();
             let job = Job {
                 task: &self.task,
                 labels: &self.labels,
                 settings: &self.settings,
+                options: &self.options,
                 train: &self.train,
                 dev: &self.dev,
                 folder: &folder,
                 resume,
-                keep: self.keep,
-                save_interval: self.save_interval,
                 stop: &stop,
             };
             train::train(&job, &mut model, &mut NoScalars)
@@ -218,17 +215,16 @@ fn a_run_stopped_after_any_step_and_resumed_equals_an_uninterrupted_one() {
 
 #[test]
 fn when_the_time_between_two_checkpoints_is_over_the_next_step_is_saved() {
-    let newest_after_a_fault_at_step_8 = |interval| {
-        let setup = Setup { save_interval: interval, ..Setup::new() };
+    let newest_after_a_fault_at_step_8 = |save_minutes| {
+        let options = RunOptions { save_minutes, ..RunOptions::default() };
+        let setup = Setup { options, ..Setup::new() };
         let dir = tempfile::tempdir().unwrap();
         failed(setup.run(dir.path(), false, Some(Fault::Memory(8))).0);
         checkpoints(dir.path()).pop()
     };
     assert_eq!(newest_after_a_fault_at_step_8(None).as_deref(), Some("step-000005"));
-    let hour = Some(Duration::from_secs(3600));
-    assert_eq!(newest_after_a_fault_at_step_8(hour).as_deref(), Some("step-000005"));
-    let none = Some(Duration::ZERO);
-    assert_eq!(newest_after_a_fault_at_step_8(none).as_deref(), Some("step-000007"));
+    assert_eq!(newest_after_a_fault_at_step_8(Some(60)).as_deref(), Some("step-000005"));
+    assert_eq!(newest_after_a_fault_at_step_8(Some(0)).as_deref(), Some("step-000007"));
 }
 
 #[test]
@@ -295,7 +291,7 @@ fn truncate(path: &Path) {
 #[test]
 fn the_best_checkpoint_and_one_to_fall_back_to_outlive_every_save() {
     let mut setup = Setup::new();
-    setup.settings.save_steps = Some(1);
+    setup.options.save_steps = Some(1);
     for stop in 2..27 {
         let dir = tempfile::tempdir().unwrap();
         failed(setup.run(dir.path(), false, Some(Fault::Stop(stop))).0);
@@ -404,7 +400,7 @@ fn the_hint_of_a_stopped_run_can_be_followed_to_skip_the_update() {
     let dir = tempfile::tempdir().unwrap();
     let error = failed(setup.run(dir.path(), false, Some(Fault::Nan(12))).0);
     assert!(error.hint_text().unwrap().contains("--resume --on-nan skip"), "{error}");
-    setup.settings.on_nan = OnNan::Skip;
+    setup.options.on_nan = OnNan::Skip;
     let (outcome, model) = setup.run(dir.path(), true, Some(Fault::Nan(12)));
     let resumed = Ended::new(dir.path(), outcome.unwrap(), &model);
     assert_eq!((resumed.skipped, resumed.steps), (1, 27));
@@ -416,7 +412,7 @@ fn the_hint_of_a_stopped_run_can_be_followed_to_skip_the_update() {
 #[test]
 fn an_infinite_loss_whose_update_was_made_is_not_counted_as_skipped() {
     let mut setup = Setup::new();
-    setup.settings.on_nan = OnNan::Skip;
+    setup.options.on_nan = OnNan::Skip;
     let dir = tempfile::tempdir().unwrap();
     let error = failed(setup.run(dir.path(), false, Some(Fault::InfiniteLoss(12))).0);
     assert!(error.what().contains("the loss is inf"), "{error}");
@@ -512,10 +508,13 @@ fn other_hyper_parameters_are_named_when_a_run_is_resumed() {
     failed(setup.run(dir.path(), false, Some(Fault::Stop(4))).0);
     setup.settings.learning_rate = 0.1;
     setup.settings.seed = 9;
-    setup.settings.save_steps = Some(3); // Changes nothing of the result.
+    setup.options.save_steps = Some(3); // Changes nothing of the result.
     let error = failed(setup.run(dir.path(), true, None).0);
     assert_eq!(error.exit_code(), 2);
-    assert!(error.what().contains("`settings.learning_rate` was 0.2"), "{error}");
+    assert!(
+        error.what().contains("run.json has different settings: `settings.learning_rate` was 0.2"),
+        "{error}"
+    );
     assert!(error.what().contains("`settings.seed` was 1, now 9"), "{error}");
     assert!(!error.what().contains("save_steps"), "{error}");
 }
@@ -546,7 +545,7 @@ fn a_folder_that_was_removed_or_replaced_is_not_taken_for_the_run() {
     let setup = Setup::new();
     let dir = tempfile::tempdir().unwrap();
     let run = dir.path().join("run");
-    let folder = RunFolder::open(&run, Begin::New, &setup.record()).unwrap();
+    let folder = RunFolder::open(&run, RunMode::New, &setup.record()).unwrap();
     fs::rename(&run, dir.path().join("moved")).unwrap();
     assert!(folder.check_held().unwrap_err().what().contains("removed or replaced"));
     // A folder of the same name is not the run's.
@@ -562,8 +561,8 @@ fn a_folder_that_was_removed_or_replaced_is_not_taken_for_the_run() {
 fn a_second_process_on_the_same_run_is_refused() {
     let setup = Setup::new();
     let dir = tempfile::tempdir().unwrap();
-    let _held = RunFolder::open(dir.path(), Begin::New, &setup.record()).unwrap();
-    for begin in [Begin::Resume, Begin::Overwrite] {
+    let _held = RunFolder::open(dir.path(), RunMode::New, &setup.record()).unwrap();
+    for begin in [RunMode::Resume, RunMode::Overwrite] {
         let error = RunFolder::check(dir.path(), begin).unwrap_err();
         assert!(error.what().contains("another tfbert"), "{error}");
         assert!(RunFolder::open(dir.path(), begin, &setup.record()).is_err());

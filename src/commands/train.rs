@@ -11,9 +11,9 @@ use tfbert::feature::FeatureSizes as _;
 use tfbert::files::names;
 use tfbert::model::Contract;
 use tfbert::report::duration;
-use tfbert::run::{Begin, DataRecord, RunFolder, RunRecord, RunResult, open_log};
+use tfbert::run::{DataRecord, RunFolder, RunMode, RunRecord, RunResult, open_log};
 use tfbert::runtime::{self, EventFile, TrainingModel};
-use tfbert::settings::TrainSettings;
+use tfbert::settings::{RunOptions, TrainSettings};
 use tfbert::task::{self, Split, Task};
 use tfbert::train::{self, Job, Outcome};
 
@@ -38,17 +38,23 @@ pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
     })?;
     check_head(&task, &contract, &model_dir)?;
     let mut settings = settings(args, &task);
+    let options = RunOptions {
+        save_steps: args.save_steps,
+        save_minutes: args.save_minutes,
+        keep_checkpoints: args.keep_checkpoints,
+        on_nan: args.on_nan,
+    };
     check_length(&settings.features, &contract, &model_dir)?;
     let output = args.output.clone().unwrap_or_else(|| run_folder(&task));
-    let begin = if args.resume {
-        Begin::Resume
+    let mode = if args.resume {
+        RunMode::Resume
     } else if args.overwrite {
-        Begin::Overwrite
+        RunMode::Overwrite
     } else {
-        Begin::New
+        RunMode::New
     };
     // Refused before the data is read, and again under the lock.
-    RunFolder::check(&output, begin)?;
+    RunFolder::check(&output, mode)?;
 
     let data_dir = &args.data.data_dir;
     let labels = Labels::of_task(&task, data_dir)?;
@@ -58,7 +64,7 @@ pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
         task.dev.iter().map(|split| source(split, settings.limit_dev)).collect();
     let data: Vec<DataRecord> = std::iter::once(&train_source)
         .chain(&dev_sources)
-        .map(|source| DataRecord::of(&source.split.name, &source.path()?))
+        .map(|source| DataRecord::read(&source.split.name, &source.path()?))
         .collect::<Result<_>>()?;
     let (train, tokenised_in) =
         Input { source: train_source, data: &data[0], settings: &settings, model_dir: &model_dir }
@@ -74,13 +80,14 @@ pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
         command: std::env::args().collect(),
         labels: labels.names().to_vec(),
         settings: settings.clone(),
+        options: options.clone(),
         model: model_dir.clone(),
         weights_sha256: contract.weights_sha256.clone(),
         data,
         task: task.clone(),
     };
     // A run that is resumed is compared and locked first; a new one begins when all can be read.
-    let resumed = args.resume.then(|| RunFolder::open(&output, begin, &record)).transpose()?;
+    let resumed = args.resume.then(|| RunFolder::open(&output, mode, &record)).transpose()?;
     if let Some(result) = resumed.as_ref().and_then(RunFolder::result) {
         log::info!("{}: the run is complete; this is its result", output.display());
         return print_result(args, &task, &result, &output);
@@ -99,7 +106,7 @@ pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
 
     let folder = match resumed {
         Some(folder) => folder,
-        None => RunFolder::open(&output, begin, &record)?,
+        None => RunFolder::open(&output, mode, &record)?,
     };
     open_log(folder.dir())?;
     announce(&task, &settings, &contract, train.summary().examples, &dev, start);
@@ -107,12 +114,11 @@ pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
         task: &task,
         labels: &labels,
         settings: &settings,
+        options: &options,
         train: &train,
         dev: &dev,
         folder: &folder,
         resume: args.resume,
-        keep: args.keep_checkpoints,
-        save_interval: args.save_minutes.map(|minutes| Duration::from_secs(60 * minutes as u64)),
         stop: &stop,
     };
     let mut events = EventFile::new(folder.dir());
@@ -147,7 +153,7 @@ fn settings(args: &TrainArgs, task: &Task) -> TrainSettings {
             *into = value;
         }
     }
-    let mut settings = TrainSettings::of(task, precision(args.precision));
+    let mut settings = TrainSettings::for_task(task, precision(args.precision));
     set(&mut settings.epochs, args.epochs);
     settings.max_steps = args.max_steps;
     set(&mut settings.batch_size, args.batch_size);
@@ -169,9 +175,7 @@ fn settings(args: &TrainArgs, task: &Task) -> TrainSettings {
     settings.limit_train = args.limit_train;
     settings.limit_dev = args.limit_dev;
     settings.eval_steps = args.eval_steps;
-    settings.save_steps = args.save_steps;
     set(&mut settings.log_steps, args.log_steps);
-    settings.on_nan = args.on_nan;
     settings
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 
 /// The hint for a file or folder that cannot be written.
-pub const DISK_HINT: &str = "check that the disk has room and that the folder can be written";
+pub const DISK_HINT: &str = "see that the disk has room and the folder can be written";
 
 /// Writes a file aside, syncs it, and renames it into place.
 ///

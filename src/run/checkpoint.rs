@@ -3,13 +3,14 @@
 //! TensorFlow writes the weights into a hidden folder beside; a thread of its own then computes
 //! checksums, syncs and renames, so that training waits for the write alone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
 use serde::{Deserialize, Serialize};
 
+use super::retention::Saved;
 use super::to_json;
 use crate::error::{Error, Result};
 use crate::files::{
@@ -81,7 +82,6 @@ const WEIGHTS_INDEX: &str = "weights.index";
 #[derive(Debug)]
 pub struct Checkpoints {
     dir: PathBuf,
-    keep: usize,
     pending: Option<Pending>,
 }
 
@@ -90,10 +90,23 @@ pub struct Checkpoints {
 pub struct Pending(JoinHandle<Result<()>>);
 
 impl Checkpoints {
-    /// The checkpoints in a run's folder. The newest `keep` stay, one beside the newest in any
-    /// case, and the best that any of these knows, so that the newest can be lost.
-    pub fn new(run: &Path, keep: usize) -> Self {
-        Self { dir: run.join(names::CHECKPOINTS), keep: keep.max(1), pending: None }
+    /// The checkpoints in a run's folder.
+    pub fn new(run: &Path) -> Self {
+        Self { dir: run.join(names::CHECKPOINTS), pending: None }
+    }
+
+    /// The complete checkpoints, oldest first, once the last one is complete.
+    ///
+    /// # Errors
+    ///
+    /// It could not be completed.
+    pub fn list(&mut self) -> Result<Vec<Saved>> {
+        self.wait()?;
+        let best = |step: usize| {
+            let text = fs::read_to_string(self.path(step).join(STATE)).ok()?;
+            parse_state(&text).ok()?.best.map(|best| best.step)
+        };
+        Ok(steps(&self.dir).into_iter().map(|step| Saved { step, best: best(step) }).collect())
     }
 
     /// The prefix of the weights of a step's checkpoint.
@@ -106,12 +119,18 @@ impl Checkpoints {
     }
 
     /// Saves: `write` is given the prefix to write the weights to. Returns once they are written;
-    /// the rest goes on beside, and its failure is told by the next call.
+    /// the rest goes on beside, and its failure is told by the next call. Once the checkpoint is
+    /// complete, those of the steps `delete` are removed.
     ///
     /// # Errors
     ///
     /// The disk is full or the folder gone; earlier checkpoints stay.
-    pub fn save(&mut self, state: &State, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    pub fn save(
+        &mut self,
+        state: &State,
+        delete: Vec<usize>,
+        write: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<()> {
         self.wait()?;
         let path = self.path(state.step);
         let partial = partial_path(&path);
@@ -132,14 +151,14 @@ impl Checkpoints {
             return Err(error);
         }
         let state = state.clone();
-        let (dir, keep) = (self.dir.clone(), self.keep);
+        let delete: Vec<PathBuf> = delete.into_iter().map(|step| self.path(step)).collect();
         self.pending = Some(Pending(std::thread::spawn(move || {
             let result = complete(&partial, &path, &state);
             if result.is_err() {
                 let _ = fs::remove_dir_all(&partial);
                 return result;
             }
-            retire(&dir, keep);
+            delete.iter().for_each(|path| remove(path));
             Ok(())
         })));
         Ok(())
@@ -307,24 +326,6 @@ fn steps(dir: &Path) -> Vec<usize> {
         .collect();
     steps.sort_unstable();
     steps
-}
-
-/// Removes all but the newest `keep` checkpoints, at least the newest and one to fall back to, and
-/// the best that any of these knows.
-fn retire(dir: &Path, keep: usize) {
-    let path = |step: usize| dir.join(format!("step-{step:06}"));
-    let best = |step: usize| {
-        let text = fs::read_to_string(path(step).join(STATE)).ok()?;
-        serde_json::from_str::<State>(&text).ok()?.best.map(|best| best.step)
-    };
-    let steps = steps(dir);
-    let mut kept: BTreeSet<usize> = steps.iter().rev().take(keep).copied().collect();
-    kept.extend(kept.clone().into_iter().filter_map(best));
-    if kept.len() < 2 {
-        kept.extend(steps.iter().rev().nth(1));
-        kept.extend(kept.clone().into_iter().filter_map(best));
-    }
-    steps.iter().filter(|step| !kept.contains(step)).for_each(|&step| remove(&path(step)));
 }
 
 /// Parses a manifest; its names must be those of files beside it, state and weights among them.

@@ -1,0 +1,227 @@
+//! `run.json`: what a run is made of, and which of it must be the same when the run is resumed.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+use crate::files::{Fingerprint, fingerprint};
+use crate::settings::{RunOptions, TrainSettings};
+use crate::task::Task;
+
+/// How many differences a message names.
+const SHOWN_DIFFERENCES: usize = 3;
+
+/// What a run is made of: `run.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// This program's version.
+    pub tfbert_version: String,
+    /// TensorFlow's version.
+    pub tensorflow_version: String,
+    /// The command as it was typed.
+    pub command: Vec<String>,
+    /// The task's row.
+    pub task: Task,
+    /// The labels in the order of the logits.
+    pub labels: Vec<String>,
+    /// The hyper-parameters.
+    pub settings: TrainSettings,
+    /// How the run was first saved and logged. Older versions wrote some of it into `settings`.
+    #[serde(default)]
+    pub options: RunOptions,
+    /// The export that it starts from.
+    pub model: PathBuf,
+    /// SHA-256 of that export's encoder weights.
+    pub weights_sha256: String,
+    /// The training and development files.
+    pub data: Vec<DataRecord>,
+}
+
+/// A file that a run reads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataRecord {
+    /// The split's name.
+    pub split: String,
+    /// The file.
+    pub path: PathBuf,
+    /// Its size.
+    pub bytes: u64,
+    /// Its SHA-256.
+    pub sha256: String,
+}
+
+impl DataRecord {
+    /// The record of a file as it is now.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub fn read(split: &str, path: &Path) -> Result<Self> {
+        let Fingerprint { bytes, sha256 } = fingerprint(path)?;
+        Ok(Self { split: split.to_owned(), path: path.to_owned(), bytes, sha256 })
+    }
+}
+
+/// What a run's result depends on: all of it must be the same when the run is resumed.
+#[derive(Debug, Serialize)]
+struct Determined<'a> {
+    task: Task,
+    labels: &'a [String],
+    settings: &'a TrainSettings,
+    weights_sha256: &'a str,
+    /// SHA-256 by split.
+    data: BTreeMap<&'a str, &'a str>,
+}
+
+impl RunRecord {
+    /// The part that must be the same when the run is resumed: not versions (another one is warned
+    /// of), not where files lie, not names for display, not how the command was typed or when the run
+    /// is saved.
+    fn determined(&self) -> Determined<'_> {
+        let Self {
+            tfbert_version: _,
+            tensorflow_version: _,
+            command: _,
+            task,
+            labels,
+            settings,
+            options: _,
+            model: _,
+            weights_sha256,
+            data,
+        } = self;
+        let mut task = task.clone();
+        task.base = None;
+        task.label_names = None;
+        let data = data.iter().map(|file| (file.split.as_str(), file.sha256.as_str())).collect();
+        Determined { task, labels, settings, weights_sha256, data }
+    }
+
+    /// Refuses `now`, what a command would begin, where it would not end as the run of this record;
+    /// warns of other versions.
+    ///
+    /// # Errors
+    ///
+    /// Something that the result depends on differs; the error names the first few.
+    pub(super) fn check_resumable(&self, now: &Self) -> Result<()> {
+        for (name, known, now) in [
+            ("tfbert", &self.tfbert_version, &now.tfbert_version),
+            ("TensorFlow", &self.tensorflow_version, &now.tensorflow_version),
+        ] {
+            if known != now {
+                log::warn!(
+                    "the run was begun with {name} {known}, this is {now}: the last digits may \
+                     differ from those of an uninterrupted run"
+                );
+            }
+        }
+        let known = flat(&self.determined())?;
+        let now = flat(&now.determined())?;
+        let differences = differences(&known, &now);
+        if differences.is_empty() {
+            return Ok(());
+        }
+        let mut shown = differences[..differences.len().min(SHOWN_DIFFERENCES)].join("; ");
+        if differences.len() > SHOWN_DIFFERENCES {
+            shown += &format!("; and {} more", differences.len() - SHOWN_DIFFERENCES);
+        }
+        Err(Error::usage(format!("run.json has different settings: {shown}")).hint(
+            "give the values that the run was begun with (`command` in run.json), or begin it anew \
+             with `--overwrite`",
+        ))
+    }
+}
+
+/// Parses a `run.json`.
+pub(crate) fn parse_record(text: &str) -> serde_json::Result<RunRecord> {
+    serde_json::from_str(text)
+}
+
+/// What differs, for people.
+fn differences(known: &BTreeMap<String, Value>, now: &BTreeMap<String, Value>) -> Vec<String> {
+    let mut found = Vec::new();
+    for (key, value) in known {
+        match now.get(key) {
+            Some(other) if other == value => {}
+            Some(other) => {
+                found.push(format!("`{key}` was {}, now {}", short(value), short(other)));
+            }
+            None => found.push(format!("`{key}` was {}, now absent", short(value))),
+        }
+    }
+    for (key, value) in now.iter().filter(|(key, _)| !known.contains_key(*key)) {
+        found.push(format!("`{key}` was absent, now {}", short(value)));
+    }
+    found
+}
+
+/// A value for people: the beginning of a long one.
+fn short(value: &Value) -> String {
+    let text = value.to_string();
+    let mut chars = text.chars();
+    let start: String = chars.by_ref().take(20).collect();
+    if chars.next().is_some() { format!("{start}…") } else { text }
+}
+
+/// A value as `path.to.value`, `value` pairs.
+fn flat(value: &impl Serialize) -> Result<BTreeMap<String, Value>> {
+    fn walk(prefix: &str, value: Value, into: &mut BTreeMap<String, Value>) {
+        let join = |key: &str| {
+            if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") }
+        };
+        match value {
+            Value::Object(map) => {
+                map.into_iter().for_each(|(key, value)| walk(&join(&key), value, into));
+            }
+            Value::Array(items) => {
+                let items = items.into_iter().enumerate();
+                items.for_each(|(i, value)| walk(&join(&i.to_string()), value, into));
+            }
+            value => {
+                into.insert(prefix.to_owned(), value);
+            }
+        }
+    }
+    let value = serde_json::to_value(value).map_err(|error| Error::new(error.to_string()))?;
+    let mut pairs = BTreeMap::new();
+    walk("", value, &mut pairs);
+    Ok(pairs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Written by an earlier version, which kept `save_steps` and `on_nan` among the settings.
+    const OLD: &str = include_str!("../../fuzz/corpus/run_json/run");
+
+    #[test]
+    fn a_record_of_an_older_version_is_resumed_with_other_options_and_files_elsewhere() {
+        let old = parse_record(OLD).unwrap();
+        let mut now = old.clone();
+        now.options = RunOptions { save_steps: Some(99), ..RunOptions::default() };
+        now.model = "elsewhere".into();
+        now.data[0].path = "elsewhere.tsv".into();
+        now.command = Vec::new();
+        old.check_resumable(&now).unwrap();
+    }
+
+    #[test]
+    fn at_most_three_differences_are_named_and_long_values_are_cut() {
+        let old = parse_record(OLD).unwrap();
+        let mut now = old.clone();
+        now.settings.seed = 9;
+        now.settings.epochs = 9;
+        now.data[1].sha256 = "0".repeat(64);
+        now.weights_sha256 = "0".repeat(64);
+        now.labels.push("2".into());
+        let error = old.check_resumable(&now).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        let what = error.what();
+        assert!(what.contains("`data.dev.sha256`") || what.contains("`data.dev`"), "{error}");
+        assert!(what.contains("; and 2 more") && what.len() < 300, "{error}");
+    }
+}

@@ -1,0 +1,210 @@
+//! What a run writes as it goes: `metrics.jsonl`, TensorBoard's events, checkpoints; and the best
+//! evaluation so far.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use super::Job;
+use super::evaluation::SplitScores;
+use super::line::Line;
+use crate::error::{Error, Result};
+use crate::evaluate;
+use crate::model::{Model, Scalars, StepOutcome};
+use crate::run::{Action, Best, Checkpoints, MetricsLog, Moment, Retention, RunFolder, State};
+use crate::task::Task;
+
+pub(super) struct Recorder<'a> {
+    task: &'a Task,
+    folder: &'a RunFolder,
+    log_steps: usize,
+    state: State,
+    checkpoints: Checkpoints,
+    retention: Retention,
+    log: MetricsLog,
+    scalars: &'a mut dyn Scalars,
+    /// Step and last evaluation of the newest checkpoint.
+    saved: Option<(usize, usize)>,
+    saved_at: Instant,
+}
+
+impl<'a> Recorder<'a> {
+    /// Goes on after `state`, the newest checkpoint's or that of a new run; what was written after
+    /// it is cut off.
+    pub(super) fn open(
+        job: &Job<'a>,
+        checkpoints: Checkpoints,
+        state: State,
+        scalars: &'a mut dyn Scalars,
+    ) -> Result<Self> {
+        let log = MetricsLog::open(job.folder.dir(), state.log_bytes)?;
+        scalars.open(state.events_bytes)?;
+        Ok(Self {
+            task: job.task,
+            folder: job.folder,
+            log_steps: job.settings.log_steps,
+            saved: (state.step > 0).then_some((state.step, state.evaluated)),
+            saved_at: Instant::now(),
+            state,
+            checkpoints,
+            retention: Retention::new(job.options),
+            log,
+            scalars,
+        })
+    }
+
+    /// Updates done.
+    pub(super) fn step(&self) -> usize {
+        self.state.step
+    }
+
+    /// The step of the last evaluation.
+    pub(super) fn evaluated_step(&self) -> usize {
+        self.state.evaluated
+    }
+
+    /// The step of the newest checkpoint.
+    pub(super) fn saved_step(&self) -> Option<usize> {
+        self.saved.map(|(step, _)| step)
+    }
+
+    /// Updates left out since their gradient was not finite.
+    pub(super) fn skipped(&self) -> usize {
+        self.state.skipped
+    }
+
+    /// The mean loss since the last line of `metrics.jsonl`.
+    pub(super) fn mean_loss(&self) -> Option<f64> {
+        let State { loss_sum, loss_count, .. } = self.state;
+        (loss_count > 0).then(|| loss_sum / loss_count as f64)
+    }
+
+    /// Counts an update, or one that was left out, and writes a line every `log_steps`.
+    pub(super) fn record_step(
+        &mut self,
+        outcome: StepOutcome,
+        learning_rate: f32,
+        epoch: f64,
+    ) -> Result<()> {
+        let StepOutcome { loss, grad_norm } = outcome;
+        self.state.step += 1;
+        let step = self.state.step;
+        if loss.is_finite() && grad_norm.is_finite() {
+            self.state.loss_sum += f64::from(loss);
+            self.state.loss_count += 1;
+        } else {
+            self.state.skipped += 1;
+            log::warn!("step {step}: the loss is {loss}, the gradient's norm {grad_norm}: skipped");
+        }
+        if step.is_multiple_of(self.log_steps) {
+            if let Some(loss) = self.mean_loss() {
+                self.write(&Line::Step { step, epoch, loss, learning_rate, grad_norm })?;
+            }
+            self.state.loss_sum = 0.0;
+            self.state.loss_count = 0;
+        }
+        Ok(())
+    }
+
+    /// Writes a line for each development split, and keeps the evaluation if it is the best.
+    pub(super) fn record_evaluation(&mut self, found: Vec<SplitScores>, epoch: f64) -> Result<()> {
+        let step = self.state.step;
+        for SplitScores { split, scores, loss } in &found {
+            let metrics = evaluate::to_json(scores);
+            self.write(&Line::Evaluation { step, epoch, split, loss: *loss, metrics })?;
+        }
+        let scores = found.into_iter().map(|found| (found.split, found.scores)).collect();
+        let new = Best { step, scores };
+        if self.state.best.as_ref().is_none_or(|old| is_better(self.task, &new, old)) {
+            self.state.best = Some(new);
+        }
+        self.state.evaluated = step;
+        Ok(())
+    }
+
+    fn write(&mut self, line: &Line<'_>) -> Result<()> {
+        self.log.write(line)?;
+        self.scalars.write(line.step(), &line.scalars())
+    }
+
+    /// Saves where the run's options ask for it, or the run ends.
+    pub(super) fn save_if_due(
+        &mut self,
+        model: &mut dyn Model,
+        evaluates: bool,
+        ends: bool,
+    ) -> Result<()> {
+        let moment = Moment {
+            step: self.state.step,
+            best: self.state.best.as_ref().map(|best| best.step),
+            evaluates,
+            ends,
+            since_saved: self.saved_at.elapsed(),
+        };
+        let position = (self.state.step, self.state.evaluated);
+        if self.saved == Some(position) || !self.retention.is_due(moment) {
+            return Ok(());
+        }
+        self.folder.check_held()?;
+        let actions = self.retention.actions(moment, &self.checkpoints.list()?);
+        self.state.log_bytes = self.log.sync()?;
+        self.state.events_bytes = self.scalars.sync()?;
+        let deletions = actions.into_iter().filter_map(|action| match action {
+            Action::Save => None,
+            Action::Delete(step) => Some(step),
+        });
+        self.checkpoints.save(&self.state, deletions.collect(), |prefix| model.save(prefix))?;
+        self.saved = Some(position);
+        self.saved_at = Instant::now();
+        Ok(())
+    }
+
+    /// Waits until the newest checkpoint is complete.
+    pub(super) fn wait(&mut self) -> Result<()> {
+        self.checkpoints.wait()
+    }
+
+    /// Saves the end of the run.
+    pub(super) fn finish(&mut self, model: &mut dyn Model) -> Result<()> {
+        self.save_if_due(model, false, true)?;
+        self.wait()
+    }
+
+    /// The best evaluation.
+    pub(super) fn best(&self) -> Result<Best> {
+        self.state.best.clone().ok_or_else(|| Error::new("the run was never evaluated"))
+    }
+
+    /// The prefix of the best evaluation's weights, whose files are compared with their checksums.
+    pub(super) fn best_weights(&self, best: &Best) -> Result<PathBuf> {
+        self.folder.check_held()?;
+        self.checkpoints.check(best.step).map_err(|error| {
+            Error::new(format!(
+                "the best checkpoint, of which the final model is made, is damaged: {error}"
+            ))
+            .hint("the same command with `--resume` trains it again from an earlier one")
+        })?;
+        Ok(self.checkpoints.weights(best.step))
+    }
+
+    /// The error of a run that a signal ends.
+    pub(super) fn interrupted(&self, signal: i32) -> Error {
+        let when = match self.saved_step() {
+            Some(step) => format!("after step {step}; its checkpoint is complete"),
+            None => "before the first step".to_owned(),
+        };
+        Error::interrupted(signal, when)
+            .at(self.folder.dir())
+            .hint("continue with the same command and `--resume`")
+    }
+}
+
+/// Whether an evaluation is better than another, by the task's first metric on the first
+/// development split. One where the metric is undefined is never better.
+fn is_better(task: &Task, new: &Best, old: &Best) -> bool {
+    let metric = task.selecting_metric();
+    let value = |best: &Best| best.scores.first().and_then(|(_, scores)| scores.get(metric));
+    match (value(new), value(old)) {
+        (Some(new), Some(old)) => metric.is_better(new, old),
+        (new, _) => new.is_some(),
+    }
+}
