@@ -1,6 +1,6 @@
-//! Entrances to every reader and parser for `fuzz/` and for the test that replays its corpus.
+//! Entry points to every reader and parser, for `fuzz/` and for the test that replays its corpus.
 //!
-//! Not an interface: it changes without notice.
+//! Not part of the public interface: it changes without notice.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,8 +12,9 @@ use crate::task::{self, Column, Columns, Format, Task};
 /// Feeds bytes to a reader or parser, which must not panic.
 pub type Target = fn(&[u8]);
 
-/// The targets: a name, which is also that of the corpus's folder, and what it does with bytes.
-/// Each panics where a promise is broken.
+/// The targets: the name, which is also that of the folder in `fuzz/corpus/`, and the function.
+///
+/// A target panics where a reader breaks a rule, such as an error that names no file.
 pub const TARGETS: [(&str, Target); 12] = [
     ("tsv", tsv),
     ("csv", csv),
@@ -63,7 +64,7 @@ pub fn swag(data: &[u8]) {
     read(&builtin("swag"), data);
 }
 
-/// A user's own task: it never names a file outside its folder.
+/// A user's own task file. A task that is read never names a file outside its folder.
 pub fn task_file(data: &[u8]) {
     let path = folder().join("task.json");
     write(&path, data);
@@ -183,7 +184,7 @@ fn write(path: &Path, data: &[u8]) {
     fs::write(path, data).expect("a file to write to");
 }
 
-/// A folder of this process's own, in memory where there is one.
+/// A temporary folder for this process, in memory where the system has such a place.
 fn folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
@@ -195,7 +196,7 @@ fn folder() -> &'static Path {
     })
 }
 
-/// Removes what the targets wrote; a fuzzer's own files stay until the next start of the machine.
+/// Removes the temporary folder. A fuzzer, which never ends by itself, leaves its folder behind.
 pub fn clean() {
     let _ = fs::remove_dir_all(folder());
 }

@@ -1,4 +1,4 @@
-//! Parse, run, print the error, exit code.
+//! Parses the arguments, runs the command, prints its error, and ends with its exit code.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -29,11 +29,11 @@ fn main() -> ExitCode {
     }
 }
 
-/// Log lines on stderr, and in a run's `log.txt`: bare for people, with level and module under
-/// `-v`.
+/// Writes log lines to stderr and to the run's `log.txt`: the message alone (warnings with their
+/// level), and with `-v` level and module too.
 fn init_log(verbose: bool) {
     let mut builder = env_logger::Builder::new();
-    // A module's level would win over a bare `RUST_LOG=debug`.
+    // `RUST_LOG=debug` sets every module's level, so no level is set for this module then.
     if std::env::var_os(env_logger::DEFAULT_FILTER_ENV).is_none() {
         let own = if verbose { log::LevelFilter::Debug } else { log::LevelFilter::Info };
         builder.filter_level(log::LevelFilter::Warn).filter_module("tfbert", own);

@@ -16,9 +16,9 @@ use proc_macro2::{Delimiter, TokenTree};
 /// The longest text, with `{…}` for what is put into it.
 const LONGEST: usize = 300;
 
-/// The commands whose users can meet a module's texts; a flag that such a text names without its
-/// command exists on each of them.
-const COMMANDS: [(&str, &[&str]); 31] = [
+/// The commands that can print the texts of a module or file below `src/`; the longest name that fits
+/// counts. A flag that a text names without its command must exist on each of them.
+const COMMANDS: [(&str, &[&str]); 32] = [
     ("batch", &["train", "eval", "predict"]),
     ("bench", &["bench"]),
     ("cli", &[]),
@@ -30,6 +30,7 @@ const COMMANDS: [(&str, &[&str]); 31] = [
     ("commands/tasks", &["tasks"]),
     ("commands/train", &["train"]),
     ("dataset", &["train", "eval"]),
+    ("dataset/typed", &["predict"]),
     ("error", &[]),
     ("evaluate", &["train", "eval"]),
     ("feature", &["train"]),
@@ -53,9 +54,8 @@ const COMMANDS: [(&str, &[&str]); 31] = [
 ];
 
 /// Texts that fewer commands print than their module serves: how a text begins, and the commands.
-const FEWER: [(&str, &[&str]); 4] = [
-    // To be mended: flags that the command lacks.
-    ("memory ran out: try a smaller `--eval-batch-size`", &["train"]),
+const FEWER: [(&str, &[&str]); 3] = [
+    // To be mended: a flag that no command has.
     ("raise `--max-length`, or lower `--max-query-length`", &[]),
     ("`--max-length {}` is past", &["train"]),
     ("give `--max-length {}` or less", &["train"]),
@@ -65,8 +65,8 @@ const FEWER: [(&str, &[&str]); 4] = [
 struct Text {
     /// `src/train.rs:17`.
     place: String,
-    /// The key in [`COMMANDS`].
-    module: String,
+    /// The file below `src/`, without its extension.
+    file: String,
     text: String,
 }
 
@@ -130,13 +130,9 @@ fn all() -> Vec<Text> {
         let mut found = Vec::new();
         texts(&file.tokens, &mut found);
         let below = file.name().trim_start_matches("src/").trim_end_matches(".rs").to_owned();
-        let module = match file.module().as_str() {
-            "commands" => below.split('/').take(2).collect::<Vec<_>>().join("/"),
-            module => module.to_owned(),
-        };
         for (line, text) in found.into_iter().filter(|(_, text)| is_prose(text)) {
             let place = format!("{}:{line}", file.name());
-            all.push(Text { place, module: module.clone(), text });
+            all.push(Text { place, file: below.clone(), text });
         }
     }
     assert!(all.len() > 200, "only {} texts were found", all.len());
@@ -146,15 +142,14 @@ fn all() -> Vec<Text> {
 #[test]
 fn every_text_is_short_and_has_no_control_characters() {
     let mut wrong = Vec::new();
-    for Text { place, module, text } in all() {
+    for Text { place, text, .. } in all() {
         println!("{place}: {text}");
         let length = text.chars().count();
-        // A table of code, not a message.
         if length > LONGEST {
             wrong.push(format!("{place}: {length} characters: {text}"));
         }
         if text.chars().any(|c| c.is_control() && c != '\n') {
-            wrong.push(format!("{place}: a control character: {text:?} ({module})"));
+            wrong.push(format!("{place}: a control character: {text:?}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -217,9 +212,11 @@ fn every_flag_that_a_text_names_exists_on_each_command_that_can_print_it() {
     let python = python_flags();
     let mut wrong = Vec::new();
     let mut seen = 0;
-    for Text { place, module, text } in all() {
-        let Some((_, commands)) = COMMANDS.iter().find(|(key, _)| *key == module) else {
-            panic!("{place}: `{module}` has no row in COMMANDS of tests/messages.rs");
+    for Text { place, file, text } in all() {
+        let fits = |key: &str| file == key || file.starts_with(&format!("{key}/"));
+        let row = COMMANDS.iter().filter(|(key, _)| fits(key)).max_by_key(|(key, _)| key.len());
+        let Some((_, commands)) = row else {
+            panic!("{place}: `{file}` has no row in COMMANDS of tests/messages.rs");
         };
         let fewer = FEWER.iter().find(|(start, _)| text.starts_with(start));
         let commands = fewer.map_or(*commands, |(_, commands)| *commands);
