@@ -9,7 +9,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tfbert::batch::{Batch, Buckets, evaluation_plan, training_plan};
+use tfbert::batch::{BatchLayout, Buckets, evaluation_plan, training_plan};
 use tfbert::dataset::{Answer, Dataset, Example, Input, Target};
 use tfbert::feature::{FeatureSettings, Features, Tokenizer};
 use tfbert::metric::{
@@ -144,12 +144,11 @@ fn batching(criterion: &mut Criterion) {
         bencher.iter(|| evaluation_plan(&features, black_box(128), None));
     });
     let plan = training_plan(&features, &buckets, 32, 1, 0);
+    let layout = BatchLayout { head: Head::Classify, pad_token_id: 0, class_weights: &[] };
     group.bench_function("lay out an epoch", |bencher| {
         bencher.iter(|| {
             for planned in &plan {
-                let (features_of, length) = (&planned.features, planned.length);
-                let head = Head::Classify;
-                black_box(Batch::new(head, &features, features_of, 32, length, 0, &[]));
+                black_box(layout.lay_out(&features, planned));
             }
         });
     });

@@ -8,10 +8,11 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
-use crate::batch::{Batch, prefetch};
+use crate::batch::{BatchLayout, PlannedBatch, prefetch};
 use crate::error::Result;
 use crate::feature::{FeatureTarget, Features, Sequence};
-use crate::model::{Encoder, Model, StepSettings};
+use crate::model::{Batch, Model, StepSettings};
+use crate::saved_model::Encoder;
 use crate::task::Head;
 
 /// Labels of the heads that take any number of them; as many as CoNLL-2003 has tags.
@@ -48,9 +49,13 @@ impl FromStr for BatchShape {
     }
 }
 
-/// How a shape is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The model that is measured, and how.
+#[derive(Debug, Clone, PartialEq)]
 pub struct BenchSettings {
+    /// The model's head.
+    pub head: Head,
+    /// The model's encoder.
+    pub encoder: Encoder,
     /// Steps before the first that is timed.
     pub warmup: usize,
     /// Timed steps, at least 1.
@@ -119,9 +124,9 @@ pub fn measure(
     peak: Option<f64>,
     memory: impl Fn() -> u64,
 ) -> Result<Measurement> {
-    let head = model.contract().head;
-    let encoder = model.contract().encoder.clone();
-    let batches = SyntheticBatches::new(head, &encoder, shape, settings.seed);
+    let BenchSettings { head, encoder, .. } = settings;
+    let head = *head;
+    let batches = SyntheticBatches::new(settings, shape);
     let mut steps = Timer::default();
     let (waited, padding) =
         prefetch(batches.take(1 + settings.warmup + settings.steps), |items| {
@@ -131,18 +136,19 @@ pub fn measure(
                 // The wait is the step's: a run that is slow to lay batches out trains slowly.
                 let start = Instant::now();
                 let Some(batch) = items.next() else { break };
-                train_step(model, &batch, step, settings.seed)?;
+                train_step(model, &batch, step, settings)?;
                 steps.push(start.elapsed());
                 if step > settings.warmup {
                     waited += items.waited() - wait_before;
                 }
-                padding = 1.0 - batch.tokens() as f64 / batch.attention_mask.len() as f64;
+                let positions = batch.sequences() * batch.length();
+                padding = 1.0 - batch.tokens() as f64 / positions as f64;
             }
             Ok::<_, crate::error::Error>((waited, padding))
         })?;
     let timed = steps.timed(settings.warmup);
     let step_seconds = median(timed);
-    let flops = step_flops(&encoder, head, shape);
+    let flops = step_flops(encoder, head, shape);
     let sequences = head.sequences(CHOICES);
     let mut measurement = Measurement {
         shape: shape.to_string(),
@@ -165,10 +171,10 @@ pub fn measure(
     };
     if settings.eval {
         let mut evaluations = Timer::default();
-        let batches = SyntheticBatches::new(head, &encoder, shape, settings.seed);
+        let batches = SyntheticBatches::new(settings, shape);
         for batch in batches.take(1 + settings.warmup + settings.steps) {
             let start = Instant::now();
-            model.evaluate(&batch)?;
+            model.forward(&batch)?;
             evaluations.push(start.elapsed());
         }
         let seconds = median(evaluations.timed(settings.warmup));
@@ -185,11 +191,9 @@ pub fn measure(
 /// # Errors
 ///
 /// The computation fails.
-pub fn one_step(model: &mut dyn Model, shape: BatchShape, seed: u64) -> Result<()> {
-    let contract = model.contract();
-    let mut batches = SyntheticBatches::new(contract.head, &contract.encoder, shape, seed);
-    let batch = batches.draw();
-    train_step(model, &batch, 0, seed)
+pub fn one_step(model: &mut dyn Model, shape: BatchShape, settings: &BenchSettings) -> Result<()> {
+    let batch = SyntheticBatches::new(settings, shape).draw();
+    train_step(model, &batch, 0, settings)
 }
 
 /// One evaluation of a synthetic batch, as [`measure`] times it.
@@ -197,10 +201,13 @@ pub fn one_step(model: &mut dyn Model, shape: BatchShape, seed: u64) -> Result<(
 /// # Errors
 ///
 /// The computation fails.
-pub fn one_evaluation(model: &mut dyn Model, shape: BatchShape, seed: u64) -> Result<()> {
-    let contract = model.contract();
-    let batch = SyntheticBatches::new(contract.head, &contract.encoder, shape, seed).draw();
-    model.evaluate(&batch).map(drop)
+pub fn one_evaluation(
+    model: &dyn Model,
+    shape: BatchShape,
+    settings: &BenchSettings,
+) -> Result<()> {
+    let batch = SyntheticBatches::new(settings, shape).draw();
+    model.forward(&batch).map(drop)
 }
 
 /// How many labels [`measure`] gives a head.
@@ -235,12 +242,17 @@ pub fn step_flops(encoder: &Encoder, head: Head, shape: BatchShape) -> f64 {
     3.0 * (2.0 * tokens * weights + attention)
 }
 
-fn train_step(model: &mut dyn Model, batch: &Batch, step: usize, seed: u64) -> Result<()> {
+fn train_step(
+    model: &mut dyn Model,
+    batch: &Batch,
+    step: usize,
+    bench: &BenchSettings,
+) -> Result<()> {
     let (beta1, beta2) = (0.9f32, 0.999f32);
     let settings = StepSettings {
         // Small enough that hundreds of steps on noise leave the weights ordinary.
         learning_rate: 1e-6,
-        layer_scale: vec![1.0; model.contract().encoder.num_hidden_layers + 2],
+        layer_scale: vec![1.0; bench.encoder.num_hidden_layers + 2],
         weight_decay: 0.01,
         beta1,
         beta2,
@@ -251,7 +263,9 @@ fn train_step(model: &mut dyn Model, batch: &Batch, step: usize, seed: u64) -> R
         dropout: 0.1,
         label_smoothing: 0.0,
     };
-    model.train(std::slice::from_ref(batch), &settings, &[[seed as i32, step as i32]]).map(drop)
+    model
+        .train(std::slice::from_ref(batch), &settings, &[[bench.seed as i32, step as i32]])
+        .map(drop)
 }
 
 /// Endless batches of random token ids and labels, every sequence of full length.
@@ -264,13 +278,13 @@ struct SyntheticBatches {
 }
 
 impl SyntheticBatches {
-    fn new(head: Head, encoder: &Encoder, shape: BatchShape, seed: u64) -> Self {
+    fn new(settings: &BenchSettings, shape: BatchShape) -> Self {
         Self {
-            head,
+            head: settings.head,
             shape,
-            vocab_size: encoder.vocab_size,
-            pad_token_id: encoder.pad_token_id,
-            rng: ChaCha8Rng::seed_from_u64(seed),
+            vocab_size: settings.encoder.vocab_size,
+            pad_token_id: settings.encoder.pad_token_id,
+            rng: ChaCha8Rng::seed_from_u64(settings.seed),
         }
     }
 
@@ -289,8 +303,10 @@ impl SyntheticBatches {
             let target = self.target();
             features.push(row, &drawn, target);
         }
-        let all: Vec<usize> = (0..rows).collect();
-        Batch::new(self.head, &features, &all, rows, length, self.pad_token_id, &[])
+        let planned = PlannedBatch { features: (0..rows).collect(), rows, length };
+        let layout =
+            BatchLayout { head: self.head, pad_token_id: self.pad_token_id, class_weights: &[] };
+        layout.lay_out(&features, &planned)
     }
 
     fn target(&mut self) -> FeatureTarget {

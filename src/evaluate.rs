@@ -4,23 +4,38 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::batch::{Batch, PlannedBatch, evaluation_plan, padding_share, prefetch, share};
+use crate::batch::{
+    BatchLayout, PlannedBatch, evaluation_plan, padding_share, parallel_for_each, prefetch,
+};
 use crate::dataset::{Dataset, Labels};
 use crate::error::{Error, Result};
 use crate::feature::Features;
-use crate::model::{Batching, Contract, Logits, Model, Predictor};
+use crate::model::{Batch, BatchProfile, Logits, Predictor};
 use crate::prediction::{FeatureLogits, Prediction, PredictionSettings};
 use crate::report::Progress;
 use crate::scores::Scores;
 use crate::stages;
 use crate::task::{Head, Task};
 
-/// A dataset with its features, ready to be evaluated.
-pub struct Prepared {
+/// A dataset and its features.
+pub struct EncodedDataset {
     /// The examples.
     pub dataset: Dataset,
     /// Their features.
     pub features: Features,
+}
+
+/// How a dataset is evaluated.
+#[derive(Debug, Clone, Copy)]
+pub struct EvaluationSettings {
+    /// The most rows of a batch.
+    pub rows: usize,
+    /// The token id of padding.
+    pub pad_token_id: i32,
+    /// How the device computes batches best.
+    pub profile: BatchProfile,
+    /// How logits become predictions.
+    pub prediction: PredictionSettings,
 }
 
 /// What an evaluation found.
@@ -36,75 +51,22 @@ pub struct Evaluation {
     pub padding: f64,
 }
 
-/// Something that gives logits, and a loss where it can, for several batches at a time.
-pub trait Evaluator: Sync {
-    /// The contract of the model.
-    fn contract(&self) -> &Contract;
-    /// Logits of a batch, and the sum of its losses.
-    ///
-    /// # Errors
-    ///
-    /// The computation failed.
-    fn logits(&self, batch: &Batch) -> Result<(Logits, Option<f64>)>;
-    /// See [`Predictor::batching`].
-    fn batching(&self) -> Batching {
-        Batching::default()
-    }
-}
-
-/// A model in training evaluates with its loss.
-pub struct InTraining<'a>(pub &'a dyn Model);
-
-impl Evaluator for InTraining<'_> {
-    fn contract(&self) -> &Contract {
-        self.0.contract()
-    }
-
-    fn logits(&self, batch: &Batch) -> Result<(Logits, Option<f64>)> {
-        self.0.evaluate(batch).map(|(logits, loss)| (logits, Some(loss)))
-    }
-
-    fn batching(&self) -> Batching {
-        self.0.batching()
-    }
-}
-
-/// A trained model evaluates without.
-pub struct Trained<'a>(pub &'a dyn Predictor);
-
-impl Evaluator for Trained<'_> {
-    fn contract(&self) -> &Contract {
-        self.0.contract()
-    }
-
-    fn logits(&self, batch: &Batch) -> Result<(Logits, Option<f64>)> {
-        self.0.predict(batch).map(|logits| (logits, None))
-    }
-
-    fn batching(&self) -> Batching {
-        self.0.batching()
-    }
-}
-
-/// Predicts every example of `prepared` in batches of up to `rows`, of fewer where the model computes
-/// fewer at less cost.
+/// Predicts every example of `data` in batches of up to `settings.rows` rows, of fewer where the device
+/// computes fewer in less time per token.
 ///
 /// # Errors
 ///
 /// The model fails, or `stop` holds a signal's number between two batches.
 pub fn predict(
     head: Head,
-    prepared: &Prepared,
-    model: &dyn Evaluator,
-    rows: usize,
-    settings: &PredictionSettings,
+    data: &EncodedDataset,
+    model: &dyn Predictor,
+    settings: &EvaluationSettings,
     stop: &AtomicI32,
 ) -> Result<Evaluation> {
-    let features = &prepared.features;
+    let features = &data.features;
     let start = Instant::now();
-    let pad = model.contract().encoder.pad_token_id;
-    let batching = model.batching();
-    let plan = evaluation_plan(features, rows, batching.tokens);
+    let plan = evaluation_plan(features, settings.rows, settings.profile.batch_tokens);
     let padding = padding_share(features, &plan);
     let found = Mutex::new(Found {
         logits: FeatureLogits::new(features.len()),
@@ -112,21 +74,20 @@ pub fn predict(
         progress: Progress::new("evaluate", plan.len(), 0),
         batches: 0,
     });
-    let lay_out = |planned: &PlannedBatch| {
-        Batch::new(head, features, &planned.features, planned.rows, planned.length, pad, &[])
-    };
+    let layout = BatchLayout { head, pad_token_id: settings.pad_token_id, class_weights: &[] };
+    let lay_out = |planned: &PlannedBatch| layout.lay_out(features, planned);
     prefetch(plan.iter().map(lay_out), |batches| {
-        share(batches, batching.at_a_time, |place, batch| {
+        parallel_for_each(batches, settings.profile.parallel_batches, |place, batch| {
             let signal = stop.load(Ordering::SeqCst);
             if signal != 0 {
                 return Err(Error::interrupted(signal, "during an evaluation"));
             }
-            let (logits, loss) = model.logits(&batch).map_err(|error| {
-                error.context(format!("evaluation (batch {} × {})", batch.rows, batch.length))
+            let forward = model.forward(&batch).map_err(|error| {
+                error.context(format!("evaluation (batch {} × {})", batch.rows(), batch.length()))
             })?;
             let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
-            keep(&mut found.logits, features, &batch, &logits)?;
-            found.losses[place] = (loss, f64::from(batch.weight_sum()));
+            keep(&mut found.logits, features, &batch, &forward.logits)?;
+            found.losses[place] = (forward.loss, f64::from(batch.weight_sum()));
             found.batches += 1;
             let batches = found.batches;
             found.progress.update(batches, String::new);
@@ -136,7 +97,7 @@ pub fn predict(
     let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
     found.progress.finish();
     let predictions =
-        stages::predictions(head, &prepared.dataset, features, &found.logits, settings)?;
+        stages::predictions(head, &data.dataset, features, &found.logits, &settings.prediction)?;
     Ok(Evaluation {
         predictions,
         loss: mean_loss(&found.losses),
@@ -169,11 +130,12 @@ fn keep(
     batch: &Batch,
     found: &Logits,
 ) -> Result<()> {
+    let rows = batch.rows();
     let row_size: usize = found.shape[1..].iter().product();
-    if found.shape.first() != Some(&batch.rows) || found.values.len() != batch.rows * row_size {
+    if found.shape.first() != Some(&rows) || found.values.len() != rows * row_size {
         return Err(Error::new(format!(
-            "the model gave logits of shape {:?} for a batch of {} rows",
-            found.shape, batch.rows
+            "the model gave logits of shape {:?} for a batch of {rows} rows",
+            found.shape
         )));
     }
     for (row, &feature) in batch.features.iter().enumerate() {
@@ -192,14 +154,14 @@ fn keep(
 /// A metric does not fit the head, or only some examples have targets.
 pub fn score(
     task: &Task,
-    prepared: &Prepared,
+    data: &EncodedDataset,
     labels: &Labels,
     evaluation: &Evaluation,
 ) -> Result<Option<Scores>> {
-    if prepared.dataset.examples.iter().all(|example| example.target.is_none()) {
+    if data.dataset.examples.iter().all(|example| example.target.is_none()) {
         return Ok(None);
     }
-    stages::score(task, &prepared.dataset, labels, &evaluation.predictions).map(Some)
+    stages::score(task, &data.dataset, labels, &evaluation.predictions).map(Some)
 }
 
 /// As [`score`]; where questions may have no answer, first finds the null threshold of the highest
@@ -210,18 +172,18 @@ pub fn score(
 /// See [`score`].
 pub fn score_at_best_threshold(
     task: &Task,
-    prepared: &Prepared,
+    data: &EncodedDataset,
     labels: &Labels,
     evaluation: &mut Evaluation,
 ) -> Result<Option<Scores>> {
-    let scores = score(task, prepared, labels, evaluation)?;
+    let scores = score(task, data, labels, evaluation)?;
     let Some(threshold) = scores.as_ref().and_then(best_threshold) else { return Ok(scores) };
     for prediction in &mut evaluation.predictions {
         if let Prediction::Span(span) = prediction {
             span.apply_null_threshold(threshold);
         }
     }
-    score(task, prepared, labels, evaluation)
+    score(task, data, labels, evaluation)
 }
 
 /// The null threshold of the highest F1, for a task whose questions may have no answer.
@@ -256,28 +218,26 @@ mod tests {
     use super::*;
     use crate::dataset::{Example, Input};
     use crate::feature::{FeatureTarget, Sequence};
+    use crate::model::Forward;
 
     const EXAMPLES: usize = 101;
 
-    /// Tells from a row's first id alone; every second batch takes long.
+    /// Computes from a row's first id alone; every second batch takes long.
     struct Uneven {
-        contract: Contract,
         slow: usize,
     }
 
-    impl Evaluator for Uneven {
-        fn contract(&self) -> &Contract {
-            &self.contract
-        }
-
-        fn logits(&self, batch: &Batch) -> Result<(Logits, Option<f64>)> {
+    impl Predictor for Uneven {
+        fn forward(&self, batch: &Batch) -> Result<Forward> {
             if batch.features[0] % 2 == self.slow {
                 sleep(Duration::from_millis(2));
             }
-            let first = |row: usize| f64::from(batch.input_ids[row * batch.length]);
-            let values = (0..batch.rows).flat_map(|row| [0.5, first(row) as f32]).collect();
-            let loss = (0..batch.rows).map(|row| (first(row) + 0.1).sqrt()).sum();
-            Ok((Logits { values, shape: vec![batch.rows, 2] }, Some(loss)))
+            let ids = batch.input_ids().ints();
+            let first = |row: usize| f64::from(ids[row * batch.length()]);
+            let rows = batch.rows();
+            let values = (0..rows).flat_map(|row| [0.5, first(row) as f32]).collect();
+            let loss = (0..rows).map(|row| (first(row) + 0.1).sqrt()).sum();
+            Ok(Forward { logits: Logits { values, shape: vec![rows, 2] }, loss: Some(loss) })
         }
     }
 
@@ -296,15 +256,19 @@ mod tests {
             examples.push(Example { id: i.to_string(), line: i, input, target: None });
         }
         let dataset = Dataset { path: "dev".into(), split: "dev".into(), examples };
-        let model = Uneven { contract: Contract::toy(Head::Classify), slow };
-        let settings = PredictionSettings {
-            max_answer_length: 30,
-            n_best_size: 20,
-            version_2_with_negative: false,
-            null_threshold: 0.0,
+        let settings = EvaluationSettings {
+            rows: 4,
+            pad_token_id: 0,
+            profile: BatchProfile { parallel_batches: 2, batch_tokens: None, shape_cost: 0 },
+            prediction: PredictionSettings {
+                max_answer_length: 30,
+                n_best_size: 20,
+                version_2_with_negative: false,
+                null_threshold: 0.0,
+            },
         };
-        let prepared = Prepared { dataset, features };
-        predict(Head::Classify, &prepared, &model, 4, &settings, stop)
+        let data = EncodedDataset { dataset, features };
+        predict(Head::Classify, &data, &Uneven { slow }, &settings, stop)
     }
 
     #[test]

@@ -86,7 +86,7 @@ pub fn contract(data: &[u8]) {
     fs::create_dir_all(dir.join("assets.extra")).expect("a folder to write to");
     write(&dir.join("saved_model.pb"), b"");
     write(&dir.join("assets.extra/tfbert.json"), data);
-    if let Err(error) = crate::runtime::read_contract(&dir) {
+    if let Err(error) = crate::saved_model::check_description(&dir) {
         assert!(error.place().is_some(), "{error}");
     }
 }

@@ -27,6 +27,7 @@ pub mod cli;
 pub mod evaluate;
 pub mod predict;
 pub mod run;
+pub mod saved_model;
 pub mod schedule;
 pub mod scores;
 pub mod settings;

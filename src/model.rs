@@ -1,18 +1,19 @@
-//! The boundary to whatever computes: plain types and traits, no TensorFlow.
+//! The boundary to whatever computes: named tensors go in, logits and losses come out.
+//!
+//! Plain types and traits. Nothing here knows TensorFlow, or a stage of the flow.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::batch::Batch;
 use crate::error::Result;
-use crate::feature::FeatureSettings;
-use crate::task::Head;
 
-/// The contract version that this driver speaks (see `docs/contract.md`).
-pub const CONTRACT_VERSION: u32 = 1;
+mod batch;
+
+pub use batch::{
+    ATTENTION_MASK, Batch, INPUT_IDS, LABELS, SAMPLE_WEIGHT, TOKEN_TYPE_IDS, Tensor, TensorData,
+};
 
 /// Number format of the matrix products.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -38,90 +39,6 @@ impl fmt::Display for Precision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
-}
-
-/// What an export says of itself: `assets.extra/tfbert.json`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Contract {
-    /// Version of the agreement; see [`CONTRACT_VERSION`].
-    pub contract_version: u32,
-    /// Version of the package that exported.
-    pub tfbert_version: String,
-    /// The head.
-    pub head: Head,
-    /// The encoder's sizes.
-    pub encoder: Encoder,
-    /// The longest sequence, special tokens included.
-    pub max_length: usize,
-    /// Whether the tokenizer lower-cases.
-    pub do_lower_case: bool,
-    /// Number formats that it has signatures for.
-    pub precisions: Vec<Precision>,
-    /// SHA-256 of the encoder's weights file.
-    pub weights_sha256: String,
-    /// The training graph's signatures.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub signatures: BTreeMap<String, Signature>,
-    /// The serving graph's signatures.
-    #[serde(default)]
-    pub serving_signatures: BTreeMap<String, Signature>,
-    /// What training added; absent from an export.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trained: Option<Trained>,
-}
-
-/// The encoder's sizes, by the names of Hugging Face's `config.json`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub struct Encoder {
-    pub name: String,
-    pub hidden_size: usize,
-    pub num_hidden_layers: usize,
-    pub num_attention_heads: usize,
-    pub intermediate_size: usize,
-    pub vocab_size: usize,
-    pub max_position_embeddings: usize,
-    pub type_vocab_size: usize,
-    pub hidden_act: String,
-    pub layer_norm_eps: f64,
-    pub initializer_range: f64,
-    pub pad_token_id: i32,
-}
-
-/// One signature: its tensors by argument name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub struct Signature {
-    pub inputs: BTreeMap<String, TensorSpec>,
-    pub outputs: BTreeMap<String, TensorSpec>,
-}
-
-/// Type and shape of a tensor; an open dimension is `None`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TensorSpec {
-    /// TensorFlow's name of the type (`int32`, `float32`, …).
-    pub dtype: String,
-    /// The dimensions.
-    pub shape: Vec<Option<i64>>,
-}
-
-/// What a trained model adds to its contract.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Trained {
-    /// The task's row, so that the model can be used without naming it again.
-    pub task: crate::task::Task,
-    /// The labels in the order of the logits; empty for heads without labels.
-    pub labels: Vec<String>,
-    /// The precision of the development scores.
-    pub precision: Precision,
-    /// How training cut examples, and so prediction does.
-    #[serde(flatten)]
-    pub features: FeatureSettings,
-    /// Development scores by split, then by metric; `null` is undefined.
-    pub metrics: BTreeMap<String, BTreeMap<String, Option<f64>>>,
-    /// Answers whose null score beats the best span by more than this are empty (SQuAD 2.0).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub null_threshold: Option<f64>,
 }
 
 /// What a training step takes beside its batch. All rates are those of this step.
@@ -170,41 +87,49 @@ pub struct Logits {
     pub shape: Vec<usize>,
 }
 
-/// How batches are best given to a model that predicts.
+/// What a model computes of a batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Forward {
+    /// The logits.
+    pub logits: Logits,
+    /// The sum of the weighted losses of the labels; `None` from a model that computes none.
+    pub loss: Option<f64>,
+}
+
+/// What batches and training must know of an encoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Batching {
-    /// How many are computed at a time.
-    pub at_a_time: usize,
-    /// The most tokens of one, padding included, where more would only take longer each.
-    pub tokens: Option<usize>,
+pub struct EncoderFacts {
+    /// The longest sequence in tokens, special tokens included.
+    pub max_length: usize,
+    /// The number of Transformer layers.
+    pub num_hidden_layers: usize,
+    /// The token id of padding.
+    pub pad_token_id: i32,
 }
 
-impl Default for Batching {
-    /// Two: what is serial in one leaves cores free for the other.
-    fn default() -> Self {
-        Self { at_a_time: 2, tokens: None }
-    }
+/// How batches are best laid out for the device that computes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchProfile {
+    /// How many batches are evaluated at the same time.
+    pub parallel_batches: usize,
+    /// The most tokens of an evaluation batch, padding included; `None` is no limit. A larger batch
+    /// takes more time per token.
+    pub batch_tokens: Option<usize>,
+    /// The time to compile one training shape, as the number of padding tokens that take as long.
+    pub shape_cost: usize,
 }
 
-/// Something that predicts, several batches at a time if it is asked to.
+/// A model that computes batches, from several threads at the same time.
 pub trait Predictor: Sync {
-    /// What the model says of itself.
-    fn contract(&self) -> &Contract;
-
-    /// The logits of a batch. Its labels are not looked at.
+    /// The logits of a batch, and its loss where the model computes one.
     ///
     /// # Errors
     ///
     /// The computation failed, for want of memory for example.
-    fn predict(&self, batch: &Batch) -> Result<Logits>;
-
-    /// How batches are best given to it.
-    fn batching(&self) -> Batching {
-        Batching::default()
-    }
+    fn forward(&self, batch: &Batch) -> Result<Forward>;
 }
 
-/// Something that learns.
+/// A model that is trained.
 ///
 /// Weights and optimiser state live inside; `save` and `restore` move both.
 pub trait Model: Predictor {
@@ -229,13 +154,6 @@ pub trait Model: Predictor {
         dropout_seeds: &[[i32; 2]],
     ) -> Result<StepOutcome>;
 
-    /// Logits, and the sum of the (weighted) losses of the batch's elements.
-    ///
-    /// # Errors
-    ///
-    /// The computation failed.
-    fn evaluate(&self, batch: &Batch) -> Result<(Logits, f64)>;
-
     /// Writes weights and optimiser state as a TensorFlow checkpoint with this prefix.
     ///
     /// # Errors
@@ -250,13 +168,13 @@ pub trait Model: Predictor {
     /// The checkpoint is missing, damaged or of another model.
     fn restore(&mut self, prefix: &Path) -> Result<()>;
 
-    /// Writes the SavedModel of the weights in the checkpoint `prefix` alone into the folder
-    /// `into`, which exists and is empty. `contract` becomes its `tfbert.json`.
+    /// Writes a SavedModel of the weights alone, those of the checkpoint `prefix`, into the folder
+    /// `into`, which exists and is empty. `description` is the text of its `tfbert.json`.
     ///
     /// # Errors
     ///
     /// The checkpoint cannot be read or the folder not be written.
-    fn export(&mut self, prefix: &Path, into: &Path, contract: &Contract) -> Result<()>;
+    fn export(&mut self, prefix: &Path, into: &Path, description: &str) -> Result<()>;
 }
 
 /// Where numbers over steps go. What is written after a checkpoint is cut off when a run is
@@ -299,46 +217,5 @@ impl Scalars for NoScalars {
 
     fn sync(&mut self) -> Result<u64> {
         Ok(0)
-    }
-}
-
-#[cfg(test)]
-impl Encoder {
-    /// The least of encoders, for tests that compute nothing with it.
-    pub(crate) fn toy() -> Self {
-        Self {
-            name: "toy".into(),
-            hidden_size: 2,
-            num_hidden_layers: 1,
-            num_attention_heads: 1,
-            intermediate_size: 8,
-            vocab_size: 50,
-            max_position_embeddings: 16,
-            type_vocab_size: 2,
-            hidden_act: "gelu".into(),
-            layer_norm_eps: 1e-12,
-            initializer_range: 0.02,
-            pad_token_id: 0,
-        }
-    }
-}
-
-#[cfg(test)]
-impl Contract {
-    /// An export of [`Encoder::toy`] without a graph.
-    pub(crate) fn toy(head: Head) -> Self {
-        Self {
-            contract_version: CONTRACT_VERSION,
-            tfbert_version: "0".into(),
-            head,
-            encoder: Encoder::toy(),
-            max_length: 16,
-            do_lower_case: true,
-            precisions: Vec::new(),
-            weights_sha256: String::new(),
-            signatures: BTreeMap::new(),
-            serving_signatures: BTreeMap::new(),
-            trained: None,
-        }
     }
 }

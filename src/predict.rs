@@ -7,23 +7,25 @@ use std::sync::atomic::AtomicI32;
 use serde_json::Value;
 
 use crate::dataset::{Dataset, Example, TypedText};
-use crate::error::{Error, Result};
-use crate::evaluate::{self, Prepared, Trained};
+use crate::error::Result;
+use crate::evaluate::{self, EncodedDataset, EvaluationSettings};
 use crate::feature::Tokenizer;
-use crate::model::{Contract, Predictor};
-use crate::prediction::PredictionSettings;
+use crate::model::{BatchProfile, Predictor};
+use crate::saved_model::TrainedModel;
 use crate::stages;
 
 /// What texts are predicted with.
 pub struct Request<'a> {
-    /// The trained model's contract.
-    pub contract: &'a Contract,
+    /// The description of the trained model.
+    pub trained: &'a TrainedModel,
     /// Its tokenizer.
     pub tokenizer: &'a Tokenizer,
     /// The passage that questions are about.
     pub context: Option<&'a str>,
-    /// Rows of a batch.
+    /// The most rows of a batch.
     pub rows: usize,
+    /// How the device computes batches best.
+    pub profile: BatchProfile,
     /// Holds a signal's number once one came.
     pub stop: &'a AtomicI32,
 }
@@ -43,14 +45,11 @@ pub fn predict(
     path: Option<&Path>,
     model: &dyn Predictor,
 ) -> Result<Vec<Value>> {
-    let trained = request.contract.trained.as_ref().ok_or_else(|| {
-        Error::new("this SavedModel is an export that has not been trained")
-            .hint("train it with `tfbert train --task NAME`")
-    })?;
-    let head = request.contract.head;
+    let TrainedModel { model: description, training } = request.trained;
+    let head = description.head;
     let context = request.context.map(Arc::from);
     let path = path.map_or_else(|| PathBuf::from("argument"), Path::to_owned);
-    let is_pair = trained.task.columns.text_pair.is_some();
+    let is_pair = training.task.columns.text_pair.is_some();
     let examples = texts
         .iter()
         .enumerate()
@@ -62,28 +61,25 @@ pub fn predict(
         })
         .collect::<Result<Vec<_>>>()?;
     let dataset = Dataset { path, examples, split: "predict".into() };
-    let settings = trained.features;
+    let settings = training.features;
     let features = stages::features(head, &dataset, request.tokenizer, &settings)?;
     if features.truncated > 0 {
         log::warn!("{} texts were cut to {} word pieces", features.truncated, settings.max_length);
     }
-    let prepared = Prepared { dataset, features };
-    let defaults = &trained.task.defaults;
-    let decode = PredictionSettings {
-        max_answer_length: defaults.max_answer_length,
-        n_best_size: defaults.n_best_size,
-        version_2_with_negative: trained.task.version_2_with_negative,
-        null_threshold: trained.null_threshold.unwrap_or(0.0),
+    let data = EncodedDataset { dataset, features };
+    let settings = EvaluationSettings {
+        rows: request.rows.min(data.features.len()),
+        pad_token_id: description.encoder.pad_token_id,
+        profile: request.profile,
+        prediction: training.prediction(&training.task),
     };
-    let rows = request.rows.min(prepared.features.len());
-    let evaluation =
-        evaluate::predict(head, &prepared, &Trained(model), rows, &decode, request.stop)?;
-    let labels = trained.task.shown_labels(&trained.labels);
-    let examples = prepared.dataset.examples.iter().zip(&evaluation.predictions);
+    let evaluation = evaluate::predict(head, &data, model, &settings, request.stop)?;
+    let labels = training.task.shown_labels(&training.labels);
+    let examples = data.dataset.examples.iter().zip(&evaluation.predictions);
     examples
         .map(|(example, prediction)| {
             stages::prediction_object(head, example, prediction, labels)
-                .map_err(|error| error.at_line(&prepared.dataset.path, example.line))
+                .map_err(|error| error.at_line(&data.dataset.path, example.line))
         })
         .collect()
 }

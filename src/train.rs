@@ -4,15 +4,16 @@
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::batch::{Batch, Buckets, PlannedBatch, padding_share, prefetch, training_plan};
+use crate::batch::{BatchLayout, Buckets, PlannedBatch, padding_share, prefetch, training_plan};
 use crate::dataset::Labels;
 use crate::error::{Error, Result};
-use crate::evaluate::Prepared;
+use crate::evaluate::EncodedDataset;
 use crate::feature::{FeatureSizes, FeatureStore};
 use crate::files::replace_folder;
-use crate::model::{Model, Scalars, StepOutcome, StepSettings};
+use crate::model::{Batch, BatchProfile, EncoderFacts, Model, Scalars, StepOutcome, StepSettings};
 use crate::report::Progress;
 use crate::run::{Best, Checkpoints, RunFolder, State};
+use crate::saved_model::TrainingRecord;
 use crate::settings::{OnNan, RunOptions, TrainSettings};
 use crate::task::Task;
 
@@ -22,12 +23,9 @@ mod line;
 mod plan;
 mod recorder;
 
-use final_model::trained_contract;
+use final_model::training_record;
 pub use plan::StepPlan;
 use recorder::Recorder;
-
-/// The time to compile a shape for training, in padding tokens that cost the same.
-const SHAPE_COST: usize = 4_500;
 
 /// The flags of `tfbert train` that make a step need less memory.
 const STEP_MEMORY_HINT: &str = "memory ran out: use a smaller `--batch-size` or `--max-length`, or \
@@ -46,7 +44,13 @@ pub struct Job<'a> {
     /// The training file's features.
     pub train: &'a FeatureStore,
     /// The development files, in the task's order; the first selects the best checkpoint.
-    pub dev: &'a [Prepared],
+    pub dev: &'a [EncodedDataset],
+    /// The encoder that is trained.
+    pub encoder: EncoderFacts,
+    /// How the device computes batches best.
+    pub profile: BatchProfile,
+    /// The text of the final model's `tfbert.json`.
+    pub describe: &'a (dyn Fn(TrainingRecord) -> Result<String> + Sync),
     /// The run's folder.
     pub folder: &'a RunFolder,
     /// Whether to go on from the newest checkpoint.
@@ -119,8 +123,6 @@ impl<'a> Trainer<'a> {
         scalars: &'a mut dyn Scalars,
     ) -> Result<Self> {
         let settings = job.settings;
-        let contract = model.contract();
-        let (max_length, layers) = (contract.max_length, contract.encoder.num_hidden_layers);
         let plan = StepPlan::new(settings, job.train.len());
         let checkpoints = Checkpoints::new(job.folder.dir());
         checkpoints.clean();
@@ -133,14 +135,15 @@ impl<'a> Trainer<'a> {
         }
         let state = resumed.unwrap_or_default();
         let lengths = (0..job.train.len()).map(|feature| job.train.length(feature));
-        let buckets = Buckets::choose(lengths, plan.passes(), SHAPE_COST, max_length);
+        let buckets =
+            Buckets::choose(lengths, plan.passes(), job.profile.shape_cost, job.encoder.max_length);
         Ok(Self {
             job,
             model,
             recorder: Recorder::open(job, checkpoints, state, scalars)?,
             plan,
             buckets,
-            layer_scale: settings.layer_scale(layers),
+            layer_scale: settings.layer_scale(job.encoder.num_hidden_layers),
             started: Instant::now(),
             timing: Timing::default(),
         })
@@ -187,8 +190,7 @@ impl<'a> Trainer<'a> {
         self.timing.padding = padding_share(job.train, &batches);
         let rest = &batches[self.plan.batch(step)..];
         let rest = &rest[..rest.len().min(self.plan.total() - step)];
-        let pad = self.model.contract().encoder.pad_token_id;
-        let lay_out = |planned| lay_out(job, planned, pad);
+        let lay_out = |planned| lay_out(job, planned);
         let waited = prefetch(rest.iter().map(lay_out), |batches| -> Result<Duration> {
             for batch in batches.by_ref() {
                 self.step(&batch?)?;
@@ -213,7 +215,7 @@ impl<'a> Trainer<'a> {
             (0..batch.len()).map(|part| dropout_seed(settings.seed, step, part)).collect();
         let step_settings = self.step_settings(step, learning_rate);
         let outcome = self.model.train(batch, &step_settings, &seeds).map_err(|error| {
-            let (rows, length) = (batch[0].rows, batch[0].length);
+            let (rows, length) = (batch[0].rows(), batch[0].length());
             error
                 .context(format!("step {} (batch {rows} × {length})", step + 1))
                 .hint_if_out_of_memory(STEP_MEMORY_HINT)
@@ -269,8 +271,8 @@ impl<'a> Trainer<'a> {
             step + 1,
             self.plan.batch(step) + 1,
             self.plan.epoch(step) + 1,
-            part.rows,
-            part.length
+            part.rows(),
+            part.length()
         ))
         .at(self.job.folder.dir())
         .hint(if grad_norm.is_finite() {
@@ -315,8 +317,8 @@ impl<'a> Trainer<'a> {
     fn export(&mut self, best: &Best) -> Result<()> {
         let job = self.job;
         let weights = self.recorder.best_weights(best)?;
-        let contract = trained_contract(self.model.contract(), job, best);
-        replace_folder(&job.folder.model(), |into| self.model.export(&weights, into, &contract))
+        let description = (job.describe)(training_record(job, best))?;
+        replace_folder(&job.folder.model(), |into| self.model.export(&weights, into, &description))
     }
 }
 
@@ -335,17 +337,21 @@ fn newest(checkpoints: &Checkpoints, total: usize) -> Result<Option<State>> {
 }
 
 /// The parts of a planned batch, one after the other computed as one update.
-fn lay_out(job: &Job<'_>, planned: &PlannedBatch, pad: i32) -> Result<Vec<Batch>> {
+fn lay_out(job: &Job<'_>, planned: &PlannedBatch) -> Result<Vec<Batch>> {
     let settings = job.settings;
     let rows = settings.batch_size.div_ceil(settings.accumulate.max(1));
     let features = job.train.load(&planned.features)?;
+    let layout = BatchLayout {
+        head: job.task.head,
+        pad_token_id: job.encoder.pad_token_id,
+        class_weights: &settings.class_weights,
+    };
     let indices: Vec<usize> = (0..features.len()).collect();
     let batches = indices.chunks(rows).map(|part| {
-        let weights = &settings.class_weights;
-        let length = planned.length;
-        let mut batch = Batch::new(job.task.head, &features, part, rows, length, pad, weights);
+        let part = PlannedBatch { features: part.to_vec(), rows, length: planned.length };
+        let mut batch = layout.lay_out(&features, &part);
         // Their numbers in the training file, not in what was loaded of it.
-        batch.features = part.iter().map(|&index| planned.features[index]).collect();
+        batch.features = part.features.iter().map(|&index| planned.features[index]).collect();
         batch
     });
     Ok(batches.collect())

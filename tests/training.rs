@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tfbert::dataset::{Dataset, Example, Input, Labels, Target};
 use tfbert::error::{Error, ErrorKind, Result};
-use tfbert::evaluate::Prepared;
+use tfbert::evaluate::EncodedDataset;
 use tfbert::feature::{FeatureStore, FeatureTarget, Features, Sequence};
 use tfbert::model::{NoScalars, Precision};
 use tfbert::run::{RunFolder, RunMode, RunRecord};
@@ -27,7 +27,7 @@ struct Setup {
     labels: Labels,
     settings: TrainSettings,
     train: FeatureStore,
-    dev: Vec<Prepared>,
+    dev: Vec<EncodedDataset>,
     options: RunOptions,
 }
 
@@ -74,7 +74,7 @@ impl Setup {
             labels,
             settings,
             train,
-            dev: vec![Prepared { dataset, features }],
+            dev: vec![EncodedDataset { dataset, features }],
             options: RunOptions::default(),
         }
     }
@@ -108,6 +108,9 @@ impl Setup {
                 options: &self.options,
                 train: &self.train,
                 dev: &self.dev,
+                encoder: learner::FACTS,
+                profile: learner::PROFILE,
+                describe: &|record| Ok(serde_json::to_string(&record).unwrap()),
                 folder: &folder,
                 resume,
                 stop: &stop,

@@ -2,22 +2,16 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::batch::BatchLabels;
-use crate::model::{Contract, Logits, Predictor, StepOutcome};
+use crate::model::{Forward, Logits, Predictor, StepOutcome};
 
 /// Counts its calls; the first of each kind takes 30 ms, as compiling does.
+#[derive(Default)]
 struct Counting {
-    contract: Contract,
     trained: AtomicUsize,
     evaluated: AtomicUsize,
 }
 
 impl Counting {
-    fn new() -> Self {
-        let contract = Contract::toy(Head::Classify);
-        Self { contract, trained: AtomicUsize::new(0), evaluated: AtomicUsize::new(0) }
-    }
-
     fn work(calls: &AtomicUsize) {
         let first = calls.fetch_add(1, Ordering::Relaxed) == 0;
         std::thread::sleep(Duration::from_millis(if first { 30 } else { 2 }));
@@ -25,12 +19,10 @@ impl Counting {
 }
 
 impl Predictor for Counting {
-    fn contract(&self) -> &Contract {
-        &self.contract
-    }
-
-    fn predict(&self, _: &Batch) -> Result<Logits> {
-        unreachable!("a bench does not predict")
+    fn forward(&self, _: &Batch) -> Result<Forward> {
+        Self::work(&self.evaluated);
+        let logits = Logits { values: Vec::new(), shape: Vec::new() };
+        Ok(Forward { logits, loss: None })
     }
 }
 
@@ -44,11 +36,6 @@ impl Model for Counting {
         Ok(StepOutcome { loss: 1.0, grad_norm: 1.0 })
     }
 
-    fn evaluate(&self, _: &Batch) -> Result<(Logits, f64)> {
-        Self::work(&self.evaluated);
-        Ok((Logits { values: Vec::new(), shape: Vec::new() }, 0.0))
-    }
-
     fn save(&mut self, _: &Path) -> Result<()> {
         unreachable!("a bench does not save")
     }
@@ -57,15 +44,19 @@ impl Model for Counting {
         unreachable!("a bench does not restore")
     }
 
-    fn export(&mut self, _: &Path, _: &Path, _: &Contract) -> Result<()> {
+    fn export(&mut self, _: &Path, _: &Path, _: &str) -> Result<()> {
         unreachable!("a bench does not export")
     }
 }
 
+fn settings(head: Head, seed: u64) -> BenchSettings {
+    BenchSettings { head, encoder: Encoder::toy(), warmup: 2, steps: 4, eval: true, seed }
+}
+
 #[test]
 fn the_first_step_is_told_apart_and_warm_up_is_not_timed() {
-    let mut model = Counting::new();
-    let settings = BenchSettings { warmup: 2, steps: 4, eval: true, seed: 1 };
+    let mut model = Counting::default();
+    let settings = settings(Head::Classify, 1);
     let shape = BatchShape { rows: 3, length: 8 };
     let found = measure(&mut model, shape, &settings, Some(1e9), || 7).unwrap();
     assert_eq!((model.trained.into_inner(), model.evaluated.into_inner()), (1 + 2 + 4, 1 + 2 + 4));
@@ -96,17 +87,18 @@ fn arithmetic_is_counted_as_its_formula_says() {
 fn synthetic_batches_are_full_and_repeat_with_their_seed() {
     for head in [Head::Classify, Head::Regress, Head::Span, Head::Tag, Head::Choice] {
         let shape = BatchShape { rows: 5, length: 6 };
-        let batches = |seed| {
-            SyntheticBatches::new(head, &Encoder::toy(), shape, seed).take(3).collect::<Vec<_>>()
-        };
+        let batches =
+            |seed| SyntheticBatches::new(&settings(head, seed), shape).take(3).collect::<Vec<_>>();
         assert_eq!(batches(1), batches(1));
         assert_ne!(batches(1), batches(2));
         for batch in batches(1) {
-            assert_eq!(batch.tokens(), batch.input_ids.len());
-            assert!(batch.input_ids.iter().all(|&id| (0..50).contains(&id)));
-            assert!(batch.sample_weight.iter().all(|&weight| weight == 1.0));
-            if let (Head::Span, BatchLabels::Ints(labels)) = (head, &batch.labels) {
-                assert!(labels.chunks(2).all(|span| span[0] <= span[1] && span[1] < 6));
+            assert_eq!(batch.tokens(), batch.input_ids().ints().len());
+            assert!(batch.input_ids().ints().iter().all(|id| (0..50).contains(id)));
+            assert!(batch.sample_weight.floats().iter().all(|&weight| weight == 1.0));
+            if head == Head::Span {
+                assert!(
+                    batch.labels.ints().chunks(2).all(|span| span[0] <= span[1] && span[1] < 6)
+                );
             }
         }
     }

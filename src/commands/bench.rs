@@ -4,31 +4,43 @@ use serde_json::json;
 use tfbert::bench::{self, BatchShape, BenchSettings, Measurement};
 use tfbert::cli::{BenchArgs, Cli};
 use tfbert::error::{Error, Result};
-use tfbert::model::{Contract, Model};
-use tfbert::runtime::{self, OpTime, TrainingModel, matmul_peak, peak_memory};
+use tfbert::model::Model;
+use tfbert::runtime::{Device, OpTime, TrainingSession, matmul_peak, peak_memory};
+use tfbert::saved_model::{Description, Export};
 
 use super::print_line;
 
 /// Rows of a profile's table.
 const TOP: usize = 25;
 
+/// What to do where memory runs out.
+const MEMORY_HINT: &str = "try smaller `--shapes`";
+
 pub fn run(args: &BenchArgs, cli: &Cli) -> Result<()> {
-    let library = super::library(cli, &args.cache, args.threads)?;
-    let contract = runtime::read_contract(&args.model)?;
-    check_lengths(args, &contract)?;
-    let precision = super::precision(args.precision);
-    let config = super::session(args.threads);
-    library.load()?;
+    let device = Device::detect();
+    let process = super::training_process(cli, device, &args.cache, args.threads, MEMORY_HINT)?;
+    let export = Export::read(&args.model)?;
+    check_lengths(args, &export)?;
+    let precision = super::precision(&device, args.precision);
+    let threads = args.threads.unwrap_or(0);
+    let library = process.load()?;
+    let Description { head, encoder, .. } = &export.model;
     // First, since a process has the threads of its first session.
-    let mut model = TrainingModel::load(&args.model, precision, config)?;
-    let peak = matmul_peak(precision, config)?;
-    model.init(bench::num_labels(contract.head), args.seed)?;
-    let settings =
-        BenchSettings { warmup: args.warmup, steps: args.steps, eval: args.eval, seed: args.seed };
+    let mut model = TrainingSession::load(&library, &export, precision, threads)?;
+    let peak = matmul_peak(&library, precision, threads)?;
+    model.init(bench::num_labels(*head), args.seed)?;
+    let settings = BenchSettings {
+        head: *head,
+        encoder: encoder.clone(),
+        warmup: args.warmup,
+        steps: args.steps,
+        eval: args.eval,
+        seed: args.seed,
+    };
     print_line(format!(
         "{} {} in {precision}; matrix products reach {:.0} GFLOP/s here",
-        contract.encoder.name,
-        contract.head,
+        encoder.name,
+        head,
         peak / 1e9
     ))?;
     print_line(header(args.eval))?;
@@ -50,9 +62,9 @@ pub fn run(args: &BenchArgs, cli: &Cli) -> Result<()> {
                 }
                 model.start_trace();
                 if of == "step" {
-                    bench::one_step(&mut model, shape, args.seed)?;
+                    bench::one_step(&mut model, shape, &settings)?;
                 } else {
-                    bench::one_evaluation(&mut model, shape, args.seed)?;
+                    bench::one_evaluation(&model, shape, &settings)?;
                 }
                 let trace = model.take_trace()?;
                 let path = dir.join(format!("trace-{name}{precision}-{shape}.json"));
@@ -72,8 +84,8 @@ pub fn run(args: &BenchArgs, cli: &Cli) -> Result<()> {
             "shapes": found,
             "precision": precision,
             "model": args.model,
-            "encoder": contract.encoder.name,
-            "head": contract.head,
+            "encoder": encoder.name,
+            "head": head,
             "peak_gflops_per_second": peak / 1e9,
             "peak_memory_bytes": peak_memory(),
         });
@@ -86,12 +98,12 @@ pub fn run(args: &BenchArgs, cli: &Cli) -> Result<()> {
 }
 
 /// Refuses a length that the encoder has no positions for.
-fn check_lengths(args: &BenchArgs, contract: &Contract) -> Result<()> {
-    match args.shapes.iter().find(|shape| shape.length > contract.max_length) {
+fn check_lengths(args: &BenchArgs, export: &Export) -> Result<()> {
+    let max_length = export.model.max_length;
+    match args.shapes.iter().find(|shape| shape.length > max_length) {
         None => Ok(()),
         Some(shape) => Err(Error::usage(format!(
-            "`--shapes {shape}`: its length is past the encoder's {}",
-            contract.max_length
+            "`--shapes {shape}`: its length is above the encoder's {max_length}"
         ))
         .at(&args.model)),
     }

@@ -1,30 +1,32 @@
-//! `tfbert doctor`: each line is ok, or has the command that mends it.
+//! `tfbert doctor`: each line is ok, or has the command that solves the problem.
 
 use std::path::{Path, PathBuf};
 
 use tfbert::cli::{Cli, DoctorArgs};
 use tfbert::error::{Error, Result};
-use tfbert::runtime::{self, Amx, Library, Processor, TrainingModel};
+use tfbert::runtime::{Amx, Device, Process, TrainingSession};
+use tfbert::saved_model::{CONTRACT_VERSION, Description, Export};
 use tfbert::task;
 
 pub fn run(args: &DoctorArgs, cli: &Cli) -> Result<()> {
-    let mut report = Report { troubles: 0 };
-    let library = Library::prepare(&super::library_options(cli))
-        .and_then(|library| library.load().map(|version| (library, version)));
+    let mut report = Report { problems: 0 };
+    let device = Device::detect();
+    let library =
+        Process::prepare(device, &super::process_options(cli, "")).and_then(Process::load);
     match &library {
-        Ok((library, version)) => {
-            let found = library.found();
+        Ok(library) => {
+            let (version, found) = (library.version(), library.found());
             report.ok(
                 "TensorFlow",
                 &format!("{version} at {} (by {})", found.library.display(), found.by),
             )?;
         }
-        Err(error) => report.trouble("TensorFlow", error)?,
+        Err(error) => report.problem("TensorFlow", error)?,
     }
-    report.ok("processor", &processor())?;
+    report.ok("processor", &processor(&device))?;
     let exports = exports(&args.saved_models);
     if exports.is_empty() {
-        report.trouble(
+        report.problem(
             "exports",
             &Error::new("none found").at(&args.saved_models).hint(
                 "export one with `python -m python_export --encoder minilm-l6 --head classify \
@@ -32,27 +34,19 @@ pub fn run(args: &DoctorArgs, cli: &Cli) -> Result<()> {
             ),
         )?;
     }
-    for export in &exports {
-        match runtime::read_contract(export) {
-            Ok(contract) => report.ok(
-                "export",
-                &format!(
-                    "{}: {} {}, {} layers × {}, up to {} word pieces, contract {}",
-                    export.display(),
-                    contract.encoder.name,
-                    contract.head,
-                    contract.encoder.num_hidden_layers,
-                    contract.encoder.hidden_size,
-                    contract.max_length,
-                    contract.contract_version
-                ),
-            )?,
-            Err(error) => report.trouble("export", &error)?,
+    let mut read = Vec::new();
+    for dir in &exports {
+        match Export::read(dir) {
+            Ok(export) => {
+                report.ok("export", &described(&export.model))?;
+                read.push(export);
+            }
+            Err(error) => report.problem("export", &error)?,
         }
     }
-    if let (Ok(_), Some(export)) = (&library, exports.first()) {
-        let precision = super::precision(tfbert::cli::PrecisionArg::Auto);
-        match TrainingModel::load(export, precision, super::session(None)) {
+    if let (Ok(library), Some(export)) = (&library, read.first()) {
+        let precision = device.precision();
+        match TrainingSession::load(library, export, precision, 0) {
             Ok(model) => {
                 let devices: Vec<String> = model
                     .devices()
@@ -69,21 +63,19 @@ pub fn run(args: &DoctorArgs, cli: &Cli) -> Result<()> {
                     ),
                 )?;
             }
-            Err(error) => report.trouble("devices", &error)?,
+            Err(error) => report.problem("devices", &error)?,
         }
     }
     data(&mut report, &args.data_dir)?;
-    if report.troubles == 0 {
-        return Ok(());
+    match report.problems {
+        0 => Ok(()),
+        1 => Err(Error::new("1 problem found")),
+        many => Err(Error::new(format!("{many} problems found"))),
     }
-    Err(Error::new(match report.troubles {
-        1 => "1 thing wants mending".to_owned(),
-        many => format!("{many} things want mending"),
-    }))
 }
 
 struct Report {
-    troubles: usize,
+    problems: usize,
 }
 
 impl Report {
@@ -91,18 +83,31 @@ impl Report {
         super::print_line(format!("ok   {name}: {what}"))
     }
 
-    fn trouble(&mut self, name: &str, error: &Error) -> Result<()> {
-        self.troubles += 1;
+    fn problem(&mut self, name: &str, error: &Error) -> Result<()> {
+        self.problems += 1;
         super::print_line(format!("FIX  {name}: {}", error.to_string().replace('\n', "\n     ")))
     }
 }
 
-fn processor() -> String {
-    let processor = Processor::detect();
+/// An export in a line.
+fn described(model: &Description) -> String {
+    format!(
+        "{}: {} {}, {} layers × {}, up to {} word pieces, contract {CONTRACT_VERSION}",
+        model.dir.display(),
+        model.encoder.name,
+        model.head,
+        model.encoder.num_hidden_layers,
+        model.encoder.hidden_size,
+        model.max_length,
+    )
+}
+
+fn processor(device: &Device) -> String {
+    let processor = device.processor();
     let word = |has: bool| if has { "yes" } else { "no" };
     format!(
         "{} cores, AVX-512 {}, AVX-512 bf16 {}, AMX bf16 {}",
-        std::thread::available_parallelism().map_or(1, usize::from),
+        device.cores(),
         word(processor.avx512),
         word(processor.avx512_bf16),
         match processor.amx {
@@ -137,7 +142,7 @@ fn data(report: &mut Report, data_dir: &Path) -> Result<()> {
         if there { present.push(task.name.as_str()) } else { absent.push(task.name.as_str()) }
     }
     if present.is_empty() {
-        report.trouble(
+        report.problem(
             "data",
             &Error::new("no task's files are there").at(data_dir).hint(
                 "name the folder of the data sets with `--data-dir DIR` or the variable `TFBERT_DATA`",

@@ -9,34 +9,35 @@ use serde_json::json;
 use tfbert::cli::{Cli, EvalArgs};
 use tfbert::dataset::{DataSource, Labels};
 use tfbert::error::{Error, Result};
-use tfbert::evaluate::{self, Trained};
+use tfbert::evaluate::{self, EvaluationSettings};
+use tfbert::feature::Tokenizer;
 use tfbert::files::names;
-use tfbert::model::Contract;
-use tfbert::prediction::PredictionSettings;
-use tfbert::runtime::{self, Division, SessionConfig, TrainedModel};
+use tfbert::runtime::{Device, Library, PredictionSession, Process, WorkSplit};
+use tfbert::saved_model::TrainedModel;
 use tfbert::settings::DEFAULT_EVAL_BATCH_SIZE;
 use tfbert::stages::write_predictions;
 use tfbert::task::{self, Split, Task};
 
-use super::{check_head, precision, prepare, print_line, session};
+use super::{check_head, encode, precision, print_line};
 
 pub fn run(args: &EvalArgs, cli: &Cli) -> Result<()> {
     let task = task::find(&args.data.task)?;
     let model_dir = args.model.clone().unwrap_or_else(|| default_model(&task));
-    let contract = trained_contract(&task, &model_dir)?;
+    let trained = trained_model(&task, &model_dir)?;
     let splits: Vec<&Split> = match &args.split {
         Some(name) => vec![task.split(name)?],
         None if task.dev.is_empty() => task.test.iter().collect(),
         None => task.dev.iter().collect(),
     };
-    let trained = contract.trained.as_ref().expect("checked by trained_contract");
-    let labels = Labels::new(trained.labels.clone());
+    let TrainedModel { model: description, training } = &trained;
+    let labels = Labels::new(training.labels.clone());
     check_labels(&task, &labels, &model_dir)?;
-    let features = trained.features;
-    let number_format = args.precision.map_or(trained.precision, precision);
-    let library = super::inference_library(cli, number_format);
+    let device = Device::detect();
+    let number_format =
+        args.precision.map_or(training.precision, |argument| precision(&device, argument));
+    let process = super::inference_process(cli, device, number_format);
     let stop = super::stop_signal()?;
-    let tokenizer = super::tokenizer(&model_dir)?;
+    let tokenizer = Tokenizer::read(&description.tokenizer())?;
     let read = |split| {
         let source = DataSource {
             task: &task,
@@ -45,44 +46,49 @@ pub fn run(args: &EvalArgs, cli: &Cli) -> Result<()> {
             labels: &labels,
             limit: args.limit_dev,
         };
-        prepare(&source, &tokenizer, &features).map(|prepared| (split, prepared))
+        encode(&source, &tokenizer, &training.features).map(|data| (split, data))
     };
-    let load = || {
-        let config = SessionConfig { division: Division::Batches, ..session(args.threads) };
+    let load = |library: Library| {
         let start = Instant::now();
-        let model = TrainedModel::load(&model_dir, number_format, config)?;
+        let threads = args.threads.unwrap_or(0);
+        let model = PredictionSession::load(
+            &library,
+            &trained,
+            number_format,
+            threads,
+            WorkSplit::Batches,
+        )?;
         let loaded = start.elapsed();
         model.warm_up()?;
-        let prepared = start.elapsed() - loaded;
-        log::debug!("the model was loaded in {loaded:.2?}, its graph prepared in {prepared:.2?}");
+        let warmed_up = start.elapsed() - loaded;
+        log::debug!("the model was loaded in {loaded:.2?}, its graph prepared in {warmed_up:.2?}");
         Ok(model)
     };
-    let (prepared, model) = thread::scope(|scope| {
-        let loading = library.and_then(|library| library.load()).map(|_| scope.spawn(load));
-        let prepared: Result<Vec<_>> = splits.into_iter().map(read).collect();
-        (prepared, loading.and_then(|thread| thread.join().unwrap_or_else(|e| resume_unwind(e))))
+    let (splits, model) = thread::scope(|scope| {
+        let loading =
+            process.and_then(Process::load).map(|library| scope.spawn(move || load(library)));
+        let splits: Result<Vec<_>> = splits.into_iter().map(read).collect();
+        (splits, loading.and_then(|thread| thread.join().unwrap_or_else(|e| resume_unwind(e))))
     });
-    // What is wrong with the data is said first: to know it takes no TensorFlow.
-    let (prepared, model) = (prepared?, model?);
-    let settings = PredictionSettings {
-        max_answer_length: task.defaults.max_answer_length,
-        n_best_size: task.defaults.n_best_size,
-        version_2_with_negative: task.version_2_with_negative,
-        null_threshold: trained.null_threshold.unwrap_or(0.0),
+    // Errors in the data come first: finding them takes no TensorFlow.
+    let (splits, model) = (splits?, model?);
+    let settings = EvaluationSettings {
+        rows: args.batch_size.unwrap_or(DEFAULT_EVAL_BATCH_SIZE),
+        pad_token_id: description.encoder.pad_token_id,
+        profile: model.profile(),
+        prediction: training.prediction(&task),
     };
     let output = args.output.clone().or_else(|| predictions_beside(&model_dir));
-    let rows = args.batch_size.unwrap_or(DEFAULT_EVAL_BATCH_SIZE);
-    for (split, prepared) in &prepared {
+    for (split, data) in &splits {
         let start = Instant::now();
-        let evaluation =
-            evaluate::predict(task.head, prepared, &Trained(&model), rows, &settings, &stop)
-                .map_err(|error| error.hint_if_out_of_memory(super::BATCH_MEMORY_HINT))?;
-        let scores = evaluate::score(&task, prepared, &labels, &evaluation)?;
+        let evaluation = evaluate::predict(task.head, data, &model, &settings, &stop)
+            .map_err(|error| error.hint_if_out_of_memory(super::BATCH_MEMORY_HINT))?;
+        let scores = evaluate::score(&task, data, &labels, &evaluation)?;
         let written = match &output {
             Some(dir) => write_predictions(
                 &task,
                 split,
-                &prepared.dataset,
+                &data.dataset,
                 &labels,
                 &evaluation.predictions,
                 dir,
@@ -100,15 +106,15 @@ pub fn run(args: &EvalArgs, cli: &Cli) -> Result<()> {
         print_line(format!("{} {}: {shown}", task.name, split.name))?;
         log::info!(
             "{} examples in {seconds:.2}s, {:.0}/s; padding {:.0}%",
-            prepared.dataset.examples.len(),
-            prepared.dataset.examples.len() as f64 / evaluation.duration.as_secs_f64().max(1e-9),
+            data.dataset.examples.len(),
+            data.dataset.examples.len() as f64 / evaluation.duration.as_secs_f64().max(1e-9),
             100.0 * evaluation.padding
         );
         if args.json {
             let result = json!({
                 "task": task.name,
                 "split": split.name,
-                "examples": prepared.dataset.examples.len(),
+                "examples": data.dataset.examples.len(),
                 "metrics": scores.as_ref().map(evaluate::to_json),
                 "details": scores.as_ref().map(|scores| &scores.details),
                 "seconds": seconds,
@@ -134,22 +140,17 @@ fn predictions_beside(model_dir: &Path) -> Option<PathBuf> {
     run.join(names::RUN_RECORD).is_file().then(|| run.join(names::PREDICTIONS))
 }
 
-/// The contract of a trained model that fits the task.
-pub fn trained_contract(task: &Task, model_dir: &Path) -> Result<Contract> {
+/// The description of a trained model that fits the task.
+pub fn trained_model(task: &Task, model_dir: &Path) -> Result<TrainedModel> {
     let train = task.model_of.as_deref().unwrap_or(&task.name);
     if !model_dir.exists() {
         return Err(Error::new("there is no trained model").at(model_dir).hint(format!(
             "train one with `tfbert train --task {train}`, or name another with `--model DIR`"
         )));
     }
-    let contract = runtime::read_contract(model_dir)?;
-    check_head(task, &contract, model_dir)?;
-    if contract.trained.is_none() {
-        return Err(Error::new("this SavedModel is an export that has not been trained")
-            .at(model_dir)
-            .hint(format!("train it with `tfbert train --task {train}`")));
-    }
-    Ok(contract)
+    let trained = TrainedModel::read(model_dir)?;
+    check_head(task, &trained.model)?;
+    Ok(trained)
 }
 
 /// Refuses a model that was trained on other labels than the task lists.

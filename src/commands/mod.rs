@@ -10,11 +10,12 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use tfbert::cli::{CacheArgs, Cli, PrecisionArg};
 use tfbert::dataset::DataSource;
 use tfbert::error::{Error, Result};
-use tfbert::evaluate::Prepared;
+use tfbert::evaluate::EncodedDataset;
 use tfbert::feature::{FeatureSettings, Tokenizer};
 use tfbert::files::user_cache_folder;
-use tfbert::model::{Contract, Precision};
-use tfbert::runtime::{Library, LibraryOptions, Processor, SessionConfig};
+use tfbert::model::Precision;
+use tfbert::runtime::{Device, Process, ProcessOptions};
+use tfbert::saved_model::Description;
 use tfbert::stages::features;
 use tfbert::task::Task;
 
@@ -41,19 +42,13 @@ pub fn print_line(line: impl Display) -> Result<()> {
     }
 }
 
-/// The number format that `auto` stands for: bf16 where the processor multiplies it faster.
-pub fn precision(argument: PrecisionArg) -> Precision {
+/// The number format of an argument.
+pub fn precision(device: &Device, argument: PrecisionArg) -> Precision {
     match argument {
         PrecisionArg::F32 => Precision::F32,
         PrecisionArg::Bf16 => Precision::Bf16,
-        PrecisionArg::Auto if Processor::detect().multiplies_bf16_faster() => Precision::Bf16,
-        PrecisionArg::Auto => Precision::F32,
+        PrecisionArg::Auto => device.precision(),
     }
-}
-
-/// How sessions run.
-pub fn session(threads: Option<usize>) -> SessionConfig {
-    SessionConfig { threads: threads.unwrap_or(0), ..SessionConfig::default() }
 }
 
 /// The folder of what is kept for later runs, if it is.
@@ -61,31 +56,42 @@ pub fn cache_folder(args: &CacheArgs) -> Option<PathBuf> {
     if args.no_cache { None } else { args.cache_dir.clone().or_else(user_cache_folder) }
 }
 
-/// Finds TensorFlow's library and prepares this process for it, before any thread is started.
-pub fn library(cli: &Cli, cache: &CacheArgs, threads: Option<usize>) -> Result<Library> {
-    Library::prepare(&LibraryOptions {
+/// Finds TensorFlow's library and prepares this process for training, before any thread is started.
+///
+/// `memory_hint` is what the user can do where memory runs out.
+pub fn training_process(
+    cli: &Cli,
+    device: Device,
+    cache: &CacheArgs,
+    threads: Option<usize>,
+    memory_hint: &'static str,
+) -> Result<Process> {
+    let options = ProcessOptions {
         cache: cache_folder(cache),
         threads: threads.unwrap_or(0),
-        ..library_options(cli)
-    })
+        ..process_options(cli, memory_hint)
+    };
+    Process::prepare(device, &options)
 }
 
-/// As [`library`], for inference, which compiles nothing.
-pub fn inference_library(cli: &Cli, precision: Precision) -> Result<Library> {
-    Library::prepare(&LibraryOptions {
+/// As [`training_process`], for inference, which compiles nothing.
+pub fn inference_process(cli: &Cli, device: Device, precision: Precision) -> Result<Process> {
+    let options = ProcessOptions {
         // In float32 the sums are then taken in another order than in training's evaluation, whose
         // scores are to be repeated to the digit; in bf16 they come out alike.
         frozen_weights: precision == Precision::Bf16,
-        ..library_options(cli)
-    })
+        ..process_options(cli, "try a smaller `--batch-size`")
+    };
+    Process::prepare(device, &options)
 }
 
-/// What every use of the library has in common.
-pub fn library_options(cli: &Cli) -> LibraryOptions {
-    LibraryOptions {
+/// Options of every command.
+pub fn process_options(cli: &Cli, memory_hint: &'static str) -> ProcessOptions {
+    ProcessOptions {
         folder: cli.tensorflow.clone(),
         verbose: cli.verbose,
-        ..LibraryOptions::default()
+        memory_hint,
+        ..ProcessOptions::default()
     }
 }
 
@@ -119,28 +125,28 @@ fn spawn_on(signal: i32, action: impl Fn() + Send + 'static) -> Result<()> {
 }
 
 /// Refuses a length that the encoder has no positions for.
-pub fn check_length(settings: &FeatureSettings, contract: &Contract, model: &Path) -> Result<()> {
-    if settings.max_length > contract.max_length {
+pub fn check_length(settings: &FeatureSettings, model: &Description) -> Result<()> {
+    if settings.max_length > model.max_length {
         return Err(Error::usage(format!(
-            "`--max-length {}` is past the encoder's {}",
-            settings.max_length, contract.max_length
+            "`--max-length {}` is above the encoder's {}",
+            settings.max_length, model.max_length
         ))
-        .at(model)
-        .hint(format!("give `--max-length {}` or less", contract.max_length)));
+        .at(&model.dir)
+        .hint(format!("give `--max-length {}` or less", model.max_length)));
     }
     Ok(())
 }
 
 /// Refuses a model whose head is not the task's.
-pub fn check_head(task: &Task, contract: &Contract, model: &Path) -> Result<()> {
-    if task.head == contract.head {
+pub fn check_head(task: &Task, model: &Description) -> Result<()> {
+    if task.head == model.head {
         return Ok(());
     }
     Err(Error::usage(format!(
         "task `{}` needs the head `{}`, the model has `{}`",
-        task.name, task.head, contract.head
+        task.name, task.head, model.head
     ))
-    .at(model)
+    .at(&model.dir)
     .hint(export_hint(task)))
 }
 
@@ -154,15 +160,15 @@ pub fn export_hint(task: &Task) -> String {
 }
 
 /// Reads and tokenises one split.
-pub fn prepare(
+pub fn encode(
     source: &DataSource<'_>,
     tokenizer: &Tokenizer,
     settings: &FeatureSettings,
-) -> Result<Prepared> {
+) -> Result<EncodedDataset> {
     let dataset = source.read()?;
     let features = features(source.task.head, &dataset, tokenizer, settings)?;
     report_truncated(&dataset.split, features.truncated, dataset.examples.len(), settings);
-    Ok(Prepared { dataset, features })
+    Ok(EncodedDataset { dataset, features })
 }
 
 /// Says how many examples of a split were cut.
@@ -176,14 +182,4 @@ pub fn report_truncated(split: &str, truncated: usize, of: usize, settings: &Fea
 /// The folder of a task's run.
 pub fn run_folder(task: &Task) -> PathBuf {
     Path::new("runs").join(&task.name)
-}
-
-/// The tokenizer of a SavedModel.
-pub fn tokenizer(model: &Path) -> Result<Tokenizer> {
-    Tokenizer::read(&tokenizer_path(model))
-}
-
-/// The tokenizer's file in a SavedModel.
-pub fn tokenizer_path(model: &Path) -> PathBuf {
-    model.join("assets.extra").join("tokenizer.json")
 }

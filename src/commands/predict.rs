@@ -6,26 +6,29 @@ use std::sync::atomic::AtomicI32;
 
 use tfbert::cli::{Cli, PredictArgs};
 use tfbert::error::{Error, Result};
+use tfbert::feature::Tokenizer;
 use tfbert::predict::{self, Request};
-use tfbert::runtime::{self, Division, SessionConfig, TrainedModel};
+use tfbert::runtime::{Device, PredictionSession, WorkSplit};
+use tfbert::saved_model::TrainedModel;
 use tfbert::settings::DEFAULT_EVAL_BATCH_SIZE;
 use tfbert::task;
 
-use super::eval::{default_model, trained_contract};
-use super::{precision, session};
+use super::eval::{default_model, trained_model};
+use super::precision;
 
 pub fn run(args: &PredictArgs, cli: &Cli) -> Result<()> {
-    let library = super::inference_library(cli, precision(args.precision));
+    let device = Device::detect();
+    let number_format = precision(&device, args.precision);
+    let process = super::inference_process(cli, device, number_format);
     // Ctrl-C ends a prediction at once: there is nothing to keep.
     let stop = AtomicI32::new(0);
-    let (model_dir, contract) = match (&args.task, &args.model) {
+    let trained = match (&args.task, &args.model) {
         (Some(name), model) => {
             let task = task::find(name)?;
             let dir = model.clone().unwrap_or_else(|| default_model(&task));
-            let contract = trained_contract(&task, &dir)?;
-            (dir, contract)
+            trained_model(&task, &dir)?
         }
-        (None, Some(dir)) => (dir.clone(), runtime::read_contract(dir)?),
+        (None, Some(dir)) => TrainedModel::read(dir)?,
         (None, None) => unreachable!("clap wants one of them"),
     };
     let context = args
@@ -35,16 +38,16 @@ pub fn run(args: &PredictArgs, cli: &Cli) -> Result<()> {
         .transpose()?;
     let asks = args.texts.is_empty() && args.file.is_none() && std::io::stdin().is_terminal();
     let (texts, path) = if asks { (Vec::new(), None) } else { given(args)? };
-    let library = library?;
-    library.load()?;
+    let library = process?.load()?;
     let rows = args.batch_size.unwrap_or(DEFAULT_EVAL_BATCH_SIZE);
-    let division = if texts.len() > rows { Division::Batches } else { Division::Operations };
-    let config = SessionConfig { division, ..session(args.threads) };
-    let model = TrainedModel::load(&model_dir, precision(args.precision), config)?;
-    let tokenizer = super::tokenizer(&model_dir)?;
+    let split = if texts.len() > rows { WorkSplit::Batches } else { WorkSplit::Operations };
+    let threads = args.threads.unwrap_or(0);
+    let model = PredictionSession::load(&library, &trained, number_format, threads, split)?;
+    let tokenizer = Tokenizer::read(&trained.model.tokenizer())?;
     let request = Request {
-        contract: &contract,
+        trained: &trained,
         tokenizer: &tokenizer,
+        profile: model.profile(),
         context: context.as_deref(),
         rows,
         stop: &stop,
@@ -63,7 +66,7 @@ fn print(predictions: &[serde_json::Value]) -> Result<()> {
 }
 
 /// Predicts what a person types, line after line, until the end of input (Ctrl-D).
-fn prompt(request: &Request<'_>, model: &TrainedModel) -> Result<()> {
+fn prompt(request: &Request<'_>, model: &PredictionSession) -> Result<()> {
     let ask = || {
         eprint!("> ");
         let _ = std::io::stderr().flush();

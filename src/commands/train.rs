@@ -6,26 +6,32 @@ use std::time::{Duration, Instant};
 use tfbert::cli::{Cli, TrainArgs};
 use tfbert::dataset::{DataSource, Labels};
 use tfbert::error::{Error, Result};
-use tfbert::evaluate::Prepared;
-use tfbert::feature::FeatureSizes as _;
+use tfbert::evaluate::EncodedDataset;
+use tfbert::feature::{FeatureSizes as _, Tokenizer};
 use tfbert::files::names;
-use tfbert::model::Contract;
+use tfbert::model::Precision;
 use tfbert::report::duration;
 use tfbert::run::{DataRecord, RunFolder, RunMode, RunRecord, RunResult, open_log};
-use tfbert::runtime::{self, EventFile, TrainingModel};
+use tfbert::runtime::{Device, EventFile, TrainingSession};
+use tfbert::saved_model::{Description, Export};
 use tfbert::settings::{RunOptions, TrainSettings};
 use tfbert::task::{self, Split, Task};
 use tfbert::train::{self, Job, Outcome};
 
-use super::{check_head, check_length, precision, prepare, print_line, run_folder, session};
+use super::{check_head, check_length, encode, precision, print_line, run_folder};
 
 mod input;
 
 use input::Input;
 
+/// What to do where memory runs out.
+const MEMORY_HINT: &str = "try a smaller `--batch-size`, `--accumulate N` or `--max-length`; \
+                           `--resume` continues from the last checkpoint";
+
 pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
     let start = Instant::now();
-    let library = super::library(cli, &args.cache, args.threads);
+    let device = Device::detect();
+    let process = super::training_process(cli, device, &args.cache, args.threads, MEMORY_HINT);
     let stop = super::stop_signal()?;
     let task = task::find(&args.data.task)?;
     let train_split = trainable(&task)?;
@@ -33,18 +39,18 @@ pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
         .model
         .clone()
         .unwrap_or_else(|| Path::new("saved_models").join("minilm-l6").join(task.head.name()));
-    let contract = runtime::read_contract(&model_dir).map_err(|error| {
+    let export = Export::read(&model_dir).map_err(|error| {
         if args.model.is_none() { error.hint(super::export_hint(&task)) } else { error }
     })?;
-    check_head(&task, &contract, &model_dir)?;
-    let mut settings = settings(args, &task);
+    check_head(&task, &export.model)?;
+    let mut settings = settings(args, &task, precision(&device, args.precision));
     let options = RunOptions {
         save_steps: args.save_steps,
         save_minutes: args.save_minutes,
         keep_checkpoints: args.keep_checkpoints,
         on_nan: args.on_nan,
     };
-    check_length(&settings.features, &contract, &model_dir)?;
+    check_length(&settings.features, &export.model)?;
     let output = args.output.clone().unwrap_or_else(|| run_folder(&task));
     let mode = if args.resume {
         RunMode::Resume
@@ -66,23 +72,26 @@ pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
         .chain(&dev_sources)
         .map(|source| DataRecord::read(&source.split.name, &source.path()?))
         .collect::<Result<_>>()?;
-    let (train, tokenised_in) =
-        Input { source: train_source, data: &data[0], settings: &settings, model_dir: &model_dir }
-            .features(args)?;
+    let (train, tokenised_in) = Input {
+        source: train_source,
+        data: &data[0],
+        settings: &settings,
+        tokenizer: export.model.tokenizer(),
+    }
+    .features(args)?;
     let counts = &train.summary().label_counts;
     settings.class_weights = class_weights(&args.class_weights, &labels, counts)?;
 
-    let library = library?;
-    let version = library.load()?;
+    let library = process?.load()?;
     let record = RunRecord {
         tfbert_version: env!("CARGO_PKG_VERSION").into(),
-        tensorflow_version: version,
+        tensorflow_version: library.version().to_owned(),
         command: std::env::args().collect(),
         labels: labels.names().to_vec(),
         settings: settings.clone(),
         options: options.clone(),
         model: model_dir.clone(),
-        weights_sha256: contract.weights_sha256.clone(),
+        weights_sha256: export.model.weights_sha256.clone(),
         data,
         task: task.clone(),
     };
@@ -93,11 +102,11 @@ pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
         return print_result(args, &task, &result, &output);
     }
 
-    let config = session(args.threads);
-    let number_format = settings.precision;
+    let (number_format, threads) = (settings.precision, args.threads.unwrap_or(0));
     let (model, dev) = std::thread::scope(|scope| {
-        let model = scope.spawn(|| TrainingModel::load(&model_dir, number_format, config));
-        let dev = prepare_dev(&dev_sources, &settings, &model_dir);
+        let load = || TrainingSession::load(&library, &export, number_format, threads);
+        let model = scope.spawn(load);
+        let dev = encode_dev(&dev_sources, &settings, &export.model);
         let model = model.join().unwrap_or_else(|_| Err(Error::new("loading the model failed")));
         (model, dev)
     });
@@ -109,7 +118,7 @@ pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
         None => RunFolder::open(&output, mode, &record)?,
     };
     open_log(folder.dir())?;
-    announce(&task, &settings, &contract, train.summary().examples, &dev, start);
+    announce(&task, &settings, &export.model, train.summary().examples, &dev, start);
     let job = Job {
         task: &task,
         labels: &labels,
@@ -117,6 +126,9 @@ pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
         options: &options,
         train: &train,
         dev: &dev,
+        encoder: export.model.encoder_facts(),
+        profile: model.profile(),
+        describe: &|record| export.trained_json(record),
         folder: &folder,
         resume: args.resume,
         stop: &stop,
@@ -147,13 +159,13 @@ fn trainable(task: &Task) -> Result<&Split> {
 }
 
 /// The task's defaults with the flags over them.
-fn settings(args: &TrainArgs, task: &Task) -> TrainSettings {
+fn settings(args: &TrainArgs, task: &Task, precision: Precision) -> TrainSettings {
     fn set<T>(into: &mut T, flag: Option<T>) {
         if let Some(value) = flag {
             *into = value;
         }
     }
-    let mut settings = TrainSettings::for_task(task, precision(args.precision));
+    let mut settings = TrainSettings::for_task(task, precision);
     set(&mut settings.epochs, args.epochs);
     settings.max_steps = args.max_steps;
     set(&mut settings.batch_size, args.batch_size);
@@ -210,21 +222,22 @@ fn class_weights(given: &[String], labels: &Labels, counts: &[usize]) -> Result<
     })
 }
 
-fn prepare_dev(
+/// Reads and tokenises the development files.
+fn encode_dev(
     sources: &[DataSource<'_>],
     settings: &TrainSettings,
-    model_dir: &Path,
-) -> Result<Vec<Prepared>> {
-    let tokenizer = super::tokenizer(model_dir)?;
-    sources.iter().map(|source| prepare(source, &tokenizer, &settings.features)).collect()
+    model: &Description,
+) -> Result<Vec<EncodedDataset>> {
+    let tokenizer = Tokenizer::read(&model.tokenizer())?;
+    sources.iter().map(|source| encode(source, &tokenizer, &settings.features)).collect()
 }
 
 fn announce(
     task: &Task,
     settings: &TrainSettings,
-    contract: &Contract,
+    model: &Description,
     examples: usize,
-    dev: &[Prepared],
+    dev: &[EncodedDataset],
     start: Instant,
 ) {
     let dev: Vec<String> = dev
@@ -236,8 +249,8 @@ fn announce(
          seed {}; ready in {:.1}s",
         task.name,
         dev.join(", "),
-        contract.encoder.name,
-        contract.head,
+        model.encoder.name,
+        model.head,
         settings.precision,
         settings.batch_size,
         settings.learning_rate,

@@ -1,27 +1,34 @@
-//! What a user reads when TensorFlow ends the process itself.
+//! The message to the user when TensorFlow ends the process.
 //!
-//! Its C++ code has no way to report memory that runs out inside a compiled function, or a check of
-//! its own that fails: it calls `abort`, after a line or two of its own on stderr.
+//! TensorFlow cannot report memory that runs out inside a compiled function, or a failed check of its
+//! own: it writes a line or two to stderr and calls `abort`.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use signal_hook::consts::SIGABRT;
 
-use crate::batch::Batch;
+use crate::model::Batch;
 
-/// `[rows, length]` of the batch that was begun last; 0 before the first.
+/// `[sequences, length]` of the batch that was begun last; 0 before the first.
 static SHAPE: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
+
+/// What the user can do where memory ran out.
+static MEMORY_HINT: OnceLock<&str> = OnceLock::new();
 
 /// Notes the batch that is computed next.
 pub(super) fn note(batch: &Batch) {
-    SHAPE[0].store(batch.rows * batch.choices, Ordering::Relaxed);
-    SHAPE[1].store(batch.length, Ordering::Relaxed);
+    SHAPE[0].store(batch.sequences(), Ordering::Relaxed);
+    SHAPE[1].store(batch.length(), Ordering::Relaxed);
 }
 
-/// Has the process say, when it is aborted, at what, and what the user can do.
-pub(super) fn explain() {
+/// Has the process say, when it is aborted, which batch it computed and what the user can do;
+/// `memory_hint` is for memory that ran out.
+pub(super) fn explain(memory_hint: &'static str) {
+    let _ = MEMORY_HINT.set(memory_hint);
     // SAFETY: the handler does nothing but what signal-safety(7) allows: it reads atomics, lays out
-    // text on its stack, and writes. Where it cannot be registered, the process ends as before.
+    // text on its stack, and writes. Where it cannot be registered, the process ends without its
+    // message.
     #[allow(unsafe_code)]
     let _ = unsafe { signal_hook::low_level::register(SIGABRT, || write(&message())) };
 }
@@ -46,11 +53,11 @@ fn message() -> Line {
     if rows > 0 {
         let _ = write!(line, " while it computed a batch of {rows} × {length}");
     }
-    let _ = line.write_str(
-        "; its reason stands above\nhint: `std::bad_alloc` is memory that ran out: try a smaller \
-         `--batch-size`, `--accumulate N` or `--max-length`; `--resume` goes on from the last \
-         checkpoint\n",
-    );
+    let _ = line.write_str("; its reason is printed above");
+    if let Some(hint) = MEMORY_HINT.get().filter(|hint| !hint.is_empty()) {
+        let _ = write!(line, "\nhint: `std::bad_alloc` means that memory ran out: {hint}");
+    }
+    let _ = line.write_str("\n");
     line
 }
 
@@ -68,6 +75,9 @@ mod tests {
     fn the_message_fits_its_line_for_every_batch() {
         SHAPE[0].store(usize::MAX, Ordering::Relaxed);
         SHAPE[1].store(usize::MAX, Ordering::Relaxed);
+        const HINT: &str = "try a smaller `--batch-size`, `--accumulate N` or `--max-length`; `--resume` continues \
+             from the last checkpoint";
+        MEMORY_HINT.set(HINT).unwrap();
         let line = message();
         let text = std::str::from_utf8(&line.0[..line.1]).unwrap();
         assert!(text.ends_with("checkpoint\n"), "{text}");

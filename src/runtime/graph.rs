@@ -5,133 +5,34 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use prost::Message;
-use tensorflow::{
-    Code, DataType, Graph, Operation, SavedModelBundle, SessionOptions, SessionRunArgs, Shape,
-    Status, Tensor,
-};
+use tensorflow::{DataType, Graph, Operation, SavedModelBundle, SessionRunArgs, Shape, Tensor};
 
-use super::compiled;
-use super::proto::{
-    ConfigProto, Experimental, GpuOptions, GraphOptions, MetaGraphDef, RewriterConfig, SaverDef,
-};
+use super::feed::{Feed, Feeds};
+use super::library::Library;
+use super::proto::{MetaGraphDef, SaverDef};
+use super::session::{Threads, explain, status_text};
 use super::trace::{self, Trace};
 use crate::error::{Error, Result};
-use crate::model::{Batching, Signature, TensorSpec};
+use crate::saved_model::{Signature, TensorSpec};
 
-/// Tokens of a batch whose tensors stay in the cache of the core that computes them, in the rough:
-/// MiniLM-L6 took the least time for each token with 700 to 1,500 at a time, 5 % more with 5,600;
-/// BERT-base had no preference above 500. The same for any number of threads, and in training, since
-/// the last digits of a row's logits depend on what it is padded to.
-const CACHED_TOKENS: usize = 1024;
-
-/// What the threads of a session divide among themselves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Division {
-    /// Each operation, two of which run at a time.
-    #[default]
-    Operations,
-    /// The halves of each batch, which the graph computes beside each other.
-    Halves,
-    /// Batches: each thread computes its own, as where there are many to predict.
-    Batches,
-}
-
-/// How sessions run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct SessionConfig {
-    /// Threads; 0 is one for each core.
-    pub threads: usize,
-    /// What they divide.
-    pub division: Division,
-}
-
-impl SessionConfig {
-    fn all_threads(self) -> usize {
-        match self.threads {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            threads => threads,
-        }
-    }
-
-    /// The threads of one operation, and how many operations run at a time.
-    pub(super) fn parallelism(self) -> (usize, usize) {
-        let threads = self.all_threads();
-        match self.division {
-            // An operation that is not split has no parts that wait for each other.
-            Division::Batches => (1, threads),
-            Division::Halves if threads == 2 => (1, 2),
-            // Two operations at a time: beside the chain of gradients, each weight's own can be
-            // computed, and small operations leave cores free. More threads than two are a pool that
-            // both take theirs from.
-            Division::Operations | Division::Halves => (threads, threads.min(2)),
-        }
-    }
-
-    pub(super) fn options(self) -> Result<SessionOptions> {
-        let (of_an_operation, operations) = self.parallelism();
-        let config = ConfigProto {
-            intra_op_parallelism_threads: i32::try_from(of_an_operation).unwrap_or(0),
-            inter_op_parallelism_threads: i32::try_from(operations).unwrap_or(0),
-            gpu_options: Some(GpuOptions { allow_growth: true }),
-            use_per_session_threads: false,
-            experimental: Some(Experimental {
-                // No copies of the graph for what is never asked: to extend it, or to see its parts.
-                optimize_for_static_graph: true,
-                disable_output_partition_graphs: true,
-            }),
-            // Grappler finds nothing to gain in graphs whose element-wise runs are compiled already;
-            // it took over a second of each load (`docs/performance.md`).
-            graph_options: Some(GraphOptions {
-                rewrite_options: Some(RewriterConfig { disable_meta_optimizer: true }),
-            }),
-        };
-        let mut options = SessionOptions::new();
-        options.set_config(&config.encode_to_vec()).map_err(|status| explain(&status))?;
-        Ok(options)
-    }
-}
-
-/// A value that is fed.
-pub(super) enum Feed {
-    Ints(Tensor<i32>),
-    Floats(Tensor<f32>),
-    Bool(Tensor<bool>),
-}
-
-impl Feed {
-    /// Integers of a shape.
-    pub(super) fn ints(shape: &[usize], values: &[i32]) -> Self {
-        Self::Ints(tensor(shape, values))
-    }
-
-    /// Floats of a shape.
-    pub(super) fn floats(shape: &[usize], values: &[f32]) -> Self {
-        Self::Floats(tensor(shape, values))
-    }
-
-    /// One number.
-    pub(super) fn float(value: f32) -> Self {
-        Self::Floats(tensor(&[], &[value]))
-    }
-
-    /// One truth value.
-    pub(super) fn bool(value: bool) -> Self {
-        Self::Bool(tensor(&[], &[value]))
-    }
-}
-
-fn tensor<T: tensorflow::TensorType + Copy>(shape: &[usize], values: &[T]) -> Tensor<T> {
-    let dims: Vec<u64> = shape.iter().map(|&dim| dim as u64).collect();
-    let mut tensor = Tensor::new(&dims);
-    tensor.copy_from_slice(values);
-    tensor
-}
-
-/// One signature's tensors in the graph: an operation, and which of its outputs.
+/// One signature's tensors in the graph, by name.
 #[derive(Debug, Clone)]
 struct Call {
-    inputs: BTreeMap<String, (Operation, i32)>,
-    outputs: BTreeMap<String, (Operation, i32)>,
+    inputs: BTreeMap<String, Place>,
+    outputs: BTreeMap<String, Place>,
+}
+
+/// A tensor of the graph: an operation, and which of its outputs.
+type Place = (Operation, i32);
+
+fn feed<'v>(args: &mut SessionRunArgs<'v>, values: &'v [(&Place, Feed)]) {
+    for ((operation, index), value) in values {
+        match value {
+            Feed::Ints(tensor) => args.add_feed(operation, *index, tensor),
+            Feed::Floats(tensor) => args.add_feed(operation, *index, tensor),
+            Feed::Bool(tensor) => args.add_feed(operation, *index, tensor),
+        }
+    }
 }
 
 /// A loaded SavedModel.
@@ -141,19 +42,22 @@ pub(super) struct LoadedGraph {
     graph: Graph,
     calls: BTreeMap<String, Call>,
     saver: Option<SaverDef>,
-    /// What runs tell when they are traced; `None` while they are not.
+    /// The metadata of the last traced run; `None` while runs are not traced.
     traced: Mutex<Option<Vec<u8>>>,
+    /// Runs use the library, and the compiled programs that it holds.
+    _library: Library,
 }
 
 impl LoadedGraph {
     /// Loads the SavedModel in `path` and checks its signatures against `expected`.
     pub(super) fn load(
+        library: &Library,
         path: &Path,
-        config: SessionConfig,
+        threads: Threads,
         expected: &BTreeMap<String, Signature>,
     ) -> Result<Self> {
         let mut graph = Graph::new();
-        let bundle = SavedModelBundle::load(&config.options()?, ["serve"], &mut graph, path)
+        let bundle = SavedModelBundle::load(&threads.options()?, ["serve"], &mut graph, path)
             .map_err(|status| {
                 Error::new(format!("TensorFlow could not load it: {}", status_text(&status)))
                     .at(path)
@@ -172,30 +76,28 @@ impl LoadedGraph {
             })?;
             calls.insert(name.clone(), call);
         }
-        Ok(Self { path: path.to_owned(), bundle, graph, calls, saver, traced: Mutex::new(None) })
+        Ok(Self {
+            path: path.to_owned(),
+            bundle,
+            graph,
+            calls,
+            saver,
+            traced: Mutex::new(None),
+            _library: library.clone(),
+        })
     }
 
     /// Runs a signature and returns the named outputs, which are float32.
     pub(super) fn run(
         &self,
         signature: &str,
-        feeds: &[(&str, Feed)],
+        feeds: Feeds<'_>,
         fetches: &[&str],
     ) -> Result<Vec<Tensor<f32>>> {
-        let call = self.calls.get(signature).ok_or_else(|| {
-            Error::new(format!("the model has no signature `{signature}`")).at(&self.path)
-        })?;
+        let call = self.call(signature)?;
+        let values = self.values(signature, call, feeds)?;
         let mut args = SessionRunArgs::new();
-        for (name, feed) in feeds {
-            let (operation, index) = call.inputs.get(*name).ok_or_else(|| {
-                Error::new(format!("signature `{signature}` has no input `{name}`")).at(&self.path)
-            })?;
-            match feed {
-                Feed::Ints(tensor) => args.add_feed(operation, *index, tensor),
-                Feed::Floats(tensor) => args.add_feed(operation, *index, tensor),
-                Feed::Bool(tensor) => args.add_feed(operation, *index, tensor),
-            }
-        }
+        feed(&mut args, &values);
         let mut tokens = Vec::new();
         for name in fetches {
             let (operation, index) = call.outputs.get(*name).ok_or_else(|| {
@@ -232,29 +134,36 @@ impl LoadedGraph {
         self.traced.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs a signature for its effect: fetches an output of any type and drops it.
-    pub(super) fn run_for_effect(&self, signature: &str, feeds: &[(&str, Feed)]) -> Result<()> {
-        let call = self.calls.get(signature).ok_or_else(|| {
-            Error::new(format!("the model has no signature `{signature}`")).at(&self.path)
-        })?;
+    /// Runs a signature for its effect; its outputs, of any type, are dropped.
+    pub(super) fn run_for_effect(&self, signature: &str, feeds: Feeds<'_>) -> Result<()> {
+        let call = self.call(signature)?;
+        let values = self.values(signature, call, feeds)?;
         let mut args = SessionRunArgs::new();
-        for (name, feed) in feeds {
-            let Some((operation, index)) = call.inputs.get(*name) else { continue };
-            match feed {
-                Feed::Ints(tensor) => args.add_feed(operation, *index, tensor),
-                Feed::Floats(tensor) => args.add_feed(operation, *index, tensor),
-                Feed::Bool(tensor) => args.add_feed(operation, *index, tensor),
-            }
-        }
+        feed(&mut args, &values);
         for (operation, index) in call.outputs.values() {
             args.request_fetch(operation, *index);
         }
         self.bundle.session.run(&mut args).map_err(|status| explain(&status))
     }
 
-    /// Whether a signature takes this input.
-    pub(super) fn takes(&self, signature: &str, input: &str) -> bool {
-        self.calls.get(signature).is_some_and(|call| call.inputs.contains_key(input))
+    fn call(&self, signature: &str) -> Result<&Call> {
+        self.calls.get(signature).ok_or_else(|| {
+            Error::new(format!("the model has no signature `{signature}`")).at(&self.path)
+        })
+    }
+
+    /// The value for each input of a signature.
+    fn values<'c>(
+        &self,
+        signature: &str,
+        call: &'c Call,
+        feeds: Feeds<'_>,
+    ) -> Result<Vec<(&'c Place, Feed)>> {
+        let names = call.inputs.keys().map(String::as_str);
+        let values = feeds
+            .for_inputs(names)
+            .map_err(|what| Error::new(format!("signature `{signature}` {what}")).at(&self.path))?;
+        Ok(call.inputs.values().zip(values.into_iter().map(|(_, value)| value)).collect())
     }
 
     /// Writes all variables as a checkpoint with this prefix; makes its folder.
@@ -291,21 +200,9 @@ impl LoadedGraph {
         })
     }
 
-    /// How batches are best given to it in a session of this configuration.
-    pub(super) fn batching(&self, config: SessionConfig) -> Batching {
-        if !self.on_cpu() {
-            return Batching::default();
-        }
-        let at_a_time = match config.division {
-            Division::Batches => config.all_threads(),
-            Division::Operations | Division::Halves => Batching::default().at_a_time,
-        };
-        Batching { at_a_time, tokens: Some(CACHED_TOKENS) }
-    }
-
-    /// Whether the session has no device but CPUs.
-    pub(super) fn on_cpu(&self) -> bool {
-        self.devices().iter().all(|(_, kind)| kind == "CPU")
+    /// Whether the session computes on anything but CPUs.
+    pub(super) fn on_gpu(&self) -> bool {
+        self.devices().iter().any(|(_, kind)| kind != "CPU")
     }
 
     /// The devices of the session: name and type.
@@ -431,43 +328,4 @@ fn path_tensor(path: &Path) -> Result<Tensor<String>> {
         .to_str()
         .ok_or_else(|| Error::new("TensorFlow takes only paths that are UTF-8").at(path))?;
     Ok(Tensor::from(text.to_owned()))
-}
-
-/// TensorFlow's message without its trace of the graph.
-fn status_text(status: &Status) -> String {
-    let text = status.to_string();
-    let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("no reason given");
-    first.trim().to_owned()
-}
-
-/// A failed run as an error for people.
-pub(super) fn explain(status: &Status) -> Error {
-    let text = status_text(status);
-    let what = format!("TensorFlow failed: {text}");
-    match status.code() {
-        _ if text.contains(compiled::PREFIX) => Error::new(what).hint(
-            "a compiled program could not be kept or read: see that the disk has room, name another \
-             folder with `--cache-dir DIR`, or give `--no-cache`",
-        ),
-        Code::ResourceExhausted => Error::out_of_memory(what),
-        _ => Error::new(what).hint("run again with `-v` to see TensorFlow's own log"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn two_threads_take_a_half_or_a_batch_each_and_split_no_operation() {
-        let parallelism = |threads, division| SessionConfig { threads, division }.parallelism();
-        assert_eq!(parallelism(2, Division::Halves), (1, 2));
-        assert_eq!(parallelism(2, Division::Batches), (1, 2));
-        assert_eq!(parallelism(2, Division::Operations), (2, 2));
-        assert_eq!(parallelism(8, Division::Halves), (8, 2));
-        assert_eq!(parallelism(8, Division::Batches), (1, 8));
-        for division in [Division::Halves, Division::Batches, Division::Operations] {
-            assert_eq!(parallelism(1, division), (1, 1));
-        }
-    }
 }

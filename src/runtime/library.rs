@@ -1,222 +1,131 @@
-//! Finding and loading TensorFlow's shared library.
-//!
-//! Nothing of TensorFlow is needed to build: the crate `tensorflow` opens `libtensorflow.so` at
-//! run time. Python's wheel has no file of that name, but its `libtensorflow_cc.so.2` exports the
-//! whole C API, so a folder of two links makes it one.
+//! The order in which a process comes to use TensorFlow: a [`Process`] whose environment is set, then
+//! the loaded [`Library`], then models, which are loaded with it.
 
 use std::ffi::OsString;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::compiled::{CompiledPrograms, XLA_FLAGS};
-use super::processor::Processor;
+use super::device::Device;
+use super::find::{Found, INSTALL, TENSORFLOW_DIR, find, linked};
 use super::{abort, quiet};
 use crate::error::{Error, Result};
-use crate::files::{Digest, Sha256, hex, replace_link, user_cache_folder};
 
-/// What a person types to get the library.
-const INSTALL: &str = "python3 -m venv .venv && .venv/bin/pip install tensorflow-cpu==2.21.0";
-
-/// The variable that names the library's folder, also to the crate `tensorflow`.
-const TENSORFLOW_DIR: &str = "TENSORFLOW_DIR";
-
-/// The variable by which oneDNN's products lay out weights as they like best, and keep them so.
-const FROZEN_WEIGHTS: &str = "TF_ONEDNN_ASSUME_FROZEN_WEIGHTS";
-
-/// A library that was found, and by what.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    /// The shared library.
-    pub library: PathBuf,
-    /// What led to it (`--tensorflow`, `TENSORFLOW_DIR`, …).
-    pub by: String,
+/// How a process uses TensorFlow.
+#[derive(Debug, Clone, Default)]
+pub struct ProcessOptions {
+    /// The library's folder, where the user names one.
+    pub folder: Option<PathBuf>,
+    /// Whether TensorFlow logs.
+    pub verbose: bool,
+    /// The folder for compiled programs, where they are kept.
+    pub cache: Option<PathBuf>,
+    /// Threads; 0 is one for each core.
+    pub threads: usize,
+    /// Whether weights stay as they are once they are read: inference, not training.
+    pub frozen_weights: bool,
+    /// What the user can do where memory runs out: flags of the command that runs.
+    pub memory_hint: &'static str,
 }
 
-/// Looks for the library: `--tensorflow DIR`, `TENSORFLOW_DIR`, `VIRTUAL_ENV`, `.venv` here and
-/// beside the binary, the library path, `/usr/local/lib`, and last what `python3` would import.
-///
-/// # Errors
-///
-/// None is there. A place that the user named (the first two) and that has none is an error too.
-pub fn find(option: Option<&Path>) -> Result<Found> {
-    let mut tried = Vec::new();
-    let variable = || std::env::var_os(TENSORFLOW_DIR).filter(|dir| !dir.is_empty());
-    let named = match option {
-        Some(dir) => Some(("--tensorflow".to_owned(), dir.to_owned())),
-        None => variable().map(|dir| (format!("the variable {TENSORFLOW_DIR}"), dir.into())),
-    };
-    if let Some((by, dir)) = named {
-        return match in_folder(&dir) {
-            Some(library) => Ok(Found { library, by }),
-            None => Err(Error::new(format!("no TensorFlow library there, as {by} says"))
-                .at(&dir)
-                .hint(format!(
-                    "name a folder with `libtensorflow.so` or a virtual environment with \
-                     TensorFlow; to make one: {INSTALL}"
-                ))),
-        };
-    }
-    for (by, dir) in places() {
-        if let Some(library) = in_folder(&dir) {
-            return Ok(Found { library, by });
-        }
-        tried.push(format!("{by} ({})", dir.display()));
-    }
-    if let Some(library) = python_package().and_then(|dir| in_folder(&dir)) {
-        return Ok(Found { library, by: "python3".into() });
-    }
-    tried.push("what `python3` imports".into());
-    Err(Error::new(format!("TensorFlow's library was not found; tried {}", tried.join(", ")))
-        .hint(format!("install it with: {INSTALL}")))
-}
-
-/// A library that can be loaded, its folder told to the crate `tensorflow`.
+/// A process that is ready to load TensorFlow: the library is found, and the environment is set.
 #[derive(Debug)]
-pub struct Library {
+pub struct Process {
     found: Found,
+    device: Device,
     verbose: bool,
-    /// Held as long as the library is used.
+    memory_hint: &'static str,
+    /// Held while the library is used.
     _compiled: Option<CompiledPrograms>,
 }
 
-/// How the library is used.
-#[derive(Debug, Clone, Default)]
-pub struct LibraryOptions {
-    /// Its folder, where the user names one.
-    pub folder: Option<PathBuf>,
-    /// Whether it logs.
-    pub verbose: bool,
-    /// Where compiled programs are kept, if they are.
-    pub cache: Option<PathBuf>,
-    /// Threads of an operation; 0 is one for each core.
-    pub threads: usize,
-    /// Whether weights are never written once they are read: inference, not training.
-    pub frozen_weights: bool,
-}
-
-impl Library {
-    /// Finds the library and sets this process's environment for it: what TensorFlow logs, what
-    /// oneDNN may use, where the crate looks. Call it before any thread is started.
+impl Process {
+    /// Finds the library and sets this process's environment for it: what TensorFlow logs, which
+    /// kernels oneDNN chooses, where compiled programs are kept. Call it before any thread is started.
     ///
     /// # Errors
     ///
-    /// See [`find`].
-    pub fn prepare(options: &LibraryOptions) -> Result<Self> {
-        let verbose = options.verbose;
-        set_variable("TF_CPP_MIN_LOG_LEVEL", if verbose { "0" } else { "3" }.into());
-        Processor::detect().protect();
-        if options.frozen_weights && std::env::var_os(FROZEN_WEIGHTS).is_none() {
-            set_variable(FROZEN_WEIGHTS, "1".into());
-        }
+    /// The library is not found, or the folder of links to it cannot be written.
+    pub fn prepare(device: Device, options: &ProcessOptions) -> Result<Self> {
         let found = find(options.folder.as_deref())?;
-        set_variable(TENSORFLOW_DIR, linked(&found.library)?.into_os_string());
+        let mut variables: Vec<(&str, OsString)> = vec![
+            ("TF_CPP_MIN_LOG_LEVEL", if options.verbose { "0" } else { "3" }.into()),
+            (TENSORFLOW_DIR, linked(&found.library)?.into_os_string()),
+        ];
+        let unset = |name: &str| std::env::var_os(name).is_none();
+        let chosen = device.variables(options.frozen_weights);
+        variables.extend(chosen.into_iter().filter(|(name, _)| unset(name)));
         let compiled = match &options.cache {
-            Some(cache) if std::env::var_os(XLA_FLAGS).is_none() => {
+            Some(cache) if unset(XLA_FLAGS) => {
                 CompiledPrograms::open(cache, &found.library, options.threads)
             }
             _ => None,
         };
-        if let Some(compiled) = &compiled {
-            set_variable(XLA_FLAGS, compiled.flags().into());
+        variables.extend(compiled.as_ref().map(|compiled| (XLA_FLAGS, compiled.flags().into())));
+        for (name, value) in variables {
+            // SAFETY: commands call this function before they start a thread, so that nothing else
+            // reads the environment at the same time.
+            #[allow(unsafe_code)]
+            unsafe {
+                std::env::set_var(name, value);
+            }
         }
-        Ok(Self { found, verbose, _compiled: compiled })
+        let ProcessOptions { verbose, memory_hint, .. } = *options;
+        Ok(Self { found, device, verbose, memory_hint, _compiled: compiled })
     }
 
-    /// Loads the library; TensorFlow's version.
+    /// Loads the library.
     ///
     /// # Errors
     ///
     /// The file cannot be opened, or is not TensorFlow.
-    pub fn load(&self) -> Result<String> {
+    pub fn load(self) -> Result<Library> {
         // The library logs while it is opened, before it has read its log level.
         let _quiet = (!self.verbose).then(quiet::stderr).flatten();
         check(&self.found)?;
         tensorflow::library::load().map_err(|error| {
             Error::new(format!("TensorFlow's library could not be loaded: {error}"))
                 .at(&self.found.library)
-                .hint("see what is wrong with `tfbert doctor`")
+                .hint("run `tfbert doctor`, which names what is wrong")
         })?;
-        abort::explain();
-        tensorflow::version().map_err(|error| {
+        abort::explain(self.memory_hint);
+        let version = tensorflow::version().map_err(|error| {
             Error::new(format!("TensorFlow's version is not text: {error}")).at(&self.found.library)
-        })
+        })?;
+        Ok(Library(Arc::new(Loaded { version, process: self })))
+    }
+}
+
+/// TensorFlow's library, loaded. Models hold it, and with it the lock on the compiled programs that
+/// they use.
+#[derive(Debug, Clone)]
+pub struct Library(Arc<Loaded>);
+
+#[derive(Debug)]
+struct Loaded {
+    version: String,
+    process: Process,
+}
+
+impl Library {
+    /// TensorFlow's version.
+    pub fn version(&self) -> &str {
+        &self.0.version
     }
 
-    /// The library, and what led to it.
+    /// The library's file, and how it was found.
     pub fn found(&self) -> &Found {
-        &self.found
+        &self.0.process.found
+    }
+
+    /// The device that the process was prepared for.
+    pub fn device(&self) -> &Device {
+        &self.0.process.device
     }
 }
 
-/// Sets a variable of this process's environment.
-pub(super) fn set_variable(name: &str, value: OsString) {
-    // SAFETY: called by `Library::prepare`, which commands call before they start any thread, so
-    // nothing else reads the environment at the same time.
-    #[allow(unsafe_code)]
-    unsafe {
-        std::env::set_var(name, value);
-    }
-}
-
-/// Folders to look into, each with what named it.
-fn places() -> Vec<(String, PathBuf)> {
-    let mut places = Vec::new();
-    if let Some(dir) = std::env::var_os("VIRTUAL_ENV").filter(|dir| !dir.is_empty()) {
-        places.push(("VIRTUAL_ENV".to_owned(), PathBuf::from(dir)));
-    }
-    places.push((".venv".to_owned(), PathBuf::from(".venv")));
-    if let Ok(binary) = std::env::current_exe() {
-        // `target/release/tfbert` lies three levels below the project.
-        if let Some(project) = binary.ancestors().nth(3) {
-            places.push(("the project's .venv".to_owned(), project.join(".venv")));
-        }
-    }
-    if let Some(path) = std::env::var_os("LD_LIBRARY_PATH") {
-        for dir in std::env::split_paths(&path).filter(|dir| !dir.as_os_str().is_empty()) {
-            places.push(("LD_LIBRARY_PATH".to_owned(), dir));
-        }
-    }
-    places.push(("the system's libraries".to_owned(), PathBuf::from("/usr/local/lib")));
-    places
-}
-
-/// The library in a folder: itself, its `lib`, a package, or a virtual environment.
-fn in_folder(dir: &Path) -> Option<PathBuf> {
-    const NAMES: [&str; 4] = [
-        "libtensorflow.so",
-        "libtensorflow.so.2",
-        "libtensorflow_cc.so.2",
-        "libtensorflow_cc.2.dylib",
-    ];
-    let mut folders = vec![dir.to_owned(), dir.join("lib"), dir.join("tensorflow")];
-    if let Ok(entries) = fs::read_dir(dir.join("lib")) {
-        let mut pythons: Vec<_> = entries
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| {
-                path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("python"))
-            })
-            .collect();
-        pythons.sort();
-        folders.extend(pythons.into_iter().map(|path| path.join("site-packages/tensorflow")));
-    }
-    folders
-        .iter()
-        .flat_map(|folder| NAMES.iter().map(|name| folder.join(name)))
-        .find(|path| path.is_file())
-}
-
-/// The folder of the package that `python3` would import, without importing it.
-fn python_package() -> Option<PathBuf> {
-    const SCRIPT: &str = "import importlib.util as u; s = u.find_spec('tensorflow'); \
-                          print(s.submodule_search_locations[0] if s else '')";
-    let output = Command::new("python3").args(["-c", SCRIPT]).output().ok()?;
-    let path = String::from_utf8(output.stdout).ok()?;
-    let path = path.trim();
-    (output.status.success() && !path.is_empty()).then(|| PathBuf::from(path))
-}
-
-/// Checks that a file is a shared library with the C API: the crate panics on a missing function.
+/// Checks that a file is a shared library with the C API: the crate `tensorflow` panics where a
+/// function is missing.
 fn check(found: &Found) -> Result<()> {
     let refuse = |what: String| {
         Error::new(what).at(&found.library).hint(format!(
@@ -240,63 +149,11 @@ fn check(found: &Found) -> Result<()> {
     Ok(())
 }
 
-/// A folder with the library under the name that the crate looks for.
-fn linked(library: &Path) -> Result<PathBuf> {
-    let library = library.canonicalize().map_err(|error| Error::io("resolve", library, &error))?;
-    let folder = library.parent().unwrap_or(Path::new("/")).to_owned();
-    if folder.join("libtensorflow.so").is_file() {
-        return Ok(folder);
-    }
-    let digest = Sha256::digest(library.as_os_str().as_encoded_bytes());
-    let name = format!("tensorflow-{}", hex(&digest[..8]));
-    let mut last = None;
-    // A process without a home folder still has one for temporary files.
-    for cache in user_cache_folder().into_iter().chain([std::env::temp_dir().join("tfbert")]) {
-        let dir = cache.join(&name);
-        match link_into(&dir, &library, &folder) {
-            Ok(()) => return Ok(dir),
-            Err(error) => last = Some(Error::io("write links to TensorFlow into", &dir, &error)),
-        }
-    }
-    Err(last
-        .unwrap_or_else(|| Error::new("there is no folder for links to TensorFlow"))
-        .hint("name a folder that can be written in the variable `XDG_CACHE_HOME`"))
-}
-
-fn link_into(dir: &Path, library: &Path, folder: &Path) -> std::io::Result<()> {
-    fs::create_dir_all(dir)?;
-    let mut links = vec![("libtensorflow.so".to_owned(), library.to_owned())];
-    for entry in fs::read_dir(folder)? {
-        let name = entry?.file_name().to_string_lossy().into_owned();
-        if name.starts_with("libtensorflow_framework") {
-            links.push((name.clone(), folder.join(name)));
-        }
-    }
-    links.iter().try_for_each(|(name, target)| replace_link(&dir.join(name), target))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
-
-    #[test]
-    fn a_virtual_environment_is_searched_for_the_wheel() {
-        let dir = tempfile::tempdir().unwrap();
-        let package = dir.path().join("lib/python3.11/site-packages/tensorflow");
-        fs::create_dir_all(&package).unwrap();
-        assert_eq!(in_folder(dir.path()), None);
-        let library = package.join("libtensorflow_cc.so.2");
-        fs::write(&library, "").unwrap();
-        assert_eq!(in_folder(dir.path()), Some(library));
-    }
-
-    #[test]
-    fn a_named_folder_without_the_library_is_an_error_and_not_passed_over() {
-        let dir = tempfile::tempdir().unwrap();
-        let error = find(Some(dir.path())).unwrap_err();
-        assert!(error.what().contains("--tensorflow"), "{error}");
-        assert!(error.hint_text().unwrap().contains("pip install"), "{error}");
-    }
 
     #[test]
     fn a_file_that_is_no_library_is_refused_by_name() {
@@ -304,7 +161,14 @@ mod tests {
         let library = dir.path().join("libtensorflow.so");
         fs::write(&library, "not a library").unwrap();
         let found = find(Some(dir.path())).unwrap();
-        let error = Library { found, verbose: false, _compiled: None }.load().unwrap_err();
+        let process = Process {
+            found,
+            device: Device::detect(),
+            verbose: false,
+            memory_hint: "",
+            _compiled: None,
+        };
+        let error = process.load().unwrap_err();
         assert_eq!(error.place().unwrap().path, library);
     }
 }

@@ -1,28 +1,35 @@
-//! TensorFlow's C API: the only place that names the crates `tensorflow` and `prost`.
+//! TensorFlow's C API: the only module that names the crates `tensorflow` and `prost`.
+//!
+//! [`Device`] answers what is chosen for the machine; [`Process`], [`Library`] and the two sessions are
+//! the order in which TensorFlow is used.
 
 mod abort;
 mod compiled;
-mod contract;
+mod device;
 mod events;
+mod feed;
+mod find;
 mod graph;
 mod library;
 mod memory;
 mod peak;
+mod prediction;
 mod processor;
 mod proto;
 mod quiet;
+mod session;
 mod trace;
-mod trained;
 mod training;
 
-pub use contract::read as read_contract;
+pub use device::{Device, WorkSplit};
 pub use events::EventFile;
+pub use find::Found;
 pub(crate) use graph::parse_saver;
-pub use graph::{Division, SessionConfig};
-pub use library::{Found, Library, LibraryOptions};
+pub use library::{Library, Process, ProcessOptions};
 pub use memory::peak_memory;
 pub use peak::matmul_peak;
+pub use prediction::PredictionSession;
 pub use processor::{Amx, Processor};
+pub use session::Threads;
 pub use trace::{OpTime, Trace, TracedOp};
-pub use trained::TrainedModel;
-pub use training::TrainingModel;
+pub use training::TrainingSession;

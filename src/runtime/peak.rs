@@ -6,13 +6,15 @@ use tensorflow::{
     BFloat16, DataType, Graph, Operation, Session, SessionRunArgs, Shape, Tensor, TensorType,
 };
 
-use super::graph::{SessionConfig, explain};
+use super::device::WorkSplit;
+use super::library::Library;
+use super::session::{Threads, explain};
 use crate::error::Result;
 use crate::model::Precision;
 
 /// Rows and columns of the matrices: large enough to hide what a call costs.
 const SIZE: usize = 2048;
-/// Products of one call, each of the one before, so that none is left out as a repetition.
+/// Products of one call, each of the last one's result, so that none is a repetition.
 const CHAIN: usize = 4;
 /// Chains that run beside each other, as many as operations of a training step at the most.
 const CHAINS: usize = 2;
@@ -21,19 +23,21 @@ const WARM_UP: usize = 2;
 /// Timed calls; the fastest counts, since others share the machine.
 const CALLS: usize = 8;
 
-/// Floating-point operations a second of products of 2048 × 2048 matrices in a number format.
+/// Floating-point operations a second of products of 2048 × 2048 matrices in a number format, on
+/// `threads` threads (0 is one for each core).
 ///
 /// # Errors
 ///
 /// TensorFlow fails.
-pub fn matmul_peak(precision: Precision, config: SessionConfig) -> Result<f64> {
+pub fn matmul_peak(library: &Library, precision: Precision, threads: usize) -> Result<f64> {
+    let threads = library.device().threads(threads, WorkSplit::Operations);
     match precision {
-        Precision::F32 => measure::<f32>(DataType::Float, config),
-        Precision::Bf16 => measure::<BFloat16>(DataType::BFloat16, config),
+        Precision::F32 => measure::<f32>(DataType::Float, threads),
+        Precision::Bf16 => measure::<BFloat16>(DataType::BFloat16, threads),
     }
 }
 
-fn measure<T: TensorType + From<f32>>(dtype: DataType, config: SessionConfig) -> Result<f64> {
+fn measure<T: TensorType + From<f32>>(dtype: DataType, threads: Threads) -> Result<f64> {
     let mut graph = Graph::new();
     let (mut factors, mut ends) = (Vec::new(), Vec::new());
     for chain in 0..CHAINS {
@@ -48,7 +52,7 @@ fn measure<T: TensorType + From<f32>>(dtype: DataType, config: SessionConfig) ->
         factors.push(factor);
         ends.push(last);
     }
-    let session = Session::new(&config.options()?, &graph).map_err(|status| explain(&status))?;
+    let session = Session::new(&threads.options()?, &graph).map_err(|status| explain(&status))?;
     let values = matrix::<T>();
     let mut seconds = f64::INFINITY;
     for call in 0..WARM_UP + CALLS {

@@ -1,6 +1,4 @@
-//! What the processor computes, and what must be kept from the libraries that ask it.
-
-use super::library::set_variable;
+//! What the processor computes.
 
 /// The number formats that the processor multiplies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,14 +67,5 @@ impl Processor {
     /// AMD's it took 0.57 times that (`docs/performance.md`).
     pub fn multiplies_bf16_faster(self) -> bool {
         self.amx == Amx::Usable || self.fast_avx512_bf16
-    }
-
-    /// Keeps oneDNN from AMX where that would end the process. Call it before any library is
-    /// loaded and before any thread is started. A choice that the user made stays.
-    pub fn protect(self) {
-        const MAX_ISA: &str = "ONEDNN_MAX_CPU_ISA";
-        if self.amx == Amx::Hidden && std::env::var_os(MAX_ISA).is_none() {
-            set_variable(MAX_ISA, "AVX512_CORE_FP16".into());
-        }
     }
 }

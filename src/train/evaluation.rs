@@ -2,7 +2,7 @@
 
 use super::Job;
 use crate::error::{Error, Result};
-use crate::evaluate::{self, InTraining, Prepared};
+use crate::evaluate::{self, EncodedDataset, EvaluationSettings};
 use crate::model::Model;
 use crate::report::duration;
 use crate::scores::Scores;
@@ -26,37 +26,34 @@ pub(super) fn evaluate(
     step: usize,
     epoch: f64,
 ) -> Result<Vec<SplitScores>> {
-    job.dev.iter().map(|prepared| split(job, model, prepared, step, epoch)).collect()
+    job.dev.iter().map(|data| split(job, model, data, step, epoch)).collect()
 }
 
 fn split(
     job: &Job<'_>,
     model: &dyn Model,
-    prepared: &Prepared,
+    data: &EncodedDataset,
     step: usize,
     epoch: f64,
 ) -> Result<SplitScores> {
-    let mut evaluation = evaluate::predict(
-        job.task.head,
-        prepared,
-        &InTraining(model),
-        job.settings.eval_batch_size,
-        &job.settings.prediction(job.task),
-        job.stop,
-    )
-    .map_err(|error| error.hint_if_out_of_memory(MEMORY_HINT))?;
-    let scores =
-        evaluate::score_at_best_threshold(job.task, prepared, job.labels, &mut evaluation)?
-            .ok_or_else(|| {
-                Error::new("the development file has examples without labels")
-                    .at(&prepared.dataset.path)
-            })?;
-    let split = &prepared.dataset.split;
+    let settings = EvaluationSettings {
+        rows: job.settings.eval_batch_size,
+        pad_token_id: job.encoder.pad_token_id,
+        profile: job.profile,
+        prediction: job.settings.prediction(job.task),
+    };
+    let mut evaluation = evaluate::predict(job.task.head, data, model, &settings, job.stop)
+        .map_err(|error| error.hint_if_out_of_memory(MEMORY_HINT))?;
+    let scores = evaluate::score_at_best_threshold(job.task, data, job.labels, &mut evaluation)?
+        .ok_or_else(|| {
+            Error::new("the development file has examples without labels").at(&data.dataset.path)
+        })?;
+    let split = &data.dataset.split;
     log::info!(
         "step {step} (epoch {epoch:.2}): {split} {}  loss {}  ({} examples in {}, {:.0}% padding)",
         evaluate::shown(&scores),
         evaluation.loss.map_or_else(|| "-".to_owned(), |loss| format!("{loss:.4}")),
-        prepared.dataset.examples.len(),
+        data.dataset.examples.len(),
         duration(evaluation.duration),
         100.0 * evaluation.padding,
     );

@@ -2,19 +2,24 @@
 //! momentum. Everything that training hands to a model takes part in its arithmetic (learning
 //! rate, seeds of dropout, bias powers), so that whatever a resumed run gets wrong shows.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use tfbert::batch::{Batch, BatchLabels};
 use tfbert::error::{Error, Result};
 use tfbert::model::{
-    CONTRACT_VERSION, Contract, Encoder, Logits, Model, Precision, Predictor, StepOutcome,
-    StepSettings,
+    ATTENTION_MASK, Batch, BatchProfile, EncoderFacts, Forward, Logits, Model, Predictor,
+    StepOutcome, StepSettings,
 };
-use tfbert::task::Head;
+
+/// The model as an encoder.
+pub const FACTS: EncoderFacts =
+    EncoderFacts { max_length: 16, num_hidden_layers: 1, pad_token_id: 0 };
+
+/// Two batches are evaluated at the same time, so that they end in any order.
+pub const PROFILE: BatchProfile =
+    BatchProfile { parallel_batches: 2, batch_tokens: None, shape_cost: 4500 };
 
 /// Token ids below this exist.
 pub const VOCABULARY: usize = 32;
@@ -38,7 +43,6 @@ pub enum Fault {
 
 /// The model.
 pub struct Learner {
-    contract: Contract,
     weights: Vec<f32>,
     momentum: Vec<f32>,
     /// Calls to `train` since `init`, wherever they were made.
@@ -53,35 +57,7 @@ pub struct Learner {
 
 impl Learner {
     pub fn new() -> Self {
-        let encoder = Encoder {
-            name: "bag".into(),
-            hidden_size: 1,
-            num_hidden_layers: 1,
-            num_attention_heads: 1,
-            intermediate_size: 1,
-            vocab_size: VOCABULARY,
-            max_position_embeddings: 16,
-            type_vocab_size: 2,
-            hidden_act: "gelu".into(),
-            layer_norm_eps: 1e-12,
-            initializer_range: 0.02,
-            pad_token_id: 0,
-        };
-        let contract = Contract {
-            contract_version: CONTRACT_VERSION,
-            tfbert_version: "0".into(),
-            head: Head::Classify,
-            encoder,
-            max_length: 16,
-            do_lower_case: true,
-            precisions: vec![Precision::F32],
-            weights_sha256: String::new(),
-            signatures: BTreeMap::new(),
-            serving_signatures: BTreeMap::new(),
-            trained: None,
-        };
         Self {
-            contract,
             weights: Vec::new(),
             momentum: Vec::new(),
             steps: 0,
@@ -98,37 +74,42 @@ impl Learner {
 
     /// The probability of class 1 of each row.
     fn probabilities(&self, batch: &Batch) -> Vec<f32> {
+        let length = batch.length();
+        let ids = batch.input_ids().ints();
+        let mask = batch.inputs[ATTENTION_MASK].ints();
         let row = |row: usize| {
-            let ids = &batch.input_ids[row * batch.length..(row + 1) * batch.length];
-            let mask = &batch.attention_mask[row * batch.length..(row + 1) * batch.length];
-            let sum: f32 = ids
+            let positions = row * length..(row + 1) * length;
+            let sum: f32 = ids[positions.clone()]
                 .iter()
-                .zip(mask)
+                .zip(&mask[positions])
                 .map(|(&id, &mask)| self.weights[id as usize] * mask as f32)
                 .sum();
             1.0 / (1.0 + (-sum).exp())
         };
-        (0..batch.rows).map(row).collect()
+        (0..batch.rows()).map(row).collect()
     }
 
     fn losses(batch: &Batch, probabilities: &[f32]) -> Vec<f32> {
-        let BatchLabels::Ints(labels) = &batch.labels else { panic!("classes have labels") };
         probabilities
             .iter()
-            .zip(labels)
-            .zip(&batch.sample_weight)
+            .zip(batch.labels.ints())
+            .zip(batch.sample_weight.floats())
             .map(|((p, &label), weight)| -weight * (if label == 1 { *p } else { 1.0 - p }).ln())
             .collect()
     }
 }
 
 impl Predictor for Learner {
-    fn contract(&self) -> &Contract {
-        &self.contract
-    }
-
-    fn predict(&self, batch: &Batch) -> Result<Logits> {
-        Ok(self.evaluate(batch)?.0)
+    fn forward(&self, batch: &Batch) -> Result<Forward> {
+        if matches!(self.fault, Some(Fault::StopInEvaluation(step)) if step <= self.steps) {
+            self.stop.store(2, Ordering::SeqCst);
+        }
+        self.evaluated.lock().unwrap().extend(&batch.features);
+        let probabilities = self.probabilities(batch);
+        let loss = Self::losses(batch, &probabilities).iter().map(|&loss| f64::from(loss)).sum();
+        let values = probabilities.iter().flat_map(|&p| [(1.0 - p).ln(), p.ln()]).collect();
+        let logits = Logits { values, shape: vec![batch.rows(), 2] };
+        Ok(Forward { logits, loss: Some(loss) })
     }
 }
 
@@ -167,12 +148,13 @@ impl Model for Learner {
             self.trained.extend(&batch.features);
             let probabilities = self.probabilities(batch);
             loss += Self::losses(batch, &probabilities).iter().sum::<f32>() / weight_sum;
-            let BatchLabels::Ints(labels) = &batch.labels else { panic!("classes have labels") };
-            for row in 0..batch.rows {
-                let error = (probabilities[row] - labels[row] as f32) * batch.sample_weight[row];
-                for i in row * batch.length..(row + 1) * batch.length {
-                    gradient[batch.input_ids[i] as usize] +=
-                        error * batch.attention_mask[i] as f32 / weight_sum;
+            let (labels, weights) = (batch.labels.ints(), batch.sample_weight.floats());
+            let (ids, mask) = (batch.input_ids().ints(), batch.inputs[ATTENTION_MASK].ints());
+            let length = batch.length();
+            for row in 0..batch.rows() {
+                let error = (probabilities[row] - labels[row] as f32) * weights[row];
+                for i in row * length..(row + 1) * length {
+                    gradient[ids[i] as usize] += error * mask[i] as f32 / weight_sum;
                 }
             }
             if settings.dropout > 0.0 {
@@ -186,17 +168,6 @@ impl Model for Learner {
                 settings.learning_rate * self.momentum[id] / (1.0 - settings.beta1_power / 2.0);
         }
         Ok(StepOutcome { loss, grad_norm })
-    }
-
-    fn evaluate(&self, batch: &Batch) -> Result<(Logits, f64)> {
-        if matches!(self.fault, Some(Fault::StopInEvaluation(step)) if step <= self.steps) {
-            self.stop.store(2, Ordering::SeqCst);
-        }
-        self.evaluated.lock().unwrap().extend(&batch.features);
-        let probabilities = self.probabilities(batch);
-        let loss = Self::losses(batch, &probabilities).iter().map(|&loss| f64::from(loss)).sum();
-        let values = probabilities.iter().flat_map(|&p| [(1.0 - p).ln(), p.ln()]).collect();
-        Ok((Logits { values, shape: vec![batch.rows, 2] }, loss))
     }
 
     fn save(&mut self, prefix: &Path) -> Result<()> {
@@ -233,11 +204,11 @@ impl Model for Learner {
         Ok(())
     }
 
-    fn export(&mut self, prefix: &Path, into: &Path, contract: &Contract) -> Result<()> {
+    fn export(&mut self, prefix: &Path, into: &Path, description: &str) -> Result<()> {
         let data = prefix.with_extension("data-00000-of-00001");
         let bytes = fs::read(&data).map_err(|error| Error::io("read", &data, &error))?;
         fs::write(into.join("weights"), &bytes[..VOCABULARY * 4]).unwrap();
-        fs::write(into.join("tfbert.json"), serde_json::to_string(contract).unwrap()).unwrap();
+        fs::write(into.join("tfbert.json"), description).unwrap();
         Ok(())
     }
 }

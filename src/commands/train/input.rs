@@ -1,19 +1,19 @@
 //! The training file's features, from the cache or tokenised now.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use tfbert::cli::TrainArgs;
 use tfbert::dataset::DataSource;
 use tfbert::error::{Error, Result};
-use tfbert::feature::{Cache, CacheKey, FeatureStore, StoreWriter};
+use tfbert::feature::{Cache, CacheKey, FeatureStore, StoreWriter, Tokenizer};
 use tfbert::files::fingerprint;
 use tfbert::report::Progress;
 use tfbert::run::DataRecord;
 use tfbert::settings::TrainSettings;
 use tfbert::stages::features;
 
-use crate::commands::{cache_folder, report_truncated, tokenizer, tokenizer_path};
+use crate::commands::{cache_folder, report_truncated};
 
 /// What is read, and how it is cut.
 pub(super) struct Input<'a> {
@@ -22,7 +22,8 @@ pub(super) struct Input<'a> {
     /// Its path and checksum.
     pub(super) data: &'a DataRecord,
     pub(super) settings: &'a TrainSettings,
-    pub(super) model_dir: &'a Path,
+    /// The tokenizer's file.
+    pub(super) tokenizer: PathBuf,
 }
 
 impl Input<'_> {
@@ -55,7 +56,7 @@ impl Input<'_> {
     }
 
     fn tokenizer_sha256(&self) -> Result<String> {
-        Ok(fingerprint(&tokenizer_path(self.model_dir))?.sha256)
+        Ok(fingerprint(&self.tokenizer)?.sha256)
     }
 
     fn key<'k>(&'k self, tokenizer_sha256: &'k str) -> CacheKey<'k> {
@@ -72,7 +73,7 @@ impl Input<'_> {
     /// Reads and tokenises part by part.
     fn fill(&self, into: &mut StoreWriter) -> Result<()> {
         const KIB: u64 = 1024;
-        let tokenizer = tokenizer(self.model_dir)?;
+        let tokenizer = Tokenizer::read(&self.tokenizer)?;
         let path = &self.data.path;
         let size = std::fs::metadata(path).map_err(|error| Error::io("read", path, &error))?.len();
         let mut progress = Progress::new("tokenise", (size / KIB) as usize, 0);

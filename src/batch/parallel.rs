@@ -1,16 +1,16 @@
-//! Items computed a few at a time.
+//! Items computed several at the same time.
 
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-/// Calls `compute` with each item and its place, `at_a_time` at a time, each begun in order.
+/// Calls `compute` with each item and its place on `threads` threads, beginning them in order.
 ///
 /// # Errors
 ///
-/// The first that `compute` gives, in the order of the items; none is begun after it.
-pub fn share<T: Send, E: Send>(
+/// The error of the earliest item that failed; no item is begun after an error.
+pub fn parallel_for_each<T: Send, E: Send>(
     items: impl Iterator<Item = T> + Send,
-    at_a_time: usize,
+    threads: usize,
     compute: impl Fn(usize, T) -> Result<(), E> + Sync,
 ) -> Result<(), E> {
     let queue = Mutex::new((items.enumerate(), None::<(usize, E)>));
@@ -32,7 +32,7 @@ pub fn share<T: Send, E: Send>(
         }
     };
     thread::scope(|scope| {
-        for _ in 1..at_a_time {
+        for _ in 1..threads {
             scope.spawn(work);
         }
         work();
@@ -50,7 +50,7 @@ mod tests {
     #[test]
     fn every_item_is_computed_once_with_its_place() {
         let seen = Mutex::new(vec![0; 1000]);
-        let done: Result<(), ()> = share(0..1000, 3, |place, item| {
+        let done: Result<(), ()> = parallel_for_each(0..1000, 3, |place, item| {
             assert_eq!(place, item);
             seen.lock().unwrap()[place] += 1;
             Ok(())
@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn two_items_are_computed_at_a_time() {
         let both = Barrier::new(2);
-        let done: Result<(), ()> = share(0..2, 2, |_, _| {
+        let done: Result<(), ()> = parallel_for_each(0..2, 2, |_, _| {
             both.wait();
             Ok(())
         });
@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn the_earliest_error_is_given_and_no_item_is_begun_after_it() {
         let both = Barrier::new(2);
-        let done = share(0.., 2, |place, _: u32| match place {
+        let done = parallel_for_each(0.., 2, |place, _: u32| match place {
             0..10 => Ok(()),
             10 | 11 => {
                 both.wait();

@@ -1,0 +1,413 @@
+//! What a SavedModel says of itself in `assets.extra/tfbert.json`: an [`Export`], which can be trained,
+//! or a [`TrainedModel`], which predicts. See `docs/contract.md`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::feature::FeatureSettings;
+use crate::model::{EncoderFacts, Precision};
+use crate::prediction::PredictionSettings;
+use crate::task::{Head, Task};
+
+/// The contract version that this driver speaks.
+pub const CONTRACT_VERSION: u32 = 1;
+
+/// A SavedModel's folder for files that TensorFlow does not read.
+pub const ASSETS: &str = "assets.extra";
+
+/// The description's file in [`ASSETS`].
+const FILE: &str = "tfbert.json";
+
+/// The hint for a file that cannot be used.
+const EXPORT_ANEW: &str = "export it anew with `python -m python_export --force …`";
+
+/// What exports and trained models both say of themselves.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Description {
+    /// The SavedModel's folder.
+    pub dir: PathBuf,
+    /// Version of the package that exported it.
+    pub tfbert_version: String,
+    /// The head.
+    pub head: Head,
+    /// The encoder's sizes.
+    pub encoder: Encoder,
+    /// The longest sequence in tokens, special tokens included.
+    pub max_length: usize,
+    /// Whether the tokenizer lower-cases.
+    pub do_lower_case: bool,
+    /// Number formats that it has signatures for.
+    pub precisions: Vec<Precision>,
+    /// SHA-256 of the encoder's weights file.
+    pub weights_sha256: String,
+    /// The signatures of the serving graph.
+    pub serving_signatures: BTreeMap<String, Signature>,
+}
+
+/// A model to train: its graph has signatures for training, and carries a serving graph.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Export {
+    /// What it says of itself.
+    pub model: Description,
+    /// The signatures of the training graph.
+    pub signatures: BTreeMap<String, Signature>,
+}
+
+/// A model that was trained: the serving graph and its weights.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainedModel {
+    /// What it says of itself.
+    pub model: Description,
+    /// How it was trained, on what, and how well.
+    pub training: TrainingRecord,
+}
+
+/// The encoder's sizes, by the names of Hugging Face's `config.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Encoder {
+    pub name: String,
+    pub hidden_size: usize,
+    pub num_hidden_layers: usize,
+    pub num_attention_heads: usize,
+    pub intermediate_size: usize,
+    pub vocab_size: usize,
+    pub max_position_embeddings: usize,
+    pub type_vocab_size: usize,
+    pub hidden_act: String,
+    pub layer_norm_eps: f64,
+    pub initializer_range: f64,
+    pub pad_token_id: i32,
+}
+
+/// One signature: its tensors by argument name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Signature {
+    pub inputs: BTreeMap<String, TensorSpec>,
+    pub outputs: BTreeMap<String, TensorSpec>,
+}
+
+/// Type and shape of a tensor; an open dimension is `None`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TensorSpec {
+    /// TensorFlow's name of the type (`int32`, `float32`, …).
+    pub dtype: String,
+    /// The dimensions.
+    pub shape: Vec<Option<i64>>,
+}
+
+/// What training adds to the description of a model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainingRecord {
+    /// The task's row, so that the model can be used without naming it again.
+    pub task: Task,
+    /// The labels in the order of the logits; empty for heads without labels.
+    pub labels: Vec<String>,
+    /// The precision of the development scores.
+    pub precision: Precision,
+    /// How training cut examples, and so prediction does.
+    #[serde(flatten)]
+    pub features: FeatureSettings,
+    /// Development scores by split, then by metric; `null` is undefined.
+    pub metrics: BTreeMap<String, BTreeMap<String, Option<f64>>>,
+    /// Answers whose null score beats the best span by more than this are empty (SQuAD 2.0).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub null_threshold: Option<f64>,
+}
+
+/// `tfbert.json` as it lies on disk. Exports have `signatures`, trained models have `trained`.
+#[derive(Serialize, Deserialize)]
+struct DescriptionFile {
+    contract_version: u32,
+    tfbert_version: String,
+    head: Head,
+    encoder: Encoder,
+    max_length: usize,
+    do_lower_case: bool,
+    precisions: Vec<Precision>,
+    weights_sha256: String,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    signatures: BTreeMap<String, Signature>,
+    #[serde(default)]
+    serving_signatures: BTreeMap<String, Signature>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trained: Option<TrainingRecord>,
+}
+
+impl Description {
+    /// What batches and training must know of the encoder.
+    pub fn encoder_facts(&self) -> EncoderFacts {
+        EncoderFacts {
+            max_length: self.max_length,
+            num_hidden_layers: self.encoder.num_hidden_layers,
+            pad_token_id: self.encoder.pad_token_id,
+        }
+    }
+
+    /// The tokenizer's file.
+    pub fn tokenizer(&self) -> PathBuf {
+        self.dir.join(ASSETS).join("tokenizer.json")
+    }
+}
+
+impl TrainingRecord {
+    /// How logits become predictions of a task with this model.
+    pub fn prediction(&self, task: &Task) -> PredictionSettings {
+        PredictionSettings {
+            max_answer_length: task.defaults.max_answer_length,
+            n_best_size: task.defaults.n_best_size,
+            version_2_with_negative: task.version_2_with_negative,
+            null_threshold: self.null_threshold.unwrap_or(0.0),
+        }
+    }
+}
+
+impl Export {
+    /// Reads and checks the description of the export in `dir`.
+    ///
+    /// # Errors
+    ///
+    /// There is no SavedModel, tfbert did not export it, it has another contract version, or it was
+    /// trained already.
+    pub fn read(dir: &Path) -> Result<Self> {
+        let file = DescriptionFile::read(dir)?;
+        if file.signatures.is_empty() {
+            return Err(Error::new(
+                "this SavedModel is a trained model, which cannot be trained again",
+            )
+            .at(dir)
+            .hint("name an export with `--model saved_models/ENCODER/HEAD`"));
+        }
+        let signatures = file.signatures.clone();
+        Ok(Self { model: file.description(dir), signatures })
+    }
+
+    /// The text of the `tfbert.json` of the model that training makes of this export.
+    ///
+    /// # Errors
+    ///
+    /// None that is known: the values can all be written.
+    pub fn trained_json(&self, training: TrainingRecord) -> Result<String> {
+        let model = self.model.clone();
+        let file = DescriptionFile {
+            contract_version: CONTRACT_VERSION,
+            tfbert_version: model.tfbert_version,
+            head: model.head,
+            encoder: model.encoder,
+            max_length: model.max_length,
+            do_lower_case: model.do_lower_case,
+            precisions: model.precisions,
+            weights_sha256: model.weights_sha256,
+            signatures: BTreeMap::new(),
+            serving_signatures: model.serving_signatures,
+            trained: Some(training),
+        };
+        serde_json::to_string_pretty(&file)
+            .map(|json| json + "\n")
+            .map_err(|error| Error::new(format!("could not write `{FILE}`: {error}")))
+    }
+}
+
+impl TrainedModel {
+    /// Reads and checks the description of the trained model in `dir`.
+    ///
+    /// # Errors
+    ///
+    /// There is no SavedModel, tfbert did not make it, it has another contract version, or it is an
+    /// export that was not trained.
+    pub fn read(dir: &Path) -> Result<Self> {
+        let mut file = DescriptionFile::read(dir)?;
+        let training = file.trained.take().ok_or_else(|| {
+            Error::new("this SavedModel is an export that was not trained")
+                .at(dir)
+                .hint("train it with `tfbert train --task NAME`, which writes `runs/NAME/model`")
+        })?;
+        Ok(Self { model: file.description(dir), training })
+    }
+}
+
+impl DescriptionFile {
+    fn read(dir: &Path) -> Result<Self> {
+        if !dir.join("saved_model.pb").is_file() {
+            return Err(Error::new("there is no SavedModel there").at(dir).hint(export_hint(dir)));
+        }
+        let path = dir.join(ASSETS).join(FILE);
+        let text = std::fs::read_to_string(&path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                Error::new(format!("this SavedModel was not made by tfbert: it has no `{FILE}`"))
+                    .at(&path)
+                    .hint(export_hint(dir))
+            }
+            _ => Error::io("read", &path, &error),
+        })?;
+        let damaged = |error: serde_json::Error| {
+            Error::new(format!("the model's description is damaged: {error}"))
+                .at_line(&path, error.line())
+                .hint(EXPORT_ANEW)
+        };
+        // The version comes first: another version may have other fields.
+        let Version { contract_version } = serde_json::from_str(&text).map_err(damaged)?;
+        if contract_version != CONTRACT_VERSION {
+            return Err(Error::new(format!(
+                "its contract version is {contract_version}, this tfbert reads {CONTRACT_VERSION}"
+            ))
+            .at(&path)
+            .hint(format!("{EXPORT_ANEW}, or use the tfbert version that made it")));
+        }
+        let file: Self = serde_json::from_str(&text).map_err(damaged)?;
+        if let Some(training) = &file.trained {
+            // The task's names become names of files and folders, as those of a task file do.
+            training.task.check().map_err(|error| error.at(&path))?;
+        }
+        Ok(file)
+    }
+
+    fn description(self, dir: &Path) -> Description {
+        Description {
+            dir: dir.to_owned(),
+            tfbert_version: self.tfbert_version,
+            head: self.head,
+            encoder: self.encoder,
+            max_length: self.max_length,
+            do_lower_case: self.do_lower_case,
+            precisions: self.precisions,
+            weights_sha256: self.weights_sha256,
+            serving_signatures: self.serving_signatures,
+        }
+    }
+}
+
+/// For `fuzz/`: reads a description of either kind.
+pub(crate) fn check_description(dir: &Path) -> Result<()> {
+    DescriptionFile::read(dir).map(drop)
+}
+
+/// The command that exports a SavedModel with the head that the folder is named after.
+fn export_hint(dir: &Path) -> String {
+    let names_folder = |head: &Head| dir.file_name().is_some_and(|name| name == head.name());
+    let head = Head::ALL.into_iter().find(names_folder).unwrap_or(Head::Classify);
+    format!(
+        "export one with `python -m python_export --encoder minilm-l6 --head {head} --output \
+         saved_models`"
+    )
+}
+
+#[derive(Deserialize)]
+struct Version {
+    contract_version: u32,
+}
+
+#[cfg(test)]
+impl Encoder {
+    /// The least of encoders, for tests that compute nothing with it.
+    pub(crate) fn toy() -> Self {
+        Self {
+            name: "toy".into(),
+            hidden_size: 2,
+            num_hidden_layers: 1,
+            num_attention_heads: 1,
+            intermediate_size: 8,
+            vocab_size: 50,
+            max_position_embeddings: 16,
+            type_vocab_size: 2,
+            hidden_act: "gelu".into(),
+            layer_norm_eps: 1e-12,
+            initializer_range: 0.02,
+            pad_token_id: 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// A folder with a SavedModel of this description.
+    fn saved_model(description: &str) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("saved_model.pb"), "").unwrap();
+        fs::create_dir(dir.path().join(ASSETS)).unwrap();
+        fs::write(dir.path().join(ASSETS).join(FILE), description).unwrap();
+        dir
+    }
+
+    /// What all descriptions have.
+    fn common() -> serde_json::Value {
+        serde_json::json!({
+            "contract_version": 1, "tfbert_version": "0.1.0", "head": "classify",
+            "encoder": Encoder::toy(), "max_length": 16, "do_lower_case": true,
+            "precisions": ["f32"], "weights_sha256": "",
+        })
+    }
+
+    fn export() -> serde_json::Value {
+        let mut export = common();
+        export["signatures"] = serde_json::json!({ "init": { "inputs": {}, "outputs": {} } });
+        export
+    }
+
+    fn training(name: &str) -> TrainingRecord {
+        let mut task = crate::task::tasks()[0].clone();
+        task.name = name.into();
+        TrainingRecord {
+            features: FeatureSettings::from_task(&task),
+            task,
+            labels: vec!["0".into(), "1".into()],
+            precision: Precision::F32,
+            metrics: BTreeMap::new(),
+            null_threshold: None,
+        }
+    }
+
+    #[test]
+    fn an_export_of_another_contract_version_names_both() {
+        let dir = saved_model("{\"contract_version\": 99}");
+        let error = Export::read(dir.path()).unwrap_err();
+        assert!(error.what().contains("version is 99, this tfbert reads 1"), "{error}");
+    }
+
+    #[test]
+    fn a_trained_task_whose_name_would_leave_its_folder_is_refused() {
+        let read = |name: &str| {
+            let mut description = common();
+            description["trained"] = serde_json::to_value(training(name)).unwrap();
+            TrainedModel::read(saved_model(&description.to_string()).path())
+        };
+        assert!(read("cola").is_ok());
+        let error = read("../elsewhere").unwrap_err();
+        assert!(error.what().contains("`name`"), "{error}");
+    }
+
+    #[test]
+    fn what_training_makes_of_an_export_is_read_as_a_trained_model_and_not_as_an_export() {
+        let dir = saved_model(&export().to_string());
+        let export = Export::read(dir.path()).unwrap();
+        let error = TrainedModel::read(dir.path()).unwrap_err();
+        assert!(error.hint_text().unwrap().contains("tfbert train"), "{error}");
+
+        let dir = saved_model(&export.trained_json(training("cola")).unwrap());
+        let trained = TrainedModel::read(dir.path()).unwrap();
+        assert_eq!(trained.training, training("cola"));
+        assert_eq!(trained.model, Description { dir: dir.path().to_owned(), ..export.model });
+        let error = Export::read(dir.path()).unwrap_err();
+        assert!(error.what().contains("a trained model"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_without_a_saved_model_is_answered_with_the_export_command() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = Export::read(dir.path()).unwrap_err();
+        assert!(error.hint_text().unwrap().contains("python -m python_export"), "{error}");
+        for (folder, head) in [("span", "span"), ("model", "classify")] {
+            let error = Export::read(&dir.path().join(folder)).unwrap_err();
+            let wanted = format!("--head {head} ");
+            assert!(error.hint_text().unwrap().contains(&wanted), "{error}");
+        }
+    }
+}
