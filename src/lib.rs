@@ -1,14 +1,19 @@
 //! Fine-tune, evaluate and use BERT from one binary, on TensorFlow's C API.
 //!
-//! The flow, and the modules that show it:
+//! Data flows through one module for each stage:
 //!
 //! ```text
-//! files → examples → features → batches → model → predictions → metrics → report
-//! dataset   task     feature    batch     model   prediction    metric    report
+//! files → examples → features → batches → logits → predictions → scores → report
+//!         dataset    feature    batch     model    prediction    scores   report
 //! ```
 //!
-//! Imports point down only; only the binary names [`runtime`], everything else sees the traits
-//! of [`model`].
+//! [`task`] says which files, columns, labels and metrics a task has, and [`stages`] which function
+//! each head has at each stage. [`train`], [`evaluate`], [`predict`] and [`bench`] drive the stages.
+//! They see the traits of [`model`]; [`runtime`] implements these with TensorFlow, and only the
+//! binary joins the two.
+//!
+//! A module imports only modules below it (`tests/architecture.rs`); `docs/architecture.md` says what
+//! each one owns.
 
 pub mod error;
 pub mod files;
