@@ -18,7 +18,7 @@ const LONGEST: usize = 300;
 
 /// The commands that can print the texts of a module or file below `src/`; the longest name that fits
 /// counts. A flag that a text names without its command must exist on each of them.
-const COMMANDS: [(&str, &[&str]); 32] = [
+const COMMANDS: [(&str, &[&str]); 33] = [
     ("batch", &["train", "eval", "predict"]),
     ("bench", &["bench"]),
     ("cli", &[]),
@@ -45,6 +45,7 @@ const COMMANDS: [(&str, &[&str]); 32] = [
     ("report", &["eval"]),
     ("run", &["train"]),
     ("runtime", &["train"]),
+    ("saved_model", &["train"]),
     ("schedule", &[]),
     ("scores", &["eval"]),
     ("settings", &["train"]),
