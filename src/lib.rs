@@ -30,6 +30,7 @@ pub mod report;
 pub mod bench;
 pub mod cli;
 pub mod evaluate;
+pub mod inspect;
 pub mod predict;
 pub mod run;
 pub mod saved_model;

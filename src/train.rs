@@ -22,10 +22,12 @@ mod final_model;
 mod line;
 mod plan;
 mod recorder;
+mod warnings;
 
 use final_model::training_record;
 pub use plan::StepPlan;
 use recorder::Recorder;
+pub use warnings::{Facts, warnings};
 
 /// The flags of `tfbert train` that make a step need less memory.
 const STEP_MEMORY_HINT: &str = "memory ran out: use a smaller `--batch-size` or `--max-length`, or \

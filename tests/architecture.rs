@@ -14,7 +14,7 @@ use source::SourceFile;
 
 /// Every top-level module, from the top down: a module imports only modules after it. A new module
 /// gets its place here.
-const ORDER: [&str; 25] = [
+const ORDER: &[&str] = &[
     // The binary, which alone joins the library's two sides: the runtime and the rest.
     "main",
     "commands",
@@ -26,6 +26,7 @@ const ORDER: [&str; 25] = [
     "schedule",
     "predict",
     "evaluate",
+    "inspect",
     "stages",
     "report",
     "run",

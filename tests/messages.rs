@@ -18,7 +18,7 @@ const LONGEST: usize = 300;
 
 /// The commands that can print the texts of a module or file below `src/`; the longest name that fits
 /// counts. A flag that a text names without its command must exist on each of them.
-const COMMANDS: [(&str, &[&str]); 33] = [
+const COMMANDS: &[(&str, &[&str])] = &[
     ("batch", &["train", "eval", "predict"]),
     ("bench", &["bench"]),
     ("cli", &[]),
@@ -36,6 +36,7 @@ const COMMANDS: [(&str, &[&str]); 33] = [
     ("feature", &["train"]),
     ("files", &[]),
     ("fuzzing", &[]),
+    ("inspect", &["train"]),
     ("lib", &[]),
     ("main", &[]),
     ("metric", &[]),

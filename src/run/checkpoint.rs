@@ -65,6 +65,9 @@ pub struct Best {
     pub step: usize,
     /// Scores of each development split, in the task's order.
     pub scores: Vec<(String, Scores)>,
+    /// Mean loss on the first split, where it is a number; older versions did not keep it.
+    #[serde(default)]
+    pub loss: Option<f64>,
 }
 
 /// Name, size and checksum of a checkpoint's files.

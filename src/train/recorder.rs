@@ -112,8 +112,9 @@ impl<'a> Recorder<'a> {
             let metrics = evaluate::to_json(scores);
             self.write(&Line::Evaluation { step, epoch, split, loss: *loss, metrics })?;
         }
+        let loss = found.first().and_then(|found| found.loss).filter(|loss| loss.is_finite());
         let scores = found.into_iter().map(|found| (found.split, found.scores)).collect();
-        let new = Best { step, scores };
+        let new = Best { step, scores, loss };
         if self.state.best.as_ref().is_none_or(|old| is_better(self.task, &new, old)) {
             self.state.best = Some(new);
         }
@@ -169,9 +170,19 @@ impl<'a> Recorder<'a> {
         self.wait()
     }
 
-    /// The best evaluation.
+    /// The best evaluation; warns where the metric could not choose it.
     pub(super) fn best(&self) -> Result<Best> {
-        self.state.best.clone().ok_or_else(|| Error::new("the run was never evaluated"))
+        let best = self.state.best.clone();
+        let best = best.ok_or_else(|| Error::new("the run was never evaluated"))?;
+        if selecting_value(self.task, &best).is_none() {
+            let chosen_by = if best.loss.is_some() { "with the lowest loss" } else { "the last" };
+            log::warn!(
+                "{} was undefined at every evaluation: of them, {chosen_by} was kept (step {})",
+                self.task.selecting_metric(),
+                best.step
+            );
+        }
+        Ok(best)
     }
 
     /// The prefix of the best evaluation's weights, whose files are compared with their checksums.
@@ -198,13 +209,47 @@ impl<'a> Recorder<'a> {
     }
 }
 
-/// Whether an evaluation is better than another, by the task's first metric on the first
-/// development split. One where the metric is undefined is never better.
+/// The value that chooses the best: the task's first metric on the first development split.
+fn selecting_value(task: &Task, of: &Best) -> Option<f64> {
+    of.scores.first().and_then(|(_, scores)| scores.get(task.selecting_metric()))
+}
+
+/// Whether an evaluation is better than an earlier one. One whose metric is undefined is worse than
+/// any other; of two such, the one of the lower loss is better, and without losses the later one.
 fn is_better(task: &Task, new: &Best, old: &Best) -> bool {
-    let metric = task.selecting_metric();
-    let value = |best: &Best| best.scores.first().and_then(|(_, scores)| scores.get(metric));
-    match (value(new), value(old)) {
-        (Some(new), Some(old)) => metric.is_better(new, old),
-        (new, _) => new.is_some(),
+    match (selecting_value(task, new), selecting_value(task, old)) {
+        (Some(new), Some(old)) => task.selecting_metric().is_better(new, old),
+        (Some(_), None) => true,
+        (None, Some(_)) => false,
+        (None, None) => match (new.loss, old.loss) {
+            (Some(new), Some(old)) => new < old,
+            _ => true,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scores::Scores;
+
+    fn evaluation(task: &Task, value: Option<f64>, loss: Option<f64>) -> Best {
+        let scores = Scores { values: vec![(task.selecting_metric(), value)], ..Scores::default() };
+        Best { step: 1, scores: vec![("dev".into(), scores)], loss }
+    }
+
+    #[test]
+    fn the_best_has_the_highest_metric_else_the_lowest_loss_else_it_is_the_last() {
+        let task = crate::task::find("stsb").unwrap();
+        let better = |new: (Option<f64>, Option<f64>), old: (Option<f64>, Option<f64>)| {
+            is_better(&task, &evaluation(&task, new.0, new.1), &evaluation(&task, old.0, old.1))
+        };
+        assert!(better((Some(0.2), Some(9.0)), (Some(0.1), Some(1.0))));
+        assert!(!better((Some(0.1), Some(1.0)), (Some(0.1), Some(9.0))), "the first of equals");
+        assert!(better((Some(-0.5), Some(9.0)), (None, Some(1.0))));
+        assert!(!better((None, Some(1.0)), (Some(-0.5), Some(9.0))));
+        assert!(better((None, Some(1.0)), (None, Some(2.0))));
+        assert!(!better((None, Some(2.0)), (None, Some(2.0))));
+        assert!(better((None, None), (None, None)), "the last");
     }
 }
