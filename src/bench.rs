@@ -11,7 +11,8 @@ use serde::Serialize;
 use crate::batch::{BatchLayout, PlannedBatch, prefetch};
 use crate::error::Result;
 use crate::feature::{FeatureTarget, Features, Sequence};
-use crate::model::{Batch, Model, StepSettings};
+use crate::model::{Batch, Model, StepInputs};
+use crate::optimizer::AdamW;
 use crate::saved_model::Encoder;
 use crate::task::Head;
 
@@ -248,24 +249,17 @@ fn train_step(
     step: usize,
     bench: &BenchSettings,
 ) -> Result<()> {
-    let (beta1, beta2) = (0.9f32, 0.999f32);
-    let settings = StepSettings {
-        // Small enough that hundreds of steps on noise leave the weights ordinary.
-        learning_rate: 1e-6,
-        layer_scale: vec![1.0; bench.encoder.num_hidden_layers + 2],
-        weight_decay: 0.01,
-        beta1,
-        beta2,
-        epsilon: 1e-6,
-        beta1_power: beta1.powi(step as i32 + 1),
-        beta2_power: beta2.powi(step as i32 + 1),
-        max_grad_norm: 1.0,
+    // Small enough that hundreds of steps on noise leave the weights ordinary.
+    let learning_rate = 1e-6;
+    let layers = bench.encoder.num_hidden_layers;
+    let inputs = StepInputs {
+        update: AdamW::default().inputs(learning_rate, step, layers),
+        weight_sum: batch.weight_sum(),
         dropout: 0.1,
+        dropout_seeds: vec![[bench.seed as i32, step as i32]],
         label_smoothing: 0.0,
     };
-    model
-        .train(std::slice::from_ref(batch), &settings, &[[bench.seed as i32, step as i32]])
-        .map(drop)
+    model.train(std::slice::from_ref(batch), &inputs).map(drop)
 }
 
 /// Endless batches of random token ids and labels, every sequence of full length.

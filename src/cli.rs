@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::bench::BatchShape;
+use crate::optimizer::{AdamW, non_negative};
 use crate::settings::OnNan;
 
 /// Fine-tune, evaluate and use BERT from one binary, on TensorFlow's C API.
@@ -122,44 +123,28 @@ pub struct TrainArgs {
     pub eval_batch_size: Option<usize>,
 
     /// Peak learning rate.
-    #[arg(long, value_parser = rate)]
+    #[arg(long, value_parser = non_negative)]
     pub learning_rate: Option<f32>,
 
     /// Share of the steps in which the learning rate rises [default: 0.1].
-    #[arg(long, value_parser = share)]
+    #[arg(long, value_parser = fraction)]
     pub warmup: Option<f32>,
 
-    /// Decoupled weight decay [default: 0.01].
-    #[arg(long, value_parser = rate)]
-    pub weight_decay: Option<f32>,
-
-    /// Leave out Adam's bias correction, as Google's BERT does.
-    #[arg(long)]
-    pub no_bias_correction: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub adamw: AdamW,
 
     /// Dropout rate [default: 0.1].
-    #[arg(long, value_parser = share_below_one)]
+    #[arg(long, value_parser = fraction_below_one)]
     pub dropout: Option<f32>,
 
-    /// Scale gradients down to this global norm; 0 is off [default: 1].
-    #[arg(long, value_parser = rate)]
-    pub max_grad_norm: Option<f32>,
-
     /// Mix labels with the uniform distribution by this share [default: 0].
-    #[arg(long, value_parser = share_below_one)]
+    #[arg(long, value_parser = fraction_below_one)]
     pub label_smoothing: Option<f32>,
 
     /// Weights of the labels in the loss, in the order of the labels, or `balanced`.
     #[arg(long, value_name = "W,W,…", value_delimiter = ',')]
     pub class_weights: Vec<String>,
-
-    /// Factor on the learning rate from each layer to the one below [default: 1].
-    #[arg(long, value_parser = rate)]
-    pub layer_decay: Option<f32>,
-
-    /// Keep the weights of the lowest parts: 1 is the embeddings, 2 also the first layer [default: 0].
-    #[arg(long, value_name = "N")]
-    pub freeze: Option<usize>,
 
     /// Longest sequence in word pieces.
     #[arg(long, value_parser = positive)]
@@ -381,19 +366,18 @@ fn positive(text: &str) -> Result<usize, String> {
     }
 }
 
-fn rate(text: &str) -> Result<f32, String> {
-    text.parse()
+fn fraction(text: &str) -> Result<f32, String> {
+    non_negative(text)
         .ok()
-        .filter(|rate: &f32| rate.is_finite() && *rate >= 0.0)
-        .ok_or_else(|| "expected a number from 0".into())
+        .filter(|fraction| *fraction <= 1.0)
+        .ok_or_else(|| "expected 0 to 1".into())
 }
 
-fn share(text: &str) -> Result<f32, String> {
-    rate(text).ok().filter(|share| *share <= 1.0).ok_or_else(|| "expected 0 to 1".into())
-}
-
-fn share_below_one(text: &str) -> Result<f32, String> {
-    share(text).ok().filter(|share| *share < 1.0).ok_or_else(|| "expected 0 to below 1".into())
+fn fraction_below_one(text: &str) -> Result<f32, String> {
+    fraction(text)
+        .ok()
+        .filter(|fraction| *fraction < 1.0)
+        .ok_or_else(|| "expected 0 to below 1".into())
 }
 
 #[cfg(test)]

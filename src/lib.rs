@@ -24,6 +24,7 @@ pub mod dataset;
 pub mod feature;
 pub mod metric;
 pub mod model;
+pub mod optimizer;
 pub mod prediction;
 pub mod report;
 

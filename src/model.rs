@@ -41,30 +41,18 @@ impl fmt::Display for Precision {
     }
 }
 
-/// What a training step takes beside its batch. All rates are those of this step.
+/// What a training step takes beside its batches.
 #[derive(Debug, Clone, PartialEq)]
-pub struct StepSettings {
-    /// The learning rate after warm-up and decay.
-    pub learning_rate: f32,
-    /// A factor on the learning rate for embeddings, each layer, and the head;
-    /// `num_hidden_layers + 2` values.
-    pub layer_scale: Vec<f32>,
-    /// Decoupled weight decay.
-    pub weight_decay: f32,
-    /// Adam's first decay rate.
-    pub beta1: f32,
-    /// Adam's second decay rate.
-    pub beta2: f32,
-    /// Adam's epsilon, outside the root.
-    pub epsilon: f32,
-    /// `beta1` to the power of the step counted from 1, or 0 for no bias correction.
-    pub beta1_power: f32,
-    /// `beta2` to the power of the step counted from 1, or 0 for no bias correction.
-    pub beta2_power: f32,
-    /// Gradients are scaled down to this global norm; 0 is off.
-    pub max_grad_norm: f32,
+pub struct StepInputs {
+    /// The optimiser's inputs of this step, by name.
+    pub update: Vec<(&'static str, Tensor)>,
+    /// The weight of all labels that the update is the mean over: the losses of the batches are
+    /// divided by it. The batches may be a part of what it counts.
+    pub weight_sum: f32,
     /// Dropout rate in [0, 1).
     pub dropout: f32,
+    /// Two numbers that dropout is drawn from, for each batch.
+    pub dropout_seeds: Vec<[i32; 2]>,
     /// Label smoothing in [0, 1); heads without it take 0 only.
     pub label_smoothing: f32,
 }
@@ -140,19 +128,12 @@ pub trait Model: Predictor {
     /// The head does not take that many labels.
     fn init(&mut self, num_labels: usize, seed: u64) -> Result<()>;
 
-    /// One update from micro-batches that together are one batch.
-    ///
-    /// `dropout_seeds` has a pair for each of them.
+    /// One update from batches that together are one.
     ///
     /// # Errors
     ///
     /// The computation failed.
-    fn train(
-        &mut self,
-        batches: &[Batch],
-        settings: &StepSettings,
-        dropout_seeds: &[[i32; 2]],
-    ) -> Result<StepOutcome>;
+    fn train(&mut self, batches: &[Batch], inputs: &StepInputs) -> Result<StepOutcome>;
 
     /// Writes weights and optimiser state as a TensorFlow checkpoint with this prefix.
     ///

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::feature::FeatureSettings;
 use crate::model::Precision;
+use crate::optimizer::AdamW;
 use crate::prediction::PredictionSettings;
 use crate::task::Task;
 
@@ -35,28 +36,15 @@ pub struct TrainSettings {
     pub learning_rate: f32,
     /// Share of the steps in which the learning rate rises.
     pub warmup: f64,
-    /// Decoupled weight decay, on all but biases and LayerNorm.
-    pub weight_decay: f32,
-    /// Adam's first decay rate.
-    pub beta1: f32,
-    /// Adam's second decay rate.
-    pub beta2: f32,
-    /// Adam's epsilon.
-    pub epsilon: f32,
-    /// Whether Adam corrects its moments' bias (Hugging Face does, Google's BERT does not).
-    pub bias_correction: bool,
-    /// Global norm that gradients are clipped to; 0 is off.
-    pub max_grad_norm: f32,
+    /// The optimiser's numbers.
+    #[serde(flatten)]
+    pub adamw: AdamW,
     /// Dropout rate.
     pub dropout: f32,
     /// Label smoothing.
     pub label_smoothing: f32,
     /// Weight of each label in the loss, in the order of the labels; empty is all 1.
     pub class_weights: Vec<f32>,
-    /// Factor on the learning rate from each layer to the one below it.
-    pub layer_decay: f32,
-    /// How many of the lowest parts keep their weights: 1 is the embeddings, 2 also the first layer.
-    pub freeze: usize,
     /// How examples are cut.
     pub features: FeatureSettings,
     /// Number format of matrix products.
@@ -108,17 +96,10 @@ impl TrainSettings {
             eval_batch_size: DEFAULT_EVAL_BATCH_SIZE,
             learning_rate: defaults.learning_rate,
             warmup: 0.1,
-            weight_decay: 0.01,
-            beta1: 0.9,
-            beta2: 0.999,
-            epsilon: 1e-6,
-            bias_correction: true,
-            max_grad_norm: 1.0,
+            adamw: AdamW::default(),
             dropout: 0.1,
             label_smoothing: 0.0,
             class_weights: Vec::new(),
-            layer_decay: 1.0,
-            freeze: 0,
             features: FeatureSettings::from_task(task),
             precision,
             seed: 1,
@@ -140,39 +121,8 @@ impl TrainSettings {
             null_threshold: 0.0,
         }
     }
-
-    /// The factor on the learning rate of embeddings, each layer from the bottom, and the head.
-    ///
-    /// The head has 1; each part has `layer_decay` times what the part above it has; the lowest
-    /// `freeze` parts have 0.
-    pub fn layer_scale(&self, layers: usize) -> Vec<f32> {
-        let parts = layers + 2;
-        (0..parts)
-            .map(|part| {
-                if part < self.freeze {
-                    0.0
-                } else {
-                    self.layer_decay.powi((parts - 1 - part) as i32)
-                }
-            })
-            .collect()
-    }
 }
 
 /// Features an evaluation batch, unless a flag says otherwise. Evaluation needs less memory than
 /// training, and the same batches give the same digits.
 pub const DEFAULT_EVAL_BATCH_SIZE: usize = 32;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn layer_decay_and_freeze_scale_from_the_head_down() {
-        let task = crate::task::find("sst2").unwrap();
-        let mut settings = TrainSettings::for_task(&task, Precision::F32);
-        settings.layer_decay = 0.5;
-        settings.freeze = 2;
-        assert_eq!(settings.layer_scale(2), [0.0, 0.0, 0.5, 1.0]);
-    }
-}

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::EncodedDataset;
 use crate::feature::{FeatureSizes, FeatureStore};
 use crate::files::replace_folder;
-use crate::model::{Batch, BatchProfile, EncoderFacts, Model, Scalars, StepOutcome, StepSettings};
+use crate::model::{Batch, BatchProfile, EncoderFacts, Model, Scalars, StepInputs, StepOutcome};
 use crate::report::Progress;
 use crate::run::{Best, Checkpoints, RunFolder, State};
 use crate::saved_model::TrainingRecord;
@@ -105,7 +105,6 @@ struct Trainer<'a> {
     plan: StepPlan,
     recorder: Recorder<'a>,
     buckets: Buckets,
-    layer_scale: Vec<f32>,
     started: Instant,
     timing: Timing,
 }
@@ -145,7 +144,6 @@ impl<'a> Trainer<'a> {
             recorder: Recorder::open(job, checkpoints, state, scalars)?,
             plan,
             buckets,
-            layer_scale: settings.layer_scale(job.encoder.num_hidden_layers),
             started: Instant::now(),
             timing: Timing::default(),
         })
@@ -210,13 +208,10 @@ impl<'a> Trainer<'a> {
 
     /// One update, from the parts of a batch.
     fn step(&mut self, batch: &[Batch]) -> Result<()> {
-        let settings = self.job.settings;
         let step = self.recorder.step();
         let learning_rate = self.plan.schedule.learning_rate(step);
-        let seeds: Vec<_> =
-            (0..batch.len()).map(|part| dropout_seed(settings.seed, step, part)).collect();
-        let step_settings = self.step_settings(step, learning_rate);
-        let outcome = self.model.train(batch, &step_settings, &seeds).map_err(|error| {
+        let inputs = self.step_inputs(batch, step, learning_rate);
+        let outcome = self.model.train(batch, &inputs).map_err(|error| {
             let (rows, length) = (batch[0].rows(), batch[0].length());
             error
                 .context(format!("step {} (batch {rows} × {length})", step + 1))
@@ -236,26 +231,15 @@ impl<'a> Trainer<'a> {
         self.recorder.record_step(outcome, learning_rate, epoch)
     }
 
-    fn step_settings(&self, step: usize, learning_rate: f32) -> StepSettings {
+    fn step_inputs(&self, batch: &[Batch], step: usize, learning_rate: f32) -> StepInputs {
         let settings = self.job.settings;
-        let power = |beta: f32| {
-            if settings.bias_correction {
-                f64::from(beta).powi(step as i32 + 1) as f32
-            } else {
-                0.0
-            }
-        };
-        StepSettings {
-            learning_rate,
-            layer_scale: self.layer_scale.clone(),
-            weight_decay: settings.weight_decay,
-            beta1: settings.beta1,
-            beta2: settings.beta2,
-            epsilon: settings.epsilon,
-            beta1_power: power(settings.beta1),
-            beta2_power: power(settings.beta2),
-            max_grad_norm: settings.max_grad_norm,
+        let layers = self.job.encoder.num_hidden_layers;
+        let seeds = (0..batch.len()).map(|part| dropout_seed(settings.seed, step, part));
+        StepInputs {
+            update: settings.adamw.inputs(learning_rate, step, layers),
+            weight_sum: batch.iter().map(Batch::weight_sum).sum(),
             dropout: settings.dropout,
+            dropout_seeds: seeds.collect(),
             label_smoothing: settings.label_smoothing,
         }
     }

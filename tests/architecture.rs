@@ -31,6 +31,7 @@ const ORDER: &[&str] = &[
     "report",
     "run",
     "settings",
+    "optimizer",
     "scores",
     "saved_model",
     "prediction",

@@ -41,6 +41,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("main", &[]),
     ("metric", &[]),
     ("model", &["train"]),
+    ("optimizer", &["train"]),
     ("predict", &["predict"]),
     ("prediction", &["eval", "predict"]),
     ("report", &["eval"]),

@@ -174,13 +174,9 @@ fn settings(args: &TrainArgs, task: &Task, precision: Precision) -> TrainSetting
     set(&mut settings.learning_rate, args.learning_rate);
     // Through text, so that 0.1 stays 0.1 and not the nearest 32-bit number.
     set(&mut settings.warmup, args.warmup.and_then(|warmup| warmup.to_string().parse().ok()));
-    set(&mut settings.weight_decay, args.weight_decay);
-    settings.bias_correction = !args.no_bias_correction;
+    settings.adamw = args.adamw.clone();
     set(&mut settings.dropout, args.dropout);
-    set(&mut settings.max_grad_norm, args.max_grad_norm);
     set(&mut settings.label_smoothing, args.label_smoothing);
-    set(&mut settings.layer_decay, args.layer_decay);
-    set(&mut settings.freeze, args.freeze);
     set(&mut settings.features.max_length, args.max_length);
     set(&mut settings.features.doc_stride, args.doc_stride);
     set(&mut settings.seed, args.seed);

@@ -14,7 +14,7 @@ use super::session::Threads;
 use super::trace::Trace;
 use crate::error::{Error, Result};
 use crate::model::{
-    Batch, BatchProfile, Forward, Model, Precision, Predictor, StepOutcome, StepSettings,
+    Batch, BatchProfile, Forward, Model, Precision, Predictor, StepInputs, StepOutcome,
 };
 use crate::saved_model::{ASSETS, Export};
 
@@ -103,21 +103,15 @@ impl TrainingSession {
         signature(call, self.precision, self.halves)
     }
 
-    /// The inputs of one (micro-)batch of a training step.
-    fn step_feeds<'b>(
-        &self,
-        batch: &'b Batch,
-        weight_sum: f32,
-        settings: &StepSettings,
-        seed: [i32; 2],
-    ) -> Feeds<'b> {
+    /// The inputs of one of a training step's batches.
+    fn step_feeds<'b>(&self, batch: &'b Batch, step: &StepInputs, seed: [i32; 2]) -> Feeds<'b> {
         abort::note(batch);
         let mut feeds = Feeds::of(batch);
-        feeds.add("weight_sum", Feed::float(weight_sum));
-        feeds.add("dropout", Feed::float(settings.dropout));
+        feeds.add("weight_sum", Feed::float(step.weight_sum));
+        feeds.add("dropout", Feed::float(step.dropout));
         feeds.add("seed", Feed::ints(&[2], &seed));
-        let smoothing = Feed::float(settings.label_smoothing);
-        if settings.label_smoothing == 0.0 {
+        let smoothing = Feed::float(step.label_smoothing);
+        if step.label_smoothing == 0.0 {
             feeds.add_default("label_smoothing", smoothing);
         } else {
             feeds.add("label_smoothing", smoothing);
@@ -135,20 +129,9 @@ fn signature(call: &str, precision: Precision, halves: bool) -> String {
 }
 
 /// Adds the inputs of an update.
-fn add_update(feeds: &mut Feeds<'_>, settings: &StepSettings) {
-    let layers = settings.layer_scale.len();
-    feeds.add("layer_scale", Feed::floats(&[layers], &settings.layer_scale));
-    for (name, value) in [
-        ("learning_rate", settings.learning_rate),
-        ("weight_decay", settings.weight_decay),
-        ("beta1", settings.beta1),
-        ("beta2", settings.beta2),
-        ("epsilon", settings.epsilon),
-        ("beta1_power", settings.beta1_power),
-        ("beta2_power", settings.beta2_power),
-        ("max_grad_norm", settings.max_grad_norm),
-    ] {
-        feeds.add(name, Feed::float(value));
+fn add_update(feeds: &mut Feeds<'_>, step: &StepInputs) {
+    for (name, value) in &step.update {
+        feeds.add(*name, Feed::from(value));
     }
 }
 
@@ -173,29 +156,23 @@ impl Model for TrainingSession {
         Ok(())
     }
 
-    fn train(
-        &mut self,
-        batches: &[Batch],
-        settings: &StepSettings,
-        dropout_seeds: &[[i32; 2]],
-    ) -> Result<StepOutcome> {
-        let weight_sum: f32 = batches.iter().map(Batch::weight_sum).sum();
+    fn train(&mut self, batches: &[Batch], inputs: &StepInputs) -> Result<StepOutcome> {
         if let [batch] = batches {
             let signature = self.learning_signature(TRAIN);
-            let mut feeds = self.step_feeds(batch, weight_sum, settings, dropout_seeds[0]);
-            add_update(&mut feeds, settings);
+            let mut feeds = self.step_feeds(batch, inputs, inputs.dropout_seeds[0]);
+            add_update(&mut feeds, inputs);
             let outputs = self.graph.run(&signature, feeds, &["loss", "grad_norm"])?;
             return Ok(StepOutcome { loss: outputs[0][0], grad_norm: outputs[1][0] });
         }
         let signature = self.learning_signature(ACCUMULATE);
         let mut loss = 0.0;
-        for (i, (batch, &seed)) in batches.iter().zip(dropout_seeds).enumerate() {
-            let mut feeds = self.step_feeds(batch, weight_sum, settings, seed);
+        for (i, (batch, &seed)) in batches.iter().zip(&inputs.dropout_seeds).enumerate() {
+            let mut feeds = self.step_feeds(batch, inputs, seed);
             feeds.add("first", Feed::bool(i == 0));
             loss += self.graph.run(&signature, feeds, &["loss"])?[0][0];
         }
         let mut feeds = Feeds::default();
-        add_update(&mut feeds, settings);
+        add_update(&mut feeds, inputs);
         let outputs = self.graph.run("apply", feeds, &["grad_norm"])?;
         Ok(StepOutcome { loss, grad_norm: outputs[0][0] })
     }

@@ -59,11 +59,11 @@ fn learning_rate(facts: &Facts<'_>) -> Option<String> {
 }
 
 fn frozen(facts: &Facts<'_>) -> Option<String> {
-    let scale = facts.settings.layer_scale(facts.layers);
+    let scale = facts.settings.adamw.layer_scale(facts.layers);
     scale.iter().all(|&factor| factor == 0.0).then(|| {
         format!(
             "`--freeze {}` keeps every weight, the head's too: no update changes anything",
-            facts.settings.freeze
+            facts.settings.adamw.freeze
         )
     })
 }
@@ -207,8 +207,8 @@ mod tests {
             &of(|settings| settings.warmup = 1.0, &[20, 24], &[10, 11]),
             "takes all 33 steps",
         );
-        assert_one(&of(|settings| settings.freeze = 4, &[20, 24], &[10, 11]), "`--freeze 4`");
-        assert!(of(|settings| settings.freeze = 3, &[20, 24], &[10, 11]).is_empty());
+        assert_one(&of(|settings| settings.adamw.freeze = 4, &[20, 24], &[10, 11]), "`--freeze 4`");
+        assert!(of(|settings| settings.adamw.freeze = 3, &[20, 24], &[10, 11]).is_empty());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use tfbert::error::{Error, Result};
 use tfbert::model::{
     ATTENTION_MASK, Batch, BatchProfile, EncoderFacts, Forward, Logits, Model, Predictor,
-    StepOutcome, StepSettings,
+    StepInputs, StepOutcome,
 };
 
 /// The model as an encoder.
@@ -121,12 +121,7 @@ impl Model for Learner {
         Ok(())
     }
 
-    fn train(
-        &mut self,
-        batches: &[Batch],
-        settings: &StepSettings,
-        dropout_seeds: &[[i32; 2]],
-    ) -> Result<StepOutcome> {
+    fn train(&mut self, batches: &[Batch], inputs: &StepInputs) -> Result<StepOutcome> {
         self.steps += 1;
         match self.fault {
             Some(Fault::Nan(step)) if step == self.steps => {
@@ -141,10 +136,14 @@ impl Model for Learner {
             Some(Fault::Stop(step)) if step == self.steps => self.stop.store(15, Ordering::SeqCst),
             _ => {}
         }
-        let weight_sum: f32 = batches.iter().map(Batch::weight_sum).sum();
+        let weight_sum = inputs.weight_sum;
+        let update = |name: &str| {
+            let (_, value) = inputs.update.iter().find(|(known, _)| *known == name).unwrap();
+            value.floats()[0]
+        };
         let mut gradient = [0.0f32; VOCABULARY];
         let mut loss = 0.0;
-        for (batch, seed) in batches.iter().zip(dropout_seeds) {
+        for (batch, seed) in batches.iter().zip(&inputs.dropout_seeds) {
             self.trained.extend(&batch.features);
             let probabilities = self.probabilities(batch);
             loss += Self::losses(batch, &probabilities).iter().sum::<f32>() / weight_sum;
@@ -157,15 +156,15 @@ impl Model for Learner {
                     gradient[ids[i] as usize] += error * mask[i] as f32 / weight_sum;
                 }
             }
-            if settings.dropout > 0.0 {
-                gradient[(seed[0] as u32 % VOCABULARY as u32) as usize] *= 1.0 - settings.dropout;
+            if inputs.dropout > 0.0 {
+                gradient[(seed[0] as u32 % VOCABULARY as u32) as usize] *= 1.0 - inputs.dropout;
             }
         }
         let grad_norm = gradient.iter().map(|g| g * g).sum::<f32>().sqrt();
         for (id, g) in gradient.iter().enumerate() {
-            self.momentum[id] = settings.beta1 * self.momentum[id] + g;
+            self.momentum[id] = update("beta1") * self.momentum[id] + g;
             self.weights[id] -=
-                settings.learning_rate * self.momentum[id] / (1.0 - settings.beta1_power / 2.0);
+                update("learning_rate") * self.momentum[id] / (1.0 - update("beta1_power") / 2.0);
         }
         Ok(StepOutcome { loss, grad_norm })
     }
