@@ -60,7 +60,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
 const FEWER: [(&str, &[&str]); 3] = [
     // To be mended: a flag that no command has.
     ("raise `--max-length`, or lower `--max-query-length`", &[]),
-    ("`--max-length {}` is past", &["train"]),
+    ("`--max-length {}` is above", &["train"]),
     ("give `--max-length {}` or less", &["train"]),
 ];
 
