@@ -1,4 +1,4 @@
-# The two commands: `make quickstart` and `make test`. Both do all their set-up, once.
+# `make quickstart` and `make test` install and export what they need, once.
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,8 +9,8 @@ EXPORT_SOURCES := $(wildcard python_export/*.py python_export/families/*.py)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help check fuzz messages quickstart test build venv exports test-exports lint test-rust test-python bench bench-peers \
-	bench-peers-base clean
+.PHONY: help quickstart test check messages build venv exports test-exports lint test-rust test-python fuzz \
+	bench bench-peers bench-peers-base clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -64,7 +64,7 @@ exports: $(VENV)/.installed ## Export MiniLM-L6 with every head
 saved_models/minilm-l6/%/saved_model.pb: | $(VENV)/.installed
 	$(EXPORT) --encoder minilm-l6 --head $* --output saved_models
 
-# Tests export their own models, anew when the package changes.
+# The tiny exports that tests use, made again when the Python package changes.
 test-exports: target/exports/.made
 
 target/exports/.made: $(EXPORT_SOURCES) | $(VENV)/.installed
@@ -87,7 +87,7 @@ FUZZ_SECONDS ?= 30
 FUZZ_FLAGS ?=
 FUZZ_TARGETS = $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
 CARGO_FUZZ := target/tools/bin/cargo-fuzz
-# The variable lets a stable compiler take the flags that cargo-fuzz gives it.
+# RUSTC_BOOTSTRAP lets the stable compiler accept the unstable flags that cargo-fuzz passes.
 RUN_FUZZ = RUSTC_BOOTSTRAP=1 $(CARGO_FUZZ)
 
 fuzz: $(CARGO_FUZZ) ## Fuzz every reader and parser, FUZZ_SECONDS each

@@ -78,25 +78,45 @@ fn every_module_has_its_place_in_the_order() {
     assert_eq!(modules, order, "left: modules in src/, right: ORDER in tests/architecture.rs");
 }
 
+/// The imports of a file that point up, or that its module does not have in [`ONLY`].
+fn wrong_imports(file: &SourceFile) -> Vec<String> {
+    let own = file.module();
+    let Some(own_rank) = rank(&own) else { return Vec::new() };
+    let only = ONLY.iter().find(|(module, _)| *module == own);
+    imports(file)
+        .into_iter()
+        .filter(|(_, other)| {
+            let below = rank(other).is_some_and(|rank| rank > own_rank);
+            !below || only.is_some_and(|(_, allowed)| !allowed.contains(&other.as_str()))
+        })
+        .map(|(line, other)| format!("{}:{line}: `{own}` imports `{other}`", file.name()))
+        .collect()
+}
+
 #[test]
 fn modules_import_only_what_lies_below_them() {
-    let mut wrong = Vec::new();
-    let mut seen = 0;
-    for file in source::files() {
-        let own = file.module();
-        let Some(own_rank) = rank(&own) else { continue };
-        let only = ONLY.iter().find(|(module, _)| *module == own);
-        for (line, other) in imports(&file) {
-            // Names that are no modules are of the crate's root, which has none.
-            let below = rank(&other).is_some_and(|rank| rank > own_rank);
-            seen += 1;
-            if !below || only.is_some_and(|(_, allowed)| !allowed.contains(&other.as_str())) {
-                wrong.push(format!("{}:{line}: `{own}` imports `{other}`", file.name()));
-            }
-        }
-    }
+    let files = source::files();
+    let wrong: Vec<String> = files.iter().flat_map(wrong_imports).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let seen: usize = files.iter().map(|file| imports(file).len()).sum();
     assert!(seen > 100, "only {seen} imports were found");
+}
+
+#[test]
+fn an_import_that_points_up_or_that_only_others_may_have_is_found() {
+    for (path, text, wrong) in [
+        ("src/train.rs", "use crate::runtime::Library;", 1),
+        ("src/train.rs", "use crate::{error::Error, runtime::Library};", 1),
+        ("src/train.rs", "use super::commands;", 1),
+        ("src/train/line.rs", "fn f() { crate::cli::Cli::parse() }", 1),
+        ("src/metric/span.rs", "use crate::error::Error;", 1),
+        ("src/runtime/graph.rs", "use crate::task::Head;", 1),
+        ("src/commands/train.rs", "use tfbert::runtime::Library; use super::prepare;", 0),
+        ("src/train.rs", "use crate::model::Model; use super::error::Error;", 0),
+    ] {
+        let found = wrong_imports(&SourceFile::new(path, text));
+        assert_eq!(found.len(), wrong, "{path}: {text}: {found:?}");
+    }
 }
 
 #[test]

@@ -1,4 +1,5 @@
-"""What the workers share: sizes, the processor's guard, the peak memory. Standard library only."""
+"""What the scripts of the peers share: sizes, a guard against hidden AMX, the peak memory. Only the
+standard library."""
 
 import importlib.util
 import json
@@ -15,9 +16,10 @@ AMX_PALETTES_LEAF = 0x1D
 def guard_amx(cpuinfo: Path = Path("/proc/cpuinfo")) -> None:
     """Keeps oneDNN from AMX where a hypervisor hides how its tiles are laid out.
 
-    oneDNN would configure no tiles, and its first tile instruction would end the process. Such a
-    processor lists `amx_tile`, yet its highest CPUID leaf is below the palettes'. Call this before
-    torch or tensorflow is imported; a choice that the user made stays. (tfbert guards itself.)
+    There oneDNN's first tile instruction would end the process. Such a processor lists `amx_tile`,
+    but its highest CPUID leaf is below the one that describes the tiles. Call this before torch or
+    tensorflow is imported. It does not change a choice that the user made. (tfbert does the same
+    for itself.)
     """
     try:
         lines = cpuinfo.read_text().splitlines()

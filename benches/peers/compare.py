@@ -1,9 +1,10 @@
-"""tfbert and its peers on the same shapes, the same SST-2 epoch, the same development sets or the
-same training file, alternately in one run.
+"""Times tfbert and its peers by turns: training steps of the same shapes, an SST-2 epoch, the
+evaluation of development sets, or the tokenisation of a training file.
 
-Every measurement is a process of its own, and the contenders take turns (A B A B), so that what
-else the machine does falls on all alike. Ratios are formed within a round; the median of the
-rounds counts. A ratio above 1 says that tfbert is faster, or takes less memory.
+Every measurement is a process of its own, and the contenders take turns (A B A B), so that other
+load on the machine affects all of them alike. Ratios are formed within a round; the median of the
+rounds counts. A ratio above 1 says that tfbert is faster, or takes less memory. The result is
+written to `benches/runs/` with the commit and the processor.
 """
 
 import argparse
@@ -16,10 +17,12 @@ import tempfile
 import time
 from pathlib import Path
 
+import record
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 WORKERS = {"torch": "torch_step.py", "keras": "keras_step.py"}
-# The batch size of all.
+# The batch size of every contender.
 BATCH_SIZE = 32
 
 
@@ -236,18 +239,17 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, default=os.environ.get("TFBERT_DATA", "data"))
     parser.add_argument("--max-steps", type=int, help="with --epoch: only so many updates of it")
     parser.add_argument("--default-steps", type=int, default=30, help="batches by the defaults")
-    parser.add_argument("--output", type=Path, help="write the JSON there too")
+    parser.add_argument("--output", type=Path, help="the result's file [default: in benches/runs]")
     args = parser.parse_args()
     unknown = set(args.peers) - set(WORKERS)
     if unknown:
         parser.error(f"unknown peers: {', '.join(sorted(unknown))}; choose from torch, keras")
     chosen = [(args.epoch, epoch), (args.evaluate, evaluations), (args.tokenise, tokenisation)]
     measure = next((function for wanted, function in chosen if wanted), steps)
-    result = json.dumps(measure(args))
-    if args.output:
-        args.output.parent.mkdir(parents=True, exist_ok=True)
-        args.output.write_text(result + "\n")
-    print(result)
+    result = measure(args)
+    written = record.write(result, measure.__name__, sys.argv[1:], args.output)
+    print(f"wrote {written}", file=sys.stderr)
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":
