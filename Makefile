@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --requir
 
 .DEFAULT_GOAL := help
 .PHONY: help quickstart test check messages build venv exports test-exports lint test-rust test-python fuzz \
-	bench bench-peers bench-peers-base clean
+	bench bench-peers bench-peers-base reproduce reproduce-peers results clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -64,11 +64,15 @@ exports: $(VENV)/.installed ## Export MiniLM-L6 with every head
 saved_models/minilm-l6/%/saved_model.pb: | $(VENV)/.installed
 	$(EXPORT) --encoder minilm-l6 --head $* --output saved_models
 
-# The tiny exports that tests use, made again when the Python package changes.
-test-exports: target/exports/.made
+# The exports that tests use, made again when the Python package changes.
+test-exports: target/exports/.made target/exports/.made-minilm
 
 target/exports/.made: $(EXPORT_SOURCES) | $(VENV)/.installed
 	$(EXPORT) --encoder tiny --head all --output target/exports --force
+	@touch $@
+
+target/exports/.made-minilm: $(EXPORT_SOURCES) | $(VENV)/.installed
+	$(EXPORT) --encoder minilm-l6 --head classify --output target/exports --force
 	@touch $@
 
 lint: $(VENV)/.installed-dev ## Formatting and lints
@@ -82,6 +86,7 @@ test-rust: test-exports
 
 test-python: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -q -rs python_export
+	$(BIN)/python -m pytest -q benches/reproduce
 
 FUZZ_SECONDS ?= 30
 FUZZ_FLAGS ?=
@@ -135,6 +140,24 @@ $(PEERS_VENV)/.installed: benches/peers/requirements.lock python_export/encoders
 $(PEERS_VENV)/.installed-keras: benches/peers/requirements-keras.lock $(PEERS_VENV)/.installed
 	@echo "== installing KerasHub into $(PEERS_VENV)"
 	$(PEERS_PIP) -r benches/peers/requirements-keras.lock
+	@touch $@
+
+# TFBERT_DATA holds the data sets; ONLY=mrpc,rte chooses settings; ENCODER is an encoder's folder.
+REPRODUCE = benches/reproduce/reproduce.py $(if $(ONLY),--only $(ONLY)) \
+	$(if $(ENCODER),--encoder $(ENCODER)) $(ARGS)
+
+reproduce: build $(VENV)/.installed ## Train what is missing of benches/reproduce, and write docs/RESULTS.md
+	$(BIN)/python $(REPRODUCE)
+
+reproduce-peers: $(PEERS_VENV)/.installed-reproduce ## The same settings with Hugging Face's Trainer
+	$(PEERS_VENV)/bin/python $(REPRODUCE) --side trainer
+
+results: $(VENV)/.installed ## Write docs/RESULTS.md and README's scores from the finished runs
+	$(BIN)/python benches/reproduce/report.py
+
+$(PEERS_VENV)/.installed-reproduce: benches/reproduce/requirements.lock $(PEERS_VENV)/.installed
+	@echo "== installing SciPy, scikit-learn and seqeval into $(PEERS_VENV)"
+	$(PEERS_PIP) -r benches/reproduce/requirements.lock
 	@touch $@
 
 clean: ## Remove what was built, exported and trained here

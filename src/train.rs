@@ -211,6 +211,7 @@ impl<'a> Trainer<'a> {
         let step = self.recorder.step();
         let learning_rate = self.plan.schedule.learning_rate(step);
         let inputs = self.step_inputs(batch, step, learning_rate);
+        log::trace!("step {}: features {:?}", step + 1, features_of(batch));
         let outcome = self.model.train(batch, &inputs).map_err(|error| {
             let (rows, length) = (batch[0].rows(), batch[0].length());
             error
@@ -320,6 +321,11 @@ fn newest(checkpoints: &Checkpoints, total: usize) -> Result<Option<State>> {
         None => log::info!("no checkpoint to resume from: starting at step 0"),
     }
     Ok(found)
+}
+
+/// The features of a step, by their numbers in the training file.
+fn features_of(batch: &[Batch]) -> Vec<usize> {
+    batch.iter().flat_map(|part| part.features.iter().copied()).collect()
 }
 
 /// The parts of a planned batch, one after the other computed as one update.
