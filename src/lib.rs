@@ -18,6 +18,7 @@
 pub mod error;
 pub mod files;
 pub mod task;
+pub mod text;
 
 pub mod batch;
 pub mod dataset;

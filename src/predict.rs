@@ -63,8 +63,9 @@ pub fn predict(
     let dataset = Dataset { path, examples, split: "predict".into() };
     let settings = training.features;
     let features = stages::features(head, &dataset, request.tokenizer, &settings)?;
-    if features.truncated > 0 {
-        log::warn!("{} texts were cut to {} word pieces", features.truncated, settings.max_length);
+    let texts = dataset.examples.len();
+    if let Some(message) = stages::cut_message(head, features.truncated, texts, &settings) {
+        log::warn!("{message}");
     }
     let data = EncodedDataset { dataset, features };
     let settings = EvaluationSettings {

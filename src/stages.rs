@@ -19,6 +19,8 @@ use crate::task::{Head, Split, Task};
 struct Stages {
     /// Examples to features.
     features: fn(&Dataset, &Tokenizer, &FeatureSettings) -> Result<Features>,
+    /// What is cut where an example is too long, for a message: `texts were cut to 128`.
+    cut: fn(&FeatureSettings) -> (&'static str, usize),
     /// Logits to predictions.
     predictions:
         fn(&Dataset, &Features, &FeatureLogits, &PredictionSettings) -> Result<Vec<Prediction>>,
@@ -36,6 +38,7 @@ type ToMetricInput = fn(&Task, &Dataset, &Labels, &[Prediction]) -> Result<(Metr
 
 const CLASSIFY: Stages = Stages {
     features: feature::texts,
+    cut: cut_texts,
     predictions: prediction::classes,
     metric_input: scores::classes,
     typed_input: dataset::typed_text,
@@ -45,6 +48,7 @@ const CLASSIFY: Stages = Stages {
 
 const REGRESS: Stages = Stages {
     features: feature::texts,
+    cut: cut_texts,
     predictions: prediction::scores,
     metric_input: scores::numbers,
     typed_input: dataset::typed_text,
@@ -54,6 +58,7 @@ const REGRESS: Stages = Stages {
 
 const SPAN: Stages = Stages {
     features: feature::questions,
+    cut: cut_questions,
     predictions: prediction::spans,
     metric_input: scores::answers,
     typed_input: dataset::typed_question,
@@ -63,6 +68,7 @@ const SPAN: Stages = Stages {
 
 const TAG: Stages = Stages {
     features: feature::words,
+    cut: cut_words,
     predictions: prediction::tags,
     metric_input: scores::tags,
     typed_input: dataset::typed_words,
@@ -72,12 +78,27 @@ const TAG: Stages = Stages {
 
 const CHOICE: Stages = Stages {
     features: feature::choices,
+    cut: cut_texts,
     predictions: prediction::classes,
     metric_input: scores::endings,
     typed_input: dataset::typed_choices,
     object: report::ending_object,
     write: report::write_json_lines,
 };
+
+fn cut_texts(settings: &FeatureSettings) -> (&'static str, usize) {
+    ("examples were cut to", settings.max_length)
+}
+
+/// Passages are read in windows; only questions are cut.
+fn cut_questions(settings: &FeatureSettings) -> (&'static str, usize) {
+    ("questions were cut to", settings.max_query_length)
+}
+
+/// Sentences are read in windows; only a word that exceeds one is cut.
+fn cut_words(settings: &FeatureSettings) -> (&'static str, usize) {
+    ("sentences have a word that was cut to fit into", settings.max_length)
+}
 
 fn stages(head: Head) -> &'static Stages {
     match head {
@@ -101,6 +122,17 @@ pub fn features(
     settings: &FeatureSettings,
 ) -> Result<Features> {
     (stages(head).features)(dataset, tokenizer, settings)
+}
+
+/// A sentence on how many of so many examples were cut, and to what; `None` where none was.
+pub fn cut_message(
+    head: Head,
+    cut: usize,
+    examples: usize,
+    settings: &FeatureSettings,
+) -> Option<String> {
+    let (what, pieces) = (stages(head).cut)(settings);
+    (cut > 0).then(|| format!("{cut} of {examples} {what} {pieces} word pieces"))
 }
 
 /// Exactly one prediction for each example, in the order of the examples.
@@ -198,4 +230,18 @@ fn check_count(dataset: &Dataset, predictions: &[Prediction]) -> Result<()> {
         predictions.len()
     ))
     .at(&dataset.path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_cut_is_said_with_the_limit_that_applied() {
+        let settings = FeatureSettings { max_length: 96, doc_stride: 24, max_query_length: 40 };
+        let message = |head| cut_message(head, 1, 2, &settings).unwrap();
+        assert_eq!(message(Head::Span), "1 of 2 questions were cut to 40 word pieces");
+        assert_eq!(message(Head::Classify), "1 of 2 examples were cut to 96 word pieces");
+        assert_eq!(cut_message(Head::Span, 0, 2, &settings), None);
+    }
 }

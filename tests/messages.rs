@@ -53,16 +53,13 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("settings", &["train"]),
     ("stages", &["eval"]),
     ("task", &["train"]),
+    ("text", &["train", "eval", "predict"]),
     ("train", &["train"]),
 ];
 
 /// Texts that fewer commands print than their module serves: how a text begins, and the commands.
-const FEWER: [(&str, &[&str]); 3] = [
-    // To be mended: a flag that no command has.
-    ("raise `--max-length`, or lower `--max-query-length`", &[]),
-    ("`--max-length {}` is above", &["train"]),
-    ("give `--max-length {}` or less", &["train"]),
-];
+const FEWER: [(&str, &[&str]); 2] =
+    [("`--max-length {}` is above", &["train"]), ("give `--max-length {}` or less", &["train"])];
 
 /// A text in the sources.
 struct Text {

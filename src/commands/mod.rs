@@ -16,7 +16,7 @@ use tfbert::files::user_cache_folder;
 use tfbert::model::Precision;
 use tfbert::runtime::{Device, Process, ProcessOptions};
 use tfbert::saved_model::Description;
-use tfbert::stages::features;
+use tfbert::stages::{cut_message, features};
 use tfbert::task::Task;
 
 pub mod bench;
@@ -167,15 +167,14 @@ pub fn encode(
 ) -> Result<EncodedDataset> {
     let dataset = source.read()?;
     let features = features(source.task.head, &dataset, tokenizer, settings)?;
-    report_truncated(&dataset.split, features.truncated, dataset.examples.len(), settings);
+    report_cut(source, features.truncated, dataset.examples.len(), settings);
     Ok(EncodedDataset { dataset, features })
 }
 
-/// Says how many examples of a split were cut.
-pub fn report_truncated(split: &str, truncated: usize, of: usize, settings: &FeatureSettings) {
-    if truncated > 0 {
-        let pieces = settings.max_length;
-        log::info!("{split}: {truncated} of {of} examples were cut to {pieces} word pieces");
+/// Says how many examples of a split were cut, and to what.
+pub fn report_cut(source: &DataSource<'_>, cut: usize, of: usize, settings: &FeatureSettings) {
+    if let Some(message) = cut_message(source.task.head, cut, of, settings) {
+        log::info!("{}: {message}", source.split.name);
     }
 }
 

@@ -1,6 +1,6 @@
 //! `tfbert predict`.
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::sync::atomic::AtomicI32;
 
@@ -12,6 +12,7 @@ use tfbert::runtime::{Device, PredictionSession, WorkSplit};
 use tfbert::saved_model::TrainedModel;
 use tfbert::settings::DEFAULT_EVAL_BATCH_SIZE;
 use tfbert::task;
+use tfbert::text::{self, Lines};
 
 use super::eval::{default_model, trained_model};
 use super::precision;
@@ -31,11 +32,8 @@ pub fn run(args: &PredictArgs, cli: &Cli) -> Result<()> {
         (None, Some(dir)) => TrainedModel::read(dir)?,
         (None, None) => unreachable!("clap wants one of them"),
     };
-    let context = args
-        .context
-        .as_deref()
-        .map(|path| std::fs::read_to_string(path).map_err(|error| Error::io("read", path, &error)))
-        .transpose()?;
+    let context =
+        args.context.as_deref().map(|path| text::read_file(path, MAX_CONTEXT)).transpose()?;
     let asks = args.texts.is_empty() && args.file.is_none() && std::io::stdin().is_terminal();
     let (texts, path) = if asks { (Vec::new(), None) } else { given(args)? };
     let library = process?.load()?;
@@ -60,6 +58,9 @@ pub fn run(args: &PredictArgs, cli: &Cli) -> Result<()> {
     print(&predictions)
 }
 
+/// Largest file of a passage, in bytes.
+const MAX_CONTEXT: usize = 1 << 30;
+
 /// Prints a line for each prediction.
 fn print(predictions: &[serde_json::Value]) -> Result<()> {
     predictions.iter().try_for_each(super::print_line)
@@ -72,10 +73,10 @@ fn prompt(request: &Request<'_>, model: &PredictionSession) -> Result<()> {
         let _ = std::io::stderr().flush();
     };
     ask();
-    for line in std::io::stdin().lock().lines() {
-        let line = line.map_err(|error| Error::new(format!("could not read: {error}")))?;
+    let mut lines = Lines::new(Path::new("stdin"), Box::new(std::io::stdin().lock()));
+    while let Some(line) = lines.advance()? {
         if !line.trim().is_empty() {
-            match predict::predict(request, &[line], None, model) {
+            match predict::predict(request, &[line.to_owned()], None, model) {
                 Ok(predictions) => print(&predictions)?,
                 Err(error) => eprintln!("error: {error}"),
             }
@@ -91,20 +92,15 @@ fn given(args: &PredictArgs) -> Result<(Vec<String>, Option<std::path::PathBuf>)
     if !args.texts.is_empty() {
         return Ok((args.texts.clone(), None));
     }
-    let (path, reader): (_, Box<dyn BufRead>) = match &args.file {
-        Some(path) if path != Path::new("-") => {
-            let file =
-                std::fs::File::open(path).map_err(|error| Error::io("open", path, &error))?;
-            (path.clone(), Box::new(std::io::BufReader::new(file)))
-        }
-        _ => ("stdin".into(), Box::new(std::io::stdin().lock())),
+    let mut lines = match &args.file {
+        Some(path) if path != Path::new("-") => Lines::open(path)?,
+        _ => Lines::new(Path::new("stdin"), Box::new(std::io::stdin().lock())),
     };
     let mut texts = Vec::new();
-    for (i, line) in reader.lines().enumerate() {
-        texts.push(line.map_err(|error| {
-            Error::new(format!("could not read the line: {error}")).at_line(&path, i + 1)
-        })?);
+    while let Some(line) = lines.advance()? {
+        texts.push(line.to_owned());
     }
+    let path = lines.path().to_owned();
     if texts.is_empty() {
         return Err(Error::new("it is empty; expected a text on each line").at(&path));
     }

@@ -13,11 +13,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::lines::Lines;
 use super::reader::Reader;
 use super::{Example, Input, Labels, Target};
 use crate::error::{Error, Result};
 use crate::task::{Column, Split, Task};
+use crate::text::{Lines, excerpt};
 
 /// Reads a file of tagged sentences.
 pub(super) struct ConllReader<'a> {
@@ -86,6 +86,10 @@ impl Reader for ConllReader<'_> {
     fn bytes_read(&self) -> u64 {
         self.sentences.lines.bytes_read()
     }
+
+    fn repairs(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 struct Sentence {
@@ -98,7 +102,7 @@ struct Sentence {
 
 /// A file that is being read. Memory is bounded by the longest sentence.
 struct Sentences {
-    lines: Lines,
+    lines: Lines<'static>,
     word: usize,
     label: LabelColumn,
     /// Columns of the first word's line, and that line.
@@ -181,7 +185,8 @@ impl Sentences {
                 let tag = column(at, "tag")?;
                 if self.entities && entity_type(tag).is_none() {
                     return Err(Error::new(format!(
-                        "the tag is `{tag}`; expected `O`, `B-TYPE` or `I-TYPE` (IOB1 or IOB2)"
+                        "the tag is `{}`; expected `O`, `B-TYPE` or `I-TYPE` (IOB1 or IOB2)",
+                        excerpt(tag)
                     ))
                     .at_line(self.lines.path(), number));
                 }

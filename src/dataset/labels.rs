@@ -1,11 +1,14 @@
 //! The labels of a task, and their indices.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
+
+use unicode_normalization::UnicodeNormalization;
 
 use super::{reader, source};
 use crate::error::{Error, Result};
 use crate::task::Task;
+use crate::text::{excerpt, listed};
 
 /// Labels in the order of the logits.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -46,11 +49,16 @@ impl Labels {
             return Err(Error::new(format!(
                 "found {} in the label column; expected at least two labels",
                 match found.keys().next() {
-                    Some(only) => format!("only the label `{only}`"),
+                    Some(only) => format!("only the label `{}`", excerpt(only)),
                     None => "no label".to_owned(),
                 }
             ))
             .at(&path));
+        }
+        let shown = found.iter().map(|(name, count)| format!("`{}` {count}", excerpt(name)));
+        log::info!("{}: {} labels: {}", path.display(), found.len(), few(shown));
+        for alike in look_alikes(&found) {
+            log::warn!("{}: {alike}", path.display());
         }
         let found = Self::new(found.into_keys().collect());
         task.check_metrics(found.names())?;
@@ -84,13 +92,116 @@ impl Labels {
     /// It is not one of these labels; the error lists them.
     pub fn parse(&self, name: &str) -> Result<usize> {
         self.index(name).ok_or_else(|| {
-            const SHOWN: usize = 12;
-            let mut known: Vec<_> =
-                self.names.iter().take(SHOWN).map(|label| format!("`{label}`")).collect();
-            if self.names.len() > SHOWN {
-                known.push("…".into());
+            let known = listed(self.names.iter().map(String::as_str));
+            let error =
+                Error::new(format!("unknown label `{}`; expected one of {known}", excerpt(name)));
+            match self.names.iter().find_map(|known| Some((known, difference(known, name)?))) {
+                Some((known, what)) => error
+                    .hint(format!("it differs from the label `{}` only in {what}", excerpt(known))),
+                None => error,
             }
-            Error::new(format!("unknown label `{name}`; expected one of {}", known.join(", ")))
         })
+    }
+}
+
+/// The first few of many texts, with commas between.
+fn few(texts: impl Iterator<Item = String>) -> String {
+    const SHOWN: usize = 20;
+    let mut texts = texts;
+    let mut shown: Vec<String> = texts.by_ref().take(SHOWN).collect();
+    let more = texts.count();
+    if more > 0 {
+        shown.push(format!("and {more} more"));
+    }
+    shown.join(", ")
+}
+
+/// Sentences on labels that a person takes for one.
+fn look_alikes(counts: &BTreeMap<String, usize>) -> Vec<String> {
+    let mut groups: BTreeMap<String, Vec<(&String, usize)>> = BTreeMap::new();
+    for (name, &count) in counts {
+        groups.entry(plain(name)).or_default().push((name, count));
+    }
+    let groups = groups.into_values().filter(|names| names.len() > 1);
+    groups
+        .map(|names| {
+            let kinds: BTreeSet<_> =
+                names[1..].iter().filter_map(|(name, _)| difference(names[0].0, name)).collect();
+            let what = if kinds.len() == 1 { kinds.first().copied() } else { None };
+            let shown = names.iter().map(|(name, count)| format!("`{}` ({count})", excerpt(name)));
+            format!(
+                "the labels {} differ only in {}; is each a label of its own?",
+                few(shown),
+                what.unwrap_or(ANY_FORM)
+            )
+        })
+        .collect()
+}
+
+const ANY_FORM: &str = "spaces, case or Unicode form";
+
+/// In what two different labels differ that a person takes for one; `None` for labels that differ
+/// otherwise.
+fn difference(one: &str, other: &str) -> Option<&'static str> {
+    let spaces = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if spaces(one) == spaces(other) {
+        Some("spaces")
+    } else if one.to_lowercase() == other.to_lowercase() {
+        Some("case")
+    } else if one.nfkc().eq(other.nfkc()) {
+        Some("Unicode form")
+    } else {
+        (plain(one) == plain(other)).then_some(ANY_FORM)
+    }
+}
+
+/// A label without what a person hardly sees: spaces around it, case, and Unicode form.
+fn plain(name: &str) -> String {
+    let name: String =
+        name.nfkc().filter(|c| !matches!(c, '\u{200b}'..='\u{200d}' | '\u{feff}')).collect();
+    name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn alike(labels: &[(&str, usize)]) -> Vec<String> {
+        look_alikes(&labels.iter().map(|&(name, count)| (name.to_owned(), count)).collect())
+    }
+
+    #[test]
+    fn labels_that_differ_in_spaces_case_or_unicode_form_are_pointed_out_with_counts() {
+        let found = alike(&[("spam", 17), ("spam ", 1), ("ham", 20)]);
+        assert_eq!(
+            found,
+            [
+                "the labels `spam` (17), `spam ` (1) differ only in spaces; is each a label of its own?"
+            ]
+        );
+        let found = alike(&[("Ham", 2), ("ham", 20)]);
+        assert!(found[0].contains("`Ham` (2), `ham` (20) differ only in case"), "{found:?}");
+        let found = alike(&[("caf\u{e9}", 2), ("cafe\u{301}", 3)]);
+        assert!(found[0].contains("Unicode form"), "{found:?}");
+        let found = alike(&[("a", 1), ("A", 1), (" a", 1)]);
+        assert!(found[0].contains("differ only in spaces, case or Unicode form"), "{found:?}");
+        assert!(alike(&[("a", 1), ("b", 1), ("a b", 1), ("ab", 1)]).is_empty());
+    }
+
+    #[test]
+    fn an_unknown_label_names_the_one_that_it_looks_like() {
+        let labels = Labels::new(vec!["ham".into(), "spam".into()]);
+        let error = labels.parse("Spam").unwrap_err();
+        assert_eq!(error.hint_text(), Some("it differs from the label `spam` only in case"));
+        assert_eq!(labels.parse("eggs").unwrap_err().hint_text(), None);
+    }
+
+    #[test]
+    fn a_message_on_many_or_long_labels_stays_short() {
+        let labels =
+            Labels::new((0..5000).map(|i| format!("label {i} {}", "x".repeat(500))).collect());
+        let error = labels.parse(&"y\r\n".repeat(5000)).unwrap_err();
+        assert!(error.to_string().len() < 1500, "{}", error.to_string().len());
+        assert!(!error.to_string().contains('\r'));
     }
 }

@@ -9,7 +9,6 @@ use crate::error::Place;
 
 mod conll;
 mod labels;
-mod lines;
 mod reader;
 mod rows;
 mod source;
@@ -18,7 +17,7 @@ mod table;
 mod typed;
 
 pub use labels::Labels;
-pub use source::{DataSource, Position};
+pub use source::{DataSource, Position, log_repairs};
 pub(crate) use squad::byte_offset;
 pub use typed::{TypedText, typed_choices, typed_question, typed_text, typed_words};
 

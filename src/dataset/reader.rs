@@ -26,6 +26,9 @@ pub(super) trait Reader {
 
     /// How many bytes of the file were read.
     fn bytes_read(&self) -> u64;
+
+    /// What was done about the file's known flaws so far, with counts, in sentences.
+    fn repairs(&self) -> Vec<String>;
 }
 
 /// Opens a file in the form that the task's files have. To add a form, add its reader here.

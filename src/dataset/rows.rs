@@ -8,16 +8,16 @@ use std::path::Path;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
-use super::lines::{Lines, MAX_ROW, too_long};
 use crate::error::{Error, Result};
 use crate::task::{Column, Format};
+use crate::text::{self, Lines, MAX_ROW, excerpt, too_long};
 
 /// A table that is being read. [`Rows::advance`] moves to the next row.
 ///
 /// Memory is bounded by the longest row, see [`MAX_ROW`].
 pub(super) struct Rows {
     format: Format,
-    lines: Lines,
+    lines: Lines<'static>,
     /// The first line of the current row, counted from 1.
     line: usize,
     /// The header's names or, for JSON lines, the keys that are asked for.
@@ -28,6 +28,10 @@ pub(super) struct Rows {
     needed: usize,
     csv: CsvFields,
     row: Row,
+    /// Whether a TSV row that is too short goes on on the next line.
+    join_cut_rows: bool,
+    /// How many rows were put together of several lines, and the line of the first.
+    joined: Option<(usize, usize)>,
 }
 
 /// The fields of a row: stretches of one text. A key that a JSON object lacks has none.
@@ -35,6 +39,8 @@ pub(super) struct Rows {
 struct Row {
     text: String,
     fields: Vec<Option<Range<usize>>>,
+    /// The positions of keys whose value is `null`.
+    nulls: Vec<usize>,
 }
 
 impl Rows {
@@ -50,6 +56,8 @@ impl Rows {
             needed: 0,
             csv: CsvFields::new(),
             row: Row::default(),
+            join_cut_rows: false,
+            joined: None,
         };
         if format == Format::Jsonl {
             rows.names = names;
@@ -72,6 +80,23 @@ impl Rows {
             Column::Name(name) => self.names.contains(name),
             Column::Index(index) => self.width.is_none_or(|width| *index < width),
         }
+    }
+
+    /// Puts rows together that a line feed inside a text cuts in two; see
+    /// [`Repairs::join_cut_rows`](crate::task::Repairs::join_cut_rows).
+    pub(super) fn join_cut_rows(mut self, join: bool) -> Self {
+        self.join_cut_rows = join;
+        self
+    }
+
+    /// How many rows were put together of several lines, and the line of the first of them.
+    pub(super) fn joined(&self) -> Option<(usize, usize)> {
+        self.joined
+    }
+
+    /// Whether all columns are asked for by position, so that the first line is a row.
+    pub(super) fn has_no_header(&self) -> bool {
+        self.names.is_empty()
     }
 
     /// How many bytes of the file were read.
@@ -102,7 +127,8 @@ impl Rows {
         let mut found = self.names.iter().enumerate().filter(|(_, known)| *known == name);
         let Some((position, _)) = found.next() else {
             return Err(Error::new(format!(
-                "no column `{name}` in it; it has {}",
+                "no column `{}` in it; it has {}",
+                excerpt(name),
                 listed(&self.names)
             ))
             .at_line(self.lines.path(), 1));
@@ -119,13 +145,15 @@ impl Rows {
     ///
     /// # Errors
     ///
-    /// The row is a JSON object without that key.
+    /// The row is a JSON object without that key, or its value is `null`.
     pub(super) fn field(&self, position: usize) -> Result<&str> {
         self.optional(position).ok_or_else(|| {
-            Error::new(format!(
-                "no key `{}` in it; expected text or a number",
-                self.names[position]
-            ))
+            let name = excerpt(&self.names[position]);
+            Error::new(if self.row.nulls.contains(&position) {
+                format!("`{name}` is null; expected text or a number")
+            } else {
+                format!("no key `{name}` in it; expected text or a number")
+            })
             .at_line(self.lines.path(), self.line)
         })
     }
@@ -144,6 +172,7 @@ impl Rows {
     pub(super) fn advance(&mut self) -> Result<Option<usize>> {
         self.row.text.clear();
         self.row.fields.clear();
+        self.row.nulls.clear();
         match self.lines.advance()? {
             None => return Ok(None),
             Some("") => return self.only_blank_lines_follow(),
@@ -163,12 +192,42 @@ impl Rows {
                         .at_line(self.lines.path(), self.line)
                 })?;
             }
+            _ if self.join_cut_rows => self.read_cut_row()?,
             _ => self.row.push_all(self.lines.current().split('\t')),
         }
         if self.format != Format::Jsonl {
             self.check_width()?;
         }
         Ok(Some(self.line))
+    }
+
+    /// Reads the TSV row that begins on the current line, with the lines that follow as long as it
+    /// has too few columns. A line that is a whole row by itself is no part of it.
+    fn read_cut_row(&mut self) -> Result<()> {
+        let columns = |text: &str| 1 + text.bytes().filter(|&byte| byte == b'\t').count();
+        let width = self.width.unwrap_or(0);
+        let mut text = self.lines.current().to_owned();
+        let mut found = columns(&text);
+        while found < width {
+            let Some(line) = self.lines.advance()? else { break };
+            let more = columns(line) - 1;
+            if found + more > width || more + 1 == width || text.len() > MAX_ROW {
+                let next = format!(
+                    "expected {width} columns, found {found}, and the next line does not complete \
+                     the row"
+                );
+                return Err(Error::new(next).at_line(self.lines.path(), self.line));
+            }
+            text.push('\n');
+            text.push_str(line);
+            found += more;
+        }
+        if self.lines.number() > self.line && found == width {
+            let (count, first) = self.joined.unwrap_or((0, self.line));
+            self.joined = Some((count + 1, first));
+        }
+        self.row.push_all(text.split('\t'));
+        Ok(())
     }
 
     fn only_blank_lines_follow(&mut self) -> Result<Option<usize>> {
@@ -190,7 +249,11 @@ impl Rows {
         }
         let names = match self.names.as_slice() {
             [] => String::new(),
-            names => format!(" ({})", names.join(", ")),
+            names => {
+                let shown: Vec<_> = names.iter().take(12).map(|name| excerpt(name)).collect();
+                let more = if names.len() > shown.len() { ", …" } else { "" };
+                format!(" ({}{more})", shown.join(", "))
+            }
         };
         Err(Error::new(format!("expected {expected} columns{names}, found {found}"))
             .at_line(self.lines.path(), self.line))
@@ -357,7 +420,10 @@ impl<'de> Visitor<'de> for Wanted<'_> {
             }
             let start = self.row.text.len();
             match map.next_value()? {
-                Value::Null => continue,
+                Value::Null => {
+                    self.row.nulls.push(position);
+                    continue;
+                }
                 Value::String(text) => self.row.text.push_str(&text),
                 Value::Number(number) => self.row.text.push_str(&number.to_string()),
                 Value::Bool(bool) => self.row.text.push_str(&bool.to_string()),
@@ -377,10 +443,10 @@ fn without_place(error: &serde_json::Error) -> String {
 }
 
 fn listed(names: &[String]) -> String {
-    if names.is_empty() {
-        return "no named columns".to_owned();
+    match names {
+        [] => "no named columns".to_owned(),
+        names => text::listed(names.iter().map(String::as_str)),
     }
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ impl DataSource<'_> {
         find(self.task, self.split, self.data_dir)
     }
 
-    /// Reads all examples, or as many as the limit.
+    /// Reads all examples, or as many as the limit. What was repaired on the way is logged.
     ///
     /// # Errors
     ///
@@ -51,15 +51,17 @@ impl DataSource<'_> {
     pub fn read(&self) -> Result<Dataset> {
         let mut all = self.empty(self.path()?);
         let path = all.path.clone();
-        self.read_each(&path, |example, _| {
+        let repairs = self.read_each(&path, |example, _| {
             all.examples.push(example);
             Ok(())
         })?;
+        log_repairs(&path, &repairs);
         Ok(all)
     }
 
     /// Reads as [`DataSource::read`] does, and gives the dataset away in parts, in order, so that
     /// only one is in memory: [`PART`] examples, and what then follows about the same passage.
+    /// Returns what was repaired on the way, for [`log_repairs`].
     ///
     /// # Errors
     ///
@@ -67,11 +69,11 @@ impl DataSource<'_> {
     pub fn read_in_parts(
         &self,
         mut take: impl FnMut(&Dataset, Position) -> Result<()>,
-    ) -> Result<()> {
+    ) -> Result<Vec<String>> {
         let mut part = self.empty(self.path()?);
         let path = part.path.clone();
         let mut last = Position::default();
-        self.read_each(&path, |example, position| {
+        let repairs = self.read_each(&path, |example, position| {
             let examples = &mut part.examples;
             if examples.len() >= PART && !examples.last().is_some_and(|l| l.same_passage(&example))
             {
@@ -82,7 +84,8 @@ impl DataSource<'_> {
             last = position;
             Ok(())
         })?;
-        take(&part, last)
+        take(&part, last)?;
+        Ok(repairs)
     }
 
     fn empty(&self, path: PathBuf) -> Dataset {
@@ -93,7 +96,7 @@ impl DataSource<'_> {
         &self,
         path: &Path,
         mut each: impl FnMut(Example, Position) -> Result<()>,
-    ) -> Result<()> {
+    ) -> Result<Vec<String>> {
         let mut reader = reader::open(self.task, self.split, path, self.labels)?;
         let limit = self.limit.unwrap_or(usize::MAX);
         let mut examples = 0;
@@ -103,11 +106,18 @@ impl DataSource<'_> {
             each(example, Position { examples, bytes: reader.bytes_read() })?;
         }
         if examples > 0 {
-            return Ok(());
+            return Ok(reader.repairs());
         }
         Err(Error::new(format!("no examples in it; expected {}", self.task.format.row_name()))
             .at(path)
             .hint("see the file's expected form with `tfbert tasks --show NAME`"))
+    }
+}
+
+/// Logs what was done about a file's known flaws (see [`Repairs`](crate::task::Repairs)).
+pub fn log_repairs(path: &Path, repairs: &[String]) {
+    for repair in repairs {
+        log::warn!("{}: {repair}", path.display());
     }
 }
 

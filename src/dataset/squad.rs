@@ -15,7 +15,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
@@ -28,6 +28,7 @@ use super::reader::Reader;
 use super::{Answer, Example, Input, Target};
 use crate::error::{Error, Result};
 use crate::task::{Split, Task};
+use crate::text::{check_encoding, excerpt};
 
 const FORM: &str = "the form is {\"data\": [{\"paragraphs\": [{\"context\": \"…\", \"qas\": [{\"id\": \"…\", \
                     \"question\": \"…\", \"answers\": [{\"text\": \"…\", \"answer_start\": 0}]}]}]}]}";
@@ -41,8 +42,17 @@ const AHEAD: usize = 256;
 /// thread of its own, and the examples come through a channel. It ends when the reader is dropped.
 pub(super) struct SquadReader {
     examples: Receiver<Result<Example>>,
-    bytes: Arc<AtomicU64>,
+    counts: Arc<Counts>,
     parser: Option<JoinHandle<()>>,
+}
+
+/// What the parser has done so far.
+#[derive(Default)]
+struct Counts {
+    /// Bytes read.
+    bytes: AtomicU64,
+    /// Answers that were found at another place than their `answer_start`.
+    moved_answers: AtomicUsize,
 }
 
 impl SquadReader {
@@ -50,25 +60,27 @@ impl SquadReader {
     pub(super) fn open(task: &Task, split: &Split, path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(|error| Error::io("open", path, &error))?;
         let mut source = BufReader::with_capacity(1 << 16, file);
-        // A byte-order mark may lead a file.
         let start = source.fill_buf().map_err(|error| Error::io("read", path, &error))?;
+        check_encoding(start, path)?;
+        // A byte order mark may lead a file.
         if start.starts_with(b"\xef\xbb\xbf") {
             source.consume(3);
         }
         let (sender, examples) = sync_channel(AHEAD);
-        let bytes = Arc::new(AtomicU64::new(0));
+        let counts = Arc::new(Counts::default());
         let rules = Rules {
             task: task.name.clone(),
             with_negative: task.version_2_with_negative,
             is_test: task.is_test(split),
+            find_answers: task.repairs.find_answers,
         };
-        let (path, counted) = (path.to_owned(), Arc::clone(&bytes));
-        let parse = move || parse(source, path, rules, sender, counted);
+        let (path, shared) = (path.to_owned(), Arc::clone(&counts));
+        let parse = move || parse(source, path, rules, sender, shared);
         let parser = std::thread::Builder::new()
             .name("squad".into())
             .spawn(parse)
             .map_err(|error| Error::new(format!("could not start a thread: {error}")))?;
-        Ok(Self { examples, bytes, parser: Some(parser) })
+        Ok(Self { examples, counts, parser: Some(parser) })
     }
 }
 
@@ -89,7 +101,17 @@ impl Reader for SquadReader {
     }
 
     fn bytes_read(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
+        self.counts.bytes.load(Ordering::Relaxed)
+    }
+
+    fn repairs(&self) -> Vec<String> {
+        match self.counts.moved_answers.load(Ordering::Relaxed) {
+            0 => Vec::new(),
+            moved => vec![format!(
+                "{moved} answers that do not stand at their `answer_start` taken from the nearest \
+                 place where they do"
+            )],
+        }
     }
 }
 
@@ -99,7 +121,7 @@ fn parse(
     path: PathBuf,
     rules: Rules,
     examples: SyncSender<Result<Example>>,
-    bytes: Arc<AtomicU64>,
+    counts: Arc<Counts>,
 ) {
     let line = Rc::new(Cell::new(1));
     let mut parser = Parser {
@@ -107,6 +129,7 @@ fn parse(
         path,
         line: Rc::clone(&line),
         examples,
+        counts: Arc::clone(&counts),
         lines_of_ids: HashMap::new(),
         paragraph: Paragraph::default(),
         question: Question::default(),
@@ -114,7 +137,7 @@ fn parse(
         position: JsonPosition::default(),
         stop: None,
     };
-    let mut json = serde_json::Deserializer::from_reader(LineCounter { source, line, bytes });
+    let mut json = serde_json::Deserializer::from_reader(LineCounter { source, line, counts });
     let read = Node { parser: &mut parser, level: Level::Document, list: false }
         .deserialize(&mut json)
         .and_then(|()| json.end());
@@ -131,7 +154,7 @@ fn parse(
 struct LineCounter {
     source: BufReader<File>,
     line: Rc<Cell<usize>>,
-    bytes: Arc<AtomicU64>,
+    counts: Arc<Counts>,
 }
 
 impl Read for LineCounter {
@@ -139,7 +162,7 @@ impl Read for LineCounter {
         let read = self.source.read(buffer)?;
         let breaks = buffer[..read].iter().filter(|&&byte| byte == b'\n').count();
         self.line.set(self.line.get() + breaks);
-        self.bytes.fetch_add(read as u64, Ordering::Relaxed);
+        self.counts.bytes.fetch_add(read as u64, Ordering::Relaxed);
         Ok(read)
     }
 }
@@ -152,6 +175,8 @@ struct Rules {
     with_negative: bool,
     /// Whether a question may lack its answers.
     is_test: bool,
+    /// Whether an answer is looked for where it does not stand at its `answer_start`.
+    find_answers: bool,
 }
 
 /// What has been read, and where reading is.
@@ -160,6 +185,7 @@ struct Parser {
     path: PathBuf,
     line: Rc<Cell<usize>>,
     examples: SyncSender<Result<Example>>,
+    counts: Arc<Counts>,
     lines_of_ids: HashMap<String, usize>,
     paragraph: Paragraph,
     question: Question,
@@ -347,8 +373,8 @@ impl Parser {
     /// A failure in or after the question that is being read.
     fn error(&self, what: &str, line: usize) -> Error {
         let question = match (&self.position.inside, &self.position.after) {
-            (Some(id), _) => format!("question `{}`: ", on_one_line(id)),
-            (None, Some(id)) => format!("after question `{}`: ", on_one_line(id)),
+            (Some(id), _) => format!("question `{}`: ", excerpt(id)),
+            (None, Some(id)) => format!("after question `{}`: ", excerpt(id)),
             (None, None) => String::new(),
         };
         Error::new(format!("{question}{what}")).at_line(&self.path, line)
@@ -364,6 +390,10 @@ impl Parser {
             Category::Eof => self
                 .error(&format!("the JSON ends early ({what})"), error.line())
                 .hint("the file is cut off; fetch it again"),
+            Category::Syntax if what == "invalid unicode code point" => {
+                let what = format!("column {} of the line is not UTF-8", error.column());
+                self.error(&what, error.line())
+            }
             Category::Syntax => self
                 .error(&format!("it is not JSON: {what} (column {})", error.column()), error.line())
                 .hint(FORM),
@@ -425,13 +455,13 @@ impl Parser {
             .expected(line, is_impossible, answers)
             .and_then(|answers| {
                 let Some(answers) = answers else { return Ok(None) };
-                let located = answers.into_iter().map(|answer| answer.located(context));
+                let located = answers.into_iter().map(|answer| self.located(answer, context));
                 located
                     .collect::<std::result::Result<_, _>>()
                     .map(|list| Some(Target::Answers(list)))
             })
             .map_err(|QuestionError { line, what, hint }| {
-                let what = format!("question `{}`: {what}", on_one_line(&id));
+                let what = format!("question `{}`: {what}", excerpt(&id));
                 let error = Error::new(what).at_line(&self.path, line);
                 if hint.is_empty() { error } else { error.hint(hint) }
             })?;
@@ -486,10 +516,14 @@ struct QuestionError {
     hint: String,
 }
 
-impl RawAnswer {
-    /// The answer, if it stands where it says.
-    fn located(self, context: &str) -> std::result::Result<Answer, QuestionError> {
-        let Self { line, text, start } = self;
+impl Parser {
+    /// The answer, if it stands where it says, or elsewhere if the task looks for it.
+    fn located(
+        &self,
+        answer: RawAnswer,
+        context: &str,
+    ) -> std::result::Result<Answer, QuestionError> {
+        let RawAnswer { line, text, start } = answer;
         if text.is_empty() {
             return Err(QuestionError {
                 line,
@@ -505,21 +539,25 @@ impl RawAnswer {
             }
             (_, Some(byte)) if byte < context.len() => {
                 let there: String = context[byte..].chars().take(text.chars().count()).collect();
-                format!("`{}` stands there", on_one_line(&there))
+                format!("`{}` stands there", excerpt(&there))
             }
             _ => format!("the context has {} characters", context.chars().count()),
         };
-        let what = format!(
-            "the answer `{}` does not stand at its `answer_start` {start}: {instead}",
-            on_one_line(&text)
-        );
-        let hint = context
+        let nearest = context
             .match_indices(&text)
             .map(|(byte, _)| context[..byte].chars().count())
-            .min_by_key(|&found| start.abs_diff(found as i64))
-            .map_or("the context does not hold this text".to_owned(), |found| {
-                format!("it stands at {found}; `answer_start` counts Unicode characters from 0")
-            });
+            .min_by_key(|&found| start.abs_diff(found as i64));
+        if let (Some(start), true) = (nearest, self.rules.find_answers) {
+            self.counts.moved_answers.fetch_add(1, Ordering::Relaxed);
+            return Ok(Answer { text, start });
+        }
+        let what = format!(
+            "the answer `{}` does not stand at its `answer_start` {start}: {instead}",
+            excerpt(&text)
+        );
+        let hint = nearest.map_or("the context does not hold this text".to_owned(), |found| {
+            format!("it stands at {found}; `answer_start` counts Unicode characters from 0")
+        });
         Err(QuestionError { line, what, hint })
     }
 }
@@ -527,20 +565,6 @@ impl RawAnswer {
 /// The byte at which a character begins, or the length for the place after the last one.
 pub(crate) fn byte_offset(text: &str, character: usize) -> Option<usize> {
     text.char_indices().map(|(byte, _)| byte).chain([text.len()]).nth(character)
-}
-
-/// A text on one line of a message, cut where it is long.
-fn on_one_line(text: &str) -> String {
-    const LONGEST: usize = 60;
-    let mut line: String = text
-        .chars()
-        .take(LONGEST)
-        .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
-        .collect();
-    if text.chars().nth(LONGEST).is_some() {
-        line.push('…');
-    }
-    line
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use super::rows::Rows;
 use super::{Example, Input, Labels, Target};
 use crate::error::{Error, Result};
 use crate::task::{Column, Columns, Head, Split, Task};
+use crate::text::excerpt;
 
 /// Reads a table.
 pub(super) struct TableReader<'a> {
@@ -19,6 +20,8 @@ pub(super) struct TableReader<'a> {
     positions: Positions,
     /// The number of the next row, counted from 0.
     number: usize,
+    /// How many rows were left out that have no label.
+    without_label: usize,
 }
 
 impl<'a> TableReader<'a> {
@@ -31,9 +34,10 @@ impl<'a> TableReader<'a> {
     ) -> Result<Self> {
         let columns = task.columns_of(split);
         let is_test = task.is_test(split);
-        let mut rows = Rows::open(task.format, path, names(columns))?;
+        let mut rows = Rows::open(task.format, path, names(columns))?
+            .join_cut_rows(task.repairs.join_cut_rows);
         let positions = Positions::find(columns, is_test, &mut rows)?;
-        Ok(Self { task, labels, path, is_test, rows, positions, number: 0 })
+        Ok(Self { task, labels, path, is_test, rows, positions, number: 0, without_label: 0 })
     }
 
     fn field(&self, position: usize) -> Result<String> {
@@ -63,11 +67,51 @@ impl<'a> TableReader<'a> {
     }
 }
 
+impl TableReader<'_> {
+    /// Moves to the next row that has a label, or need not have one; its line and number.
+    fn advance(&mut self) -> Result<Option<(usize, usize)>> {
+        while let Some(line) = self.rows.advance()? {
+            let number = self.number;
+            self.number += 1;
+            let label = self.positions.label.and_then(|position| self.rows.optional(position));
+            if self.is_test || label.is_none() || label != self.task.repairs.no_label.as_deref() {
+                return Ok(Some((line, number)));
+            }
+            self.without_label += 1;
+        }
+        Ok(None)
+    }
+
+    /// Adds to an error of the first line that it may be a header, where columns are asked for by
+    /// position.
+    fn maybe_header(&self, error: Error, line: usize) -> Error {
+        if line == 1 && self.rows.has_no_header() {
+            return error.hint(
+                "if the first line is a header, name the columns in the task file by it, or remove \
+                 it: `tail -n +2 FILE > NEW`",
+            );
+        }
+        error
+    }
+}
+
+/// Names that headers give to the column of labels, in lower case.
+const HEADER_NAMES: [&str; 10] = [
+    "label",
+    "labels",
+    "class",
+    "category",
+    "target",
+    "gold_label",
+    "sentiment",
+    "polarity",
+    "score",
+    "rating",
+];
+
 impl Reader for TableReader<'_> {
     fn next_example(&mut self) -> Result<Option<Example>> {
-        let Some(line) = self.rows.advance()? else { return Ok(None) };
-        let number = self.number;
-        self.number += 1;
+        let Some((line, number)) = self.advance()? else { return Ok(None) };
         let label = match self.positions.label {
             // A test file's JSON objects may leave their labels out, as its columns may.
             Some(position) if self.is_test => self.rows.optional(position),
@@ -76,9 +120,10 @@ impl Reader for TableReader<'_> {
         };
         let endings = self.positions.endings.len();
         let target = label
+            .filter(|&text| !self.is_test || Some(text) != self.task.repairs.no_label.as_deref())
             .map(|text| {
                 target(self.task, text, self.labels, endings)
-                    .map_err(|error| error.at_line(self.path, line))
+                    .map_err(|error| self.maybe_header(error.at_line(self.path, line), line))
             })
             .transpose()?;
         let id = match self.positions.id {
@@ -94,8 +139,14 @@ impl Reader for TableReader<'_> {
                 .at(self.path));
         };
         let mut counts = BTreeMap::new();
-        while let Some(line) = self.rows.advance()? {
+        while let Some((line, _)) = self.advance()? {
             let name = self.rows.field(label)?;
+            let is_header = HEADER_NAMES.contains(&name.trim().to_lowercase().as_str());
+            if line == 1 && is_header && self.rows.has_no_header() {
+                let what = format!("the first line's label is `{name}`, as in a header");
+                let error = Error::new(what).at_line(self.path, line);
+                return Err(self.maybe_header(error, line));
+            }
             if name.is_empty() {
                 return Err(Error::new("the label is empty; expected the name of one")
                     .at_line(self.path, line));
@@ -113,6 +164,22 @@ impl Reader for TableReader<'_> {
     fn bytes_read(&self) -> u64 {
         self.rows.bytes_read()
     }
+
+    fn repairs(&self) -> Vec<String> {
+        let mut made = Vec::new();
+        if let Some((count, first)) = self.rows.joined() {
+            made.push(format!(
+                "{count} rows put together that a line feed cuts in two, the first on line {first}"
+            ));
+        }
+        if let (Some(label), 1..) = (&self.task.repairs.no_label, self.without_label) {
+            made.push(format!(
+                "{} rows left out whose label is `{label}` (no agreement)",
+                self.without_label
+            ));
+        }
+        made
+    }
 }
 
 /// What a row's label says.
@@ -128,14 +195,15 @@ fn target(task: &Task, text: &str, labels: &Labels, endings: usize) -> Result<Ta
                     Some([low, high]) => format!(" from {low} to {high}"),
                     None => String::new(),
                 };
-                Error::new(format!("the score is `{text}`; expected a number{range}"))
+                Error::new(format!("the score is `{}`; expected a number{range}", excerpt(text)))
             })
         }
         Head::Choice => {
             let ending = number.parse::<usize>().ok().filter(|&ending| ending < endings);
             ending.map(Target::Class).ok_or_else(|| {
                 Error::new(format!(
-                    "the label is `{text}`; expected the position of an ending, 0 to {}",
+                    "the label is `{}`; expected the position of an ending, 0 to {}",
+                    excerpt(text),
                     endings - 1
                 ))
             })
@@ -306,6 +374,131 @@ mod tests {
         let examples = read_as(&task, &task.dev[0], &path, &labels).unwrap();
         assert_eq!(examples[0].input, Input::Text { text: "so \"good\"".into(), text_pair: None });
         assert_eq!(examples[0].target, Some(Target::Class(1)));
+    }
+
+    fn builtin(name: &str, text: &str) -> Result<(Vec<Example>, Vec<String>)> {
+        let task = task::find(name).unwrap();
+        let (_dir, path) = file("train.tsv", text);
+        let labels = Labels::new(task.labels.clone().unwrap_or_default());
+        let mut reader = TableReader::open(&task, task.train.as_ref().unwrap(), &path, &labels)?;
+        let mut examples = Vec::new();
+        while let Some(example) = reader.next_example()? {
+            examples.push(example);
+        }
+        Ok((examples, reader.repairs()))
+    }
+
+    const QQP: &str = "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n";
+
+    #[test]
+    fn rows_of_qqp_that_a_line_feed_cuts_in_two_are_put_together_and_counted() {
+        let text = format!(
+            "{QQP}0\t1\t2\ta?\tb?\t0\n\
+             1\t3\t4\t\"Was it\n\tWas it there?\t1\n\
+             2\t5\t6\tone\n\ntwo\tthree\t0\n\
+             3\t7\t8\tc?\td?\t1\n"
+        );
+        let (examples, repairs) = builtin("qqp", &text).unwrap();
+        let lines: Vec<_> = examples.iter().map(|example| example.line).collect();
+        assert_eq!(lines, [2, 3, 5, 8]);
+        let text_of = |i: usize| match &examples[i].input {
+            Input::Text { text, text_pair } => (text.clone(), text_pair.clone().unwrap()),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(text_of(1), ("\"Was it\n".into(), "Was it there?".into()));
+        assert_eq!(text_of(2), ("one\n\ntwo".into(), "three".into()));
+        assert_eq!(examples[1].target, Some(Target::Class(1)));
+        assert_eq!(
+            repairs,
+            ["2 rows put together that a line feed cuts in two, the first on line 3"]
+        );
+    }
+
+    #[test]
+    fn a_row_of_qqp_that_the_next_line_does_not_complete_is_an_error() {
+        let whole = "3\t7\t8\tc?\td?\t1\n";
+        for (cut, what) in [
+            (format!("1\t3\t4\n{whole}"), "expected 6 columns, found 3, and the next line"),
+            (format!("1\t3\t4\tx\n\ta\tb\tc\td\n{whole}"), "found 4, and the next line"),
+            ("1\t3\t4\tx\n".to_owned(), "found 4"),
+        ] {
+            let error = builtin("qqp", &format!("{QQP}{whole}{cut}")).unwrap_err();
+            assert_eq!(error.place().unwrap().line, Some(3), "{error}");
+            assert!(error.what().contains(what), "{error}");
+        }
+        // Other tasks put nothing together.
+        assert!(builtin("sst2", "sentence\tlabel\ngood\n\t1\n").is_err());
+    }
+
+    #[test]
+    fn rows_of_mnli_whose_annotators_do_not_agree_are_left_out_and_counted() {
+        let text = "sentence1\tsentence2\tgold_label\na\tb\tneutral\nc\td\t-\ne\tf\tentailment\n";
+        let (examples, repairs) = builtin("mnli", text).unwrap();
+        let ids: Vec<_> = examples.iter().map(|example| example.id.as_str()).collect();
+        assert_eq!(ids, ["0", "2"]);
+        assert_eq!(repairs, ["1 rows left out whose label is `-` (no agreement)"]);
+    }
+
+    #[test]
+    fn files_as_published_with_other_columns_are_read_by_name() {
+        // SWAG has columns on where its endings come from, a first one without a name.
+        let swag = ",video-id,fold-ind,startphrase,sent1,sent2,gold-source,ending0,ending1,ending2,\
+                    ending3,label\n0,v,1,He sat. He,He sat.,He,gold,a,b,c,d,2\n";
+        let task = task::find("swag").unwrap();
+        let (_dir, path) = file("train.csv", swag);
+        let examples =
+            read_as(&task, task.train.as_ref().unwrap(), &path, &Labels::default()).unwrap();
+        assert_eq!(examples[0].target, Some(Target::Class(2)));
+    }
+
+    #[test]
+    fn a_header_on_a_file_whose_columns_are_positions_is_pointed_out() {
+        let error =
+            builtin("cola", "source\tlabel\tmark\tsentence\ngj\t1\t\tHe ran.\n").unwrap_err();
+        assert!(error.what().contains("unknown label `label`"), "{error}");
+        assert!(error.hint_text().unwrap().contains("if the first line is a header"), "{error}");
+
+        let mut task = task::find("cola").unwrap();
+        task.labels = None;
+        let (_dir, path) = file("train.tsv", "source\tLabel\tmark\tsentence\ngj\t1\t\tHe ran.\n");
+        let labels = Labels::default();
+        let train = task.train.as_ref().unwrap();
+        let error =
+            TableReader::open(&task, train, &path, &labels).unwrap().count_labels().unwrap_err();
+        assert_eq!(error.place().unwrap().line, Some(1));
+        assert!(error.what().contains("the first line's label is `Label`"), "{error}");
+    }
+
+    #[test]
+    fn a_label_that_is_null_is_not_reported_as_missing() {
+        let mut task = task::find("sst2").unwrap();
+        task.format = crate::task::Format::Jsonl;
+        let labels = Labels::new(task.labels.clone().unwrap());
+        for (row, what) in [
+            (
+                "{\"label\": null, \"sentence\": \"a\"}\n",
+                "`label` is null; expected text or a number",
+            ),
+            ("{\"sentence\": \"a\"}\n", "no key `label` in it; expected text or a number"),
+        ] {
+            let (_dir, path) = file("dev.jsonl", row);
+            let error = read_as(&task, &task.dev[0], &path, &labels).unwrap_err();
+            assert_eq!(error.what(), what);
+        }
+    }
+
+    #[test]
+    fn messages_on_long_lines_stay_short() {
+        let long = "x".repeat(100_000);
+        let found = [
+            builtin("sst2", &format!("sentence\tlabel\na\t{long}\n")).unwrap_err(),
+            builtin("sst2", &format!("{}\n", vec!["name"; 5000].join("\t"))).unwrap_err(),
+            builtin("sst2", &format!("{long}\n")).unwrap_err(),
+            builtin("stsb", &format!("sentence1\tsentence2\tscore\na\tb\t{long}\n")).unwrap_err(),
+        ];
+        for error in found {
+            assert!(error.to_string().len() < 1000, "{}", error.to_string().len());
+        }
     }
 
     #[test]

@@ -37,10 +37,13 @@ pub fn questions(
     if least_room <= settings.doc_stride {
         return Err(Error::usage(format!(
             "a question of {} word pieces leaves {least_room} of the {} to the passage, but \
-             neighbouring windows are to share {}",
+             neighbouring windows must share {}",
             settings.max_query_length, settings.max_length, settings.doc_stride
         ))
-        .hint("raise `--max-length`, or lower `--max-query-length` or `--doc-stride`"));
+        .hint(
+            "raise `--max-length`, or lower `--doc-stride`, or lower `max_query_length` under \
+             `defaults` in a task file",
+        ));
     }
     let mut features = Features::default();
     let mut first = 0;

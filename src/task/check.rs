@@ -3,8 +3,8 @@
 
 use std::path::{Component, Path};
 
-use super::{Column, Columns, Defaults, Format, Head, Split, Task};
-use crate::metric::Metric;
+use super::{Column, Columns, Defaults, Format, Head, Repairs, Split, Task};
+use crate::metric::{InputKind, Metric};
 
 /// What is wrong with a task, and the keys that lead to it.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,6 +50,7 @@ pub(super) fn check(task: &Task) -> Checked {
         None => metrics(task, &[])?,
     }
     label_names(task)?;
+    repairs(task)?;
     score_range(task)?;
     splits(task)?;
     defaults(&task.defaults)
@@ -95,6 +96,29 @@ fn listed_labels(task: &Task, names: &[String]) -> Checked {
         [only] => problem(
             &["labels"],
             format!("the only label is `{only}`; expected at least two labels"),
+        ),
+        _ => Ok(()),
+    }
+}
+
+fn repairs(task: &Task) -> Checked {
+    let Repairs { join_cut_rows, no_label, find_answers } = &task.repairs;
+    let misfit = if *join_cut_rows && task.format != Format::Tsv {
+        Some(("join_cut_rows", "is for the format `tsv`"))
+    } else if no_label.is_some() && task.head.metric_input() != InputKind::Classes {
+        Some(("no_label", "is for the head `classify`"))
+    } else if *find_answers && task.format != Format::Squad {
+        Some(("find_answers", "is for the format `squad`"))
+    } else {
+        None
+    };
+    if let Some((key, what)) = misfit {
+        return problem(&["repairs", key], format!("`{key}` {what}"));
+    }
+    match no_label {
+        Some(label) if task.labels.as_ref().is_some_and(|names| names.contains(label)) => problem(
+            &["repairs", "no_label"],
+            format!("`no_label` is {label:?}, which is one of `labels`"),
         ),
         _ => Ok(()),
     }

@@ -1,13 +1,12 @@
 //! Tasks by name or from a user's file.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use super::check::{Problem, check};
 use super::locate::line_of;
 use super::{Task, tasks};
 use crate::error::{Error, Result};
+use crate::text;
 
 /// The task of that name, or the task in that file where the name ends in `.json`.
 ///
@@ -52,22 +51,13 @@ pub fn load(path: &Path) -> Result<Task> {
 const HINT: &str = "print a task to start from with `tfbert tasks --show sst2`";
 
 /// Largest task file, in bytes.
-const MAX_FILE: u64 = 1 << 20;
+const MAX_FILE: usize = 1 << 20;
 
 fn read(path: &Path) -> Result<String> {
-    let failed = |error| Error::io("read", path, &error).hint(HINT);
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(failed)?;
-    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err(Error::new("it is larger than a MiB; expected a task").at(path).hint(HINT));
-    }
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = 1 + valid.iter().filter(|&&byte| byte == b'\n').count();
-        Error::new("it is not UTF-8").at_line(path, line)
-    })?;
-    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+    text::read_file(path, MAX_FILE).map_err(|error| match error.hint_text() {
+        Some(_) => error,
+        None => error.hint(HINT),
+    })
 }
 
 #[cfg(test)]
@@ -185,6 +175,17 @@ mod tests {
         refused("\"low\", ", "\"high\", ", 12, "`labels` has `high` twice");
         refused("\"low\", ", "", 12, "the only label is `high`");
         refused("\"low\", ", "\"\", ", 12, "is not the text of a column");
+    }
+
+    #[test]
+    fn a_repair_that_does_not_fit_the_files_is_refused() {
+        let with = |repairs: &str| format!("\"format\": \"csv\", \"repairs\": {repairs}");
+        let from = "\"format\": \"csv\"";
+        assert!(load_text(&MINE.replace(from, &with(r#"{"no_label": "-"}"#))).is_ok());
+        refused(from, &with(r#"{"no_label": "low"}"#), 4, "which is one of `labels`");
+        refused(from, &with(r#"{"join_cut_rows": true}"#), 4, "is for the format `tsv`");
+        refused(from, &with(r#"{"find_answers": true}"#), 4, "is for the format `squad`");
+        refused(from, &with(r#"{"other": true}"#), 4, "unknown field `other`");
     }
 
     #[test]

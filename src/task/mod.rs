@@ -136,6 +136,31 @@ pub struct Columns {
     pub label: Option<Column>,
 }
 
+/// What is done about known flaws of a task's files as they are published. Each use is counted and
+/// reported; a flaw that is not named here ends reading with an error.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Repairs {
+    /// Whether a row of a TSV file that has too few columns goes on on the next line, since a line
+    /// feed inside a text cuts it in two (QQP).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub join_cut_rows: bool,
+    /// The label of rows whose annotators did not agree (`-` in MultiNLI and SNLI). They are left
+    /// out of files for training and development.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_label: Option<String>,
+    /// Whether an answer that does not stand at its `answer_start` counts at the nearest place where
+    /// it does (SQuAD's derivatives).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub find_answers: bool,
+}
+
+impl Repairs {
+    fn are_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// One file of a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -180,6 +205,9 @@ pub struct Task {
     /// The columns of its files.
     #[serde(default)]
     pub columns: Columns,
+    /// What is done about known flaws of its files.
+    #[serde(default, skip_serializing_if = "Repairs::are_none")]
+    pub repairs: Repairs,
     /// The labels in the order of the logits; where absent, a classifier's or tagger's labels are
     /// those of the training file, sorted.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::{Column, Columns, Defaults, Format, Head, Split, Task};
+use super::{Column, Columns, Defaults, Format, Head, Repairs, Split, Task};
 use crate::metric::MetricName::{
     Accuracy, ExactMatch, F1, MatthewsCorrelation, Pearson, Precision, Recall, Spearman,
 };
@@ -70,6 +70,8 @@ static TASKS: LazyLock<Vec<Task>> = LazyLock::new(|| {
             labels: labels(&["0", "1"]),
             label_names: labels(&["not_duplicate", "duplicate"]),
             metrics: vec![F1, Accuracy],
+            // Some of its questions hold a line feed.
+            repairs: Repairs { join_cut_rows: true, ..Repairs::default() },
             ..glue("qqp", "QQP")
         },
         Task {
@@ -92,6 +94,8 @@ static TASKS: LazyLock<Vec<Task>> = LazyLock::new(|| {
                 },
             ],
             labels: labels(&["contradiction", "entailment", "neutral"]),
+            // GLUE's files lack these rows, MultiNLI's own have them.
+            repairs: Repairs { no_label: Some("-".into()), ..Repairs::default() },
             ..glue("mnli", "MNLI")
         },
         Task {
@@ -158,6 +162,7 @@ static TASKS: LazyLock<Vec<Task>> = LazyLock::new(|| {
             }],
             columns: swag_columns(),
             labels: None,
+            repairs: Repairs::default(),
             label_names: None,
             score_range: None,
             metrics: vec![Accuracy],
@@ -180,6 +185,7 @@ static TASKS: LazyLock<Vec<Task>> = LazyLock::new(|| {
             labels: labels(&[
                 "O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC", "B-MISC", "I-MISC",
             ]),
+            repairs: Repairs::default(),
             label_names: None,
             score_range: None,
             metrics: vec![F1, Precision, Recall],
@@ -204,6 +210,7 @@ fn glue(name: &str, folder: &str) -> Task {
         test: vec![],
         columns: Columns::default(),
         labels: None,
+        repairs: Repairs::default(),
         label_names: None,
         score_range: None,
         metrics: vec![Accuracy],
@@ -220,6 +227,7 @@ fn squad(name: &str) -> Task {
         head: Head::Span,
         format: Format::Squad,
         metrics: vec![F1, ExactMatch],
+        repairs: Repairs { find_answers: true, ..Repairs::default() },
         ..glue(name, "squad")
     }
 }

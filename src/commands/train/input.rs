@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use tfbert::cli::TrainArgs;
-use tfbert::dataset::DataSource;
+use tfbert::dataset::{DataSource, log_repairs};
 use tfbert::error::{Error, Result};
 use tfbert::feature::{Cache, CacheKey, FeatureStore, StoreWriter, Tokenizer};
 use tfbert::files::fingerprint;
@@ -13,7 +13,7 @@ use tfbert::run::DataRecord;
 use tfbert::settings::TrainSettings;
 use tfbert::stages::features;
 
-use crate::commands::{cache_folder, report_truncated};
+use crate::commands::{cache_folder, report_cut};
 
 /// What is read, and how it is cut.
 pub(super) struct Input<'a> {
@@ -46,12 +46,8 @@ impl Input<'_> {
             }
         }?;
         let summary = store.summary();
-        report_truncated(
-            &self.source.split.name,
-            summary.truncated,
-            summary.examples,
-            &self.settings.features,
-        );
+        log_repairs(&self.data.path, &summary.repairs);
+        report_cut(&self.source, summary.truncated, summary.examples, &self.settings.features);
         Ok((store, took))
     }
 
@@ -77,13 +73,14 @@ impl Input<'_> {
         let path = &self.data.path;
         let size = std::fs::metadata(path).map_err(|error| Error::io("read", path, &error))?.len();
         let mut progress = Progress::new("tokenise", (size / KIB) as usize, 0);
-        self.source.read_in_parts(|part, position| {
+        let repairs = self.source.read_in_parts(|part, position| {
             let found = features(self.source.task.head, part, &tokenizer, &self.settings.features)?;
             into.append_part(part, &found)?;
             let done = (position.bytes.min(size) / KIB) as usize;
             progress.update(done, || format!("KiB, {} examples", position.examples));
             Ok(())
         })?;
+        into.set_repairs(repairs);
         progress.finish();
         Ok(())
     }

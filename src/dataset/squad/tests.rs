@@ -2,10 +2,11 @@ use std::io::Write;
 
 use super::super::reader::read_all;
 use super::*;
-use crate::task::find;
+use crate::task::{Repairs, find};
 
+/// A task whose misplaced answers are errors.
 fn task(name: &str) -> Task {
-    find(name).unwrap()
+    Task { repairs: Repairs::default(), ..find(name).unwrap() }
 }
 
 fn read_text(name: &str, text: impl AsRef<[u8]>, limit: usize) -> Result<Vec<Example>> {
@@ -169,7 +170,7 @@ fn bytes_that_are_not_unicode_are_refused() {
     let at = text.windows(4).position(|four| four == b"Who?").unwrap();
     text[at] = 0xff;
     let (what, line, _) = failure(read_text("squad", text, usize::MAX));
-    assert!(what.contains("not JSON"), "{what}");
+    assert!(what.contains("is not UTF-8"), "{what}");
     assert_eq!(line, 3);
     let (what, ..) = failure(one("squad", "moon", ", \"answers\": [{\"text\": \"\\ud83d\"}]"));
     assert!(what.contains("question `q1`"), "{what}");
@@ -321,4 +322,42 @@ proptest::proptest! {
         valid.truncate(usize::from(cut) % (valid.len() + 1));
         let _ = read_text("squad2", &valid, usize::MAX);
     }
+}
+
+#[test]
+fn a_misplaced_answer_counts_at_the_nearest_place_where_it_stands() {
+    let context = "moon, sun, moon, sun, moon";
+    let text = paragraph(
+        context,
+        &[
+            &question("q1", &answer("moon", 12)),
+            &question("q2", &answer("sun", 6)),
+            &question("q3", &answer("moon", 500)),
+        ],
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("train.json");
+    std::fs::write(&path, text).unwrap();
+    let task = find("squad").unwrap();
+    let mut reader = SquadReader::open(&task, task.train.as_ref().unwrap(), &path).unwrap();
+    let mut starts = Vec::new();
+    while let Some(example) = reader.next_example().unwrap() {
+        let Some(Target::Answers(answers)) = example.target else { panic!() };
+        starts.push(answers[0].start);
+    }
+    assert_eq!(starts, [11, 6, 22]);
+    let repairs = reader.repairs();
+    assert_eq!(repairs.len(), 1);
+    assert!(repairs[0].starts_with("2 answers that do not stand"), "{repairs:?}");
+}
+
+#[test]
+fn an_answer_that_is_nowhere_in_the_passage_is_an_error_all_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("train.json");
+    std::fs::write(&path, paragraph("the moon", &[&question("q1", &answer("sun", 4))])).unwrap();
+    let task = find("squad").unwrap();
+    let reader = SquadReader::open(&task, task.train.as_ref().unwrap(), &path).unwrap();
+    let error = read_all(reader).unwrap_err();
+    assert!(error.what().contains("does not stand at its `answer_start`"), "{error}");
 }

@@ -14,8 +14,9 @@ use crate::feature::FeatureSettings;
 use crate::files::{Digest, PartialFile, Sha256, hash_reader, hex};
 use crate::task::Task;
 
-/// To be raised with every change of what is stored, or of the features that examples give.
-const FORMAT: u32 = 1;
+/// Version of the files. Raise it with every change of what is stored, or of the features that
+/// examples give.
+const FORMAT: u32 = 2;
 
 /// The bytes behind the index: where it begins, the checksum, [`MAGIC`].
 const FOOTER: usize = 8 + 32 + 8;

@@ -21,7 +21,7 @@ mod writer;
 pub use cache::{Cache, CacheKey};
 pub use writer::StoreWriter;
 
-/// What all features of a store come to.
+/// Totals over all features of a store.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Summary {
     /// Examples that were tokenised.
@@ -34,6 +34,8 @@ pub struct Summary {
     pub choices: usize,
     /// How many examples (for `tag`, words) have each label, as far as the last that occurs.
     pub label_counts: Vec<usize>,
+    /// What was done about known flaws of the training file.
+    pub repairs: Vec<String>,
 }
 
 /// Features of which only the sizes are in memory.

@@ -127,6 +127,11 @@ impl StoreWriter {
         }
     }
 
+    /// Keeps what was done about known flaws of the training file.
+    pub fn set_repairs(&mut self, repairs: Vec<String>) {
+        self.summary.repairs = repairs;
+    }
+
     /// The store of all that was added.
     pub fn finish(self) -> FeatureStore {
         let Self { summary, lengths, ends, into } = self;
