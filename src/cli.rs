@@ -35,6 +35,9 @@ pub enum Command {
     Eval(EvalArgs),
     /// Predict texts, from arguments, a file or stdin.
     Predict(PredictArgs),
+    /// Look at a task's files.
+    #[command(subcommand)]
+    Data(DataCommand),
     /// Time training steps on random batches.
     Bench(BenchArgs),
     /// List the tasks.
@@ -202,9 +205,22 @@ pub struct TrainArgs {
     #[arg(long, value_enum, default_value = "stop")]
     pub on_nan: OnNan,
 
+    /// Read and check everything, print what was found and what training would do, and end before
+    /// it trains.
+    #[arg(long)]
+    pub dry_run: bool,
+
     /// Print the result as one JSON object, the last line on stdout.
     #[arg(long)]
     pub json: bool,
+}
+
+/// The commands on data.
+#[derive(Debug, Subcommand)]
+pub enum DataCommand {
+    /// Read and check all that `tfbert train` with the same flags would read, and print what was
+    /// found and what training would do. It needs no TensorFlow and looks at no output folder.
+    Check(Box<TrainArgs>),
 }
 
 /// Arguments of `tfbert eval`.

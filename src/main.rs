@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tfbert::cli::{Cli, Command};
+use tfbert::cli::{Cli, Command, DataCommand};
 
 mod commands;
 
@@ -15,6 +15,7 @@ fn main() -> ExitCode {
         Command::Train(args) => commands::train::run(args, &cli),
         Command::Eval(args) => commands::eval::run(args, &cli),
         Command::Predict(args) => commands::predict::run(args, &cli),
+        Command::Data(DataCommand::Check(args)) => commands::train::check(args),
         Command::Bench(args) => commands::bench::run(args, &cli),
         Command::Tasks(args) => commands::tasks::run(args),
         Command::Doctor(args) => commands::doctor::run(args, &cli),

@@ -135,9 +135,8 @@ impl<'a> Trainer<'a> {
             }
         }
         let state = resumed.unwrap_or_default();
-        let lengths = (0..job.train.len()).map(|feature| job.train.length(feature));
         let buckets =
-            Buckets::choose(lengths, plan.passes(), job.profile.shape_cost, job.encoder.max_length);
+            batch_lengths(job.train, &plan, job.profile.shape_cost, job.encoder.max_length);
         Ok(Self {
             job,
             model,
@@ -307,6 +306,18 @@ impl<'a> Trainer<'a> {
         let description = (job.describe)(training_record(job, best))?;
         replace_folder(&job.folder.model(), |into| self.model.export(&weights, into, &description))
     }
+}
+
+/// The lengths that training batches are padded to. `shape_cost` is that of
+/// [`BatchProfile`].
+pub fn batch_lengths(
+    train: &FeatureStore,
+    plan: &StepPlan,
+    shape_cost: usize,
+    max_length: usize,
+) -> Buckets {
+    let lengths = (0..train.len()).map(|feature| train.length(feature));
+    Buckets::choose(lengths, plan.passes(), shape_cost, max_length)
 }
 
 /// The state of the newest complete checkpoint.

@@ -98,7 +98,7 @@ impl Device {
 
     /// How batches are best laid out for a session with `threads` threads, which computes on a GPU or
     /// on this processor.
-    pub(super) fn profile(&self, on_gpu: bool, threads: usize, split: WorkSplit) -> BatchProfile {
+    pub fn profile(&self, on_gpu: bool, threads: usize, split: WorkSplit) -> BatchProfile {
         let parallel_batches = match split {
             WorkSplit::Batches if !on_gpu => self.count(threads),
             _ => OVERLAPPING_BATCHES,

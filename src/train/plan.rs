@@ -52,6 +52,11 @@ impl StepPlan {
         self.total().div_ceil(self.per_epoch.max(1)).max(1)
     }
 
+    /// How many evaluations the run makes.
+    pub fn evaluations(&self) -> usize {
+        self.total().div_ceil(self.eval_steps.max(1))
+    }
+
     /// Whether the run is evaluated once `step` updates are done.
     pub fn is_evaluated_after(&self, step: usize) -> bool {
         step == self.total() || step.is_multiple_of(self.eval_steps)

@@ -18,7 +18,7 @@ use crate::commands::{cache_folder, report_cut};
 /// What is read, and how it is cut.
 pub(super) struct Input<'a> {
     /// The training file.
-    pub(super) source: DataSource<'a>,
+    pub(super) source: &'a DataSource<'a>,
     /// Its path and checksum.
     pub(super) data: &'a DataRecord,
     pub(super) settings: &'a TrainSettings,

@@ -1,0 +1,134 @@
+//! What a command line asks to train on what, before a file is read.
+
+use std::path::Path;
+use std::time::Duration;
+
+use tfbert::cli::TrainArgs;
+use tfbert::dataset::{DataSource, Labels};
+use tfbert::error::{Error, Result};
+use tfbert::evaluate::EncodedDataset;
+use tfbert::feature::{FeatureStore, Tokenizer};
+use tfbert::run::DataRecord;
+use tfbert::runtime::Device;
+use tfbert::saved_model::Export;
+use tfbert::settings::TrainSettings;
+use tfbert::task::{self, Split, Task};
+
+use super::flags;
+use super::input::Input;
+use crate::commands::{check_head, check_length, encode, export_hint, precision};
+
+/// Task, export and settings that fit each other.
+pub(super) struct Request {
+    pub(super) task: Task,
+    pub(super) export: Export,
+    /// Without class weights, which may need the training file.
+    pub(super) settings: TrainSettings,
+}
+
+impl Request {
+    /// Reads the task and the export's description.
+    pub(super) fn read(args: &TrainArgs, device: &Device) -> Result<Self> {
+        let task = task::find(&args.data.task)?;
+        training_split(&task)?;
+        let model_dir = args
+            .model
+            .clone()
+            .unwrap_or_else(|| Path::new("saved_models").join("minilm-l6").join(task.head.name()));
+        let export = Export::read(&model_dir).map_err(|error| {
+            if args.model.is_none() { error.hint(export_hint(&task)) } else { error }
+        })?;
+        check_head(&task, &export.model)?;
+        let settings = flags::settings(args, &task, precision(device, args.precision));
+        check_length(&settings.features, &export.model)?;
+        Ok(Self { task, export, settings })
+    }
+
+    /// The task's training and development files, with their checksums.
+    pub(super) fn files<'a>(
+        &'a self,
+        args: &'a TrainArgs,
+        labels: &'a Labels,
+    ) -> Result<Files<'a>> {
+        let source = |split, limit| DataSource {
+            task: &self.task,
+            split,
+            data_dir: &args.data.data_dir,
+            labels,
+            limit,
+        };
+        let train = source(training_split(&self.task)?, self.settings.limit_train);
+        let dev: Vec<_> =
+            self.task.dev.iter().map(|split| source(split, self.settings.limit_dev)).collect();
+        let records = std::iter::once(&train)
+            .chain(&dev)
+            .map(|source| DataRecord::read(&source.split.name, &source.path()?))
+            .collect::<Result<_>>()?;
+        Ok(Files { train, dev, records })
+    }
+
+    /// The settings with `--class-weights`, which may depend on the training file.
+    pub(super) fn with_class_weights(
+        &self,
+        args: &TrainArgs,
+        settings: &TrainSettings,
+        labels: &Labels,
+        train: &FeatureStore,
+    ) -> Result<TrainSettings> {
+        let counts = &train.summary().label_counts;
+        let class_weights = flags::class_weights(&args.class_weights, labels, counts)?;
+        Ok(TrainSettings { class_weights, ..settings.clone() })
+    }
+}
+
+/// The files that a run reads.
+pub(super) struct Files<'a> {
+    pub(super) train: DataSource<'a>,
+    pub(super) dev: Vec<DataSource<'a>>,
+    /// Of the training file, then of the development files.
+    pub(super) records: Vec<DataRecord>,
+}
+
+impl Files<'_> {
+    /// The training file's features, and how long it took to tokenise it, if that was done.
+    pub(super) fn training_features(
+        &self,
+        request: &Request,
+        args: &TrainArgs,
+    ) -> Result<(FeatureStore, Option<Duration>)> {
+        Input {
+            source: &self.train,
+            data: &self.records[0],
+            settings: &request.settings,
+            tokenizer: request.export.model.tokenizer(),
+        }
+        .features(args)
+    }
+
+    /// Reads and tokenises the development files.
+    pub(super) fn encode_dev(&self, request: &Request) -> Result<Vec<EncodedDataset>> {
+        let tokenizer = Tokenizer::read(&request.export.model.tokenizer())?;
+        let settings = &request.settings.features;
+        self.dev.iter().map(|source| encode(source, &tokenizer, settings)).collect()
+    }
+}
+
+/// The training split of a task that can be trained.
+fn training_split(task: &Task) -> Result<&Split> {
+    let train = task.train.as_ref().ok_or_else(|| {
+        let other = task.model_of.as_deref().unwrap_or("mnli");
+        Error::usage(format!(
+            "task `{}` has no training file; it uses `{other}`'s model",
+            task.name
+        ))
+        .hint(format!("train that one: `tfbert train --task {other}`"))
+    })?;
+    if task.dev.is_empty() {
+        return Err(Error::usage(format!(
+            "task `{}` has no development file, which selects the best checkpoint",
+            task.name
+        ))
+        .hint("name one under `dev` in the task file"));
+    }
+    Ok(train)
+}
