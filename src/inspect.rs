@@ -10,6 +10,7 @@ use crate::dataset::{Dataset, Example, Input, Labels};
 use crate::feature::FeatureSizes;
 use crate::model::Precision;
 use crate::saved_model::Encoder;
+use crate::text::excerpt;
 
 /// What one split holds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -169,7 +170,7 @@ pub fn label_text(labels: &[LabelCount]) -> String {
     let shown: Vec<String> = sorted
         .iter()
         .take(SHOWN)
-        .map(|label| format!("`{}` {}", label.label, label.count))
+        .map(|label| format!("`{}` {}", excerpt(&label.label), label.count))
         .collect();
     let rest = labels.len().saturating_sub(SHOWN);
     let more = if rest > 0 { format!(", and {rest} more labels") } else { String::new() };

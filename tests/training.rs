@@ -383,6 +383,25 @@ fn a_checkpoint_of_an_older_version_which_names_epoch_and_batch_is_resumed() {
 }
 
 #[test]
+fn where_the_metric_is_never_defined_the_weights_of_the_lowest_loss_are_kept() {
+    let mut setup = Setup::new();
+    // Matthews correlation is undefined where every gold label is the same.
+    setup.task = task::find("cola").unwrap();
+    for example in &mut setup.dev[0].dataset.examples {
+        example.target = Some(Target::Class(1));
+    }
+    let (_dir, ended) = setup.whole();
+    let lines: Vec<serde_json::Value> =
+        ended.metrics.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let evaluations: Vec<_> = lines.iter().filter(|line| line.get("split").is_some()).collect();
+    assert!(evaluations.iter().all(|line| line["metrics"]["matthews_correlation"].is_null()));
+    let loss = |line: &serde_json::Value| line["loss"].as_f64().unwrap();
+    let lowest = evaluations.iter().min_by(|a, b| loss(a).total_cmp(&loss(b))).unwrap();
+    assert_eq!(lowest["step"].as_u64().unwrap() as usize, ended.best.step);
+    assert!(ended.best.step > 5, "not the first evaluation");
+}
+
+#[test]
 fn a_loss_that_is_not_a_number_stops_with_step_batch_and_rate_and_keeps_the_checkpoint() {
     let setup = Setup::new();
     let dir = tempfile::tempdir().unwrap();

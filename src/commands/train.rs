@@ -92,7 +92,7 @@ pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
     open_log(folder.dir())?;
     announce(task, settings, &export.model, train.summary().examples, &dev, start);
     let found = Found::new(settings, &export.model, &labels, &train, &dev);
-    found.log_labels();
+    found.log_labels(task.labels.is_some());
     found.warn();
     let job = Job {
         task,

@@ -3,6 +3,7 @@
 use super::StepPlan;
 use crate::dataset::Labels;
 use crate::settings::TrainSettings;
+use crate::text::excerpt;
 
 /// What warnings are drawn from.
 pub struct Facts<'a> {
@@ -112,7 +113,7 @@ fn training_labels(facts: &Facts<'_>) -> Vec<String> {
     if let [only] = seen[..] {
         found.push(format!(
             "every training label is `{}`: there is nothing to tell apart",
-            facts.labels.names()[only]
+            excerpt(&facts.labels.names()[only])
         ));
     } else if !absent.is_empty() && !seen.is_empty() {
         found.push(format!("no training example has {}", names(facts.labels, &absent)));
@@ -143,8 +144,11 @@ fn dev_labels(facts: &Facts<'_>, (split, counts): &(String, Vec<usize>)) -> Opti
 /// The first few labels by name.
 fn names(labels: &Labels, which: &[usize]) -> String {
     const SHOWN: usize = 5;
-    let shown: Vec<String> =
-        which.iter().take(SHOWN).map(|&label| format!("`{}`", labels.names()[label])).collect();
+    let shown: Vec<String> = which
+        .iter()
+        .take(SHOWN)
+        .map(|&label| format!("`{}`", excerpt(&labels.names()[label])))
+        .collect();
     let rest = which.len().saturating_sub(SHOWN);
     let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
     format!("{}{more}", shown.join(", "))
@@ -160,7 +164,11 @@ mod tests {
     use crate::model::Precision;
 
     /// The warnings of a run of 44 rows in batches of 4, changed by `change`.
-    fn of(change: impl FnOnce(&mut TrainSettings), train: &[usize], dev: &[usize]) -> Vec<String> {
+    fn warned(
+        change: impl FnOnce(&mut TrainSettings),
+        train: &[usize],
+        dev: &[usize],
+    ) -> Vec<String> {
         let task = crate::task::find("sst2").unwrap();
         let mut settings = TrainSettings::for_task(&task, Precision::F32);
         settings.batch_size = 4;
@@ -186,52 +194,61 @@ mod tests {
 
     #[test]
     fn ordinary_settings_give_no_warning() {
-        assert_eq!(of(|_| {}, &[20, 24], &[10, 11]), Vec::<String>::new());
+        assert_eq!(warned(|_| {}, &[20, 24], &[10, 11]), Vec::<String>::new());
     }
 
     #[test]
     fn a_run_whose_only_update_has_learning_rate_0_is_pointed_out() {
-        let found = of(|settings| settings.max_steps = Some(1), &[20, 24], &[10, 11]);
+        let found = warned(|settings| settings.max_steps = Some(1), &[20, 24], &[10, 11]);
         assert!(found[0].contains("no update changes a weight: the run has 1 step"), "{found:?}");
-        let found = of(|settings| settings.learning_rate = 0.0, &[20, 24], &[10, 11]);
+        let found = warned(|settings| settings.learning_rate = 0.0, &[20, 24], &[10, 11]);
         assert_one(&found, "the learning rate is 0");
         let one = |settings: &mut TrainSettings| {
             (settings.max_steps, settings.warmup, settings.log_steps) = (Some(1), 0.0, 1);
         };
-        assert!(of(one, &[20, 24], &[10, 11]).is_empty(), "without warm-up it has the full rate");
+        assert!(
+            warned(one, &[20, 24], &[10, 11]).is_empty(),
+            "without warm-up it has the full rate"
+        );
     }
 
     #[test]
     fn a_warm_up_of_the_whole_run_and_a_frozen_head_are_pointed_out() {
         assert_one(
-            &of(|settings| settings.warmup = 1.0, &[20, 24], &[10, 11]),
+            &warned(|settings| settings.warmup = 1.0, &[20, 24], &[10, 11]),
             "takes all 33 steps",
         );
-        assert_one(&of(|settings| settings.adamw.freeze = 4, &[20, 24], &[10, 11]), "`--freeze 4`");
-        assert!(of(|settings| settings.adamw.freeze = 3, &[20, 24], &[10, 11]).is_empty());
+        assert_one(
+            &warned(|settings| settings.adamw.freeze = 4, &[20, 24], &[10, 11]),
+            "`--freeze 4`",
+        );
+        assert!(warned(|settings| settings.adamw.freeze = 3, &[20, 24], &[10, 11]).is_empty());
     }
 
     #[test]
     fn batches_and_evaluations_past_the_data_are_pointed_out() {
-        let found = of(|settings| settings.batch_size = 64, &[20, 24], &[10, 11]);
+        let found = warned(|settings| settings.batch_size = 64, &[20, 24], &[10, 11]);
         assert!(found[0].contains("a batch of 64 is larger"), "{found:?}");
-        let found = of(|settings| settings.eval_steps = Some(99), &[20, 24], &[10, 11]);
+        let found = warned(|settings| settings.eval_steps = Some(99), &[20, 24], &[10, 11]);
         assert_one(&found, "after 33 steps");
         assert_one(
-            &of(|settings| settings.accumulate = 8, &[20, 24], &[10, 11]),
+            &warned(|settings| settings.accumulate = 8, &[20, 24], &[10, 11]),
             "parts of one row",
         );
-        assert_one(&of(|settings| settings.log_steps = 34, &[20, 24], &[10, 11]), "metrics.jsonl");
+        assert_one(
+            &warned(|settings| settings.log_steps = 34, &[20, 24], &[10, 11]),
+            "metrics.jsonl",
+        );
     }
 
     #[test]
     fn labels_that_training_lacks_are_pointed_out_by_name() {
-        assert_one(&of(|_| {}, &[44], &[21]), "every training label is `bad`");
-        let found = of(|_| {}, &[44], &[0, 21]);
+        assert_one(&warned(|_| {}, &[44], &[21]), "every training label is `bad`");
+        let found = warned(|_| {}, &[44], &[0, 21]);
         assert!(found[1].contains("no label of dev occurs in training (`good`)"), "{found:?}");
-        let found = of(|_| {}, &[44], &[10, 11]);
+        let found = warned(|_| {}, &[44], &[10, 11]);
         assert!(found[1].contains("dev has examples of `good`, which training"), "{found:?}");
         let zero = |settings: &mut TrainSettings| settings.class_weights = vec![0.0, 0.0];
-        assert_one(&of(zero, &[20, 24], &[10, 11]), "the weight 0");
+        assert_one(&warned(zero, &[20, 24], &[10, 11]), "the weight 0");
     }
 }

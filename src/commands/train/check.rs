@@ -45,14 +45,15 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// Logs the labels with their counts, for tasks that have labels.
-    pub(super) fn log_labels(&self) {
+    /// Logs the labels with their counts, for tasks that have labels. Where they were found in the
+    /// training file, its counts were logged then.
+    pub(super) fn log_labels(&self, listed: bool) {
         if self.labels.is_empty() {
             return;
         }
         let train = ("train", &self.train.summary().label_counts);
         let dev = self.dev_counts.iter().map(|(split, counts)| (split.as_str(), counts));
-        for (split, counts) in std::iter::once(train).chain(dev) {
+        for (split, counts) in listed.then_some(train).into_iter().chain(dev) {
             let counts = inspect::label_counts(self.labels, counts);
             log::info!("{split} labels: {}", inspect::label_text(&counts));
         }
