@@ -47,7 +47,7 @@ impl Input<'_> {
         }?;
         let summary = store.summary();
         log_repairs(&self.data.path, &summary.repairs);
-        report_cut(&self.source, summary.truncated, summary.examples, &self.settings.features);
+        report_cut(self.source, summary.truncated, summary.examples, &self.settings.features);
         Ok((store, took))
     }
 
