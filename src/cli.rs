@@ -126,11 +126,11 @@ pub struct TrainArgs {
     pub eval_batch_size: Option<usize>,
 
     /// Peak learning rate.
-    #[arg(long, value_parser = non_negative)]
+    #[arg(long, allow_negative_numbers = true, value_parser = non_negative)]
     pub learning_rate: Option<f32>,
 
     /// Share of the steps in which the learning rate rises [default: 0.1].
-    #[arg(long, value_parser = fraction)]
+    #[arg(long, allow_negative_numbers = true, value_parser = fraction)]
     pub warmup: Option<f32>,
 
     #[command(flatten)]
@@ -138,11 +138,11 @@ pub struct TrainArgs {
     pub adamw: AdamW,
 
     /// Dropout rate [default: 0.1].
-    #[arg(long, value_parser = fraction_below_one)]
+    #[arg(long, allow_negative_numbers = true, value_parser = fraction_below_one)]
     pub dropout: Option<f32>,
 
     /// Mix labels with the uniform distribution by this share [default: 0].
-    #[arg(long, value_parser = fraction_below_one)]
+    #[arg(long, allow_negative_numbers = true, value_parser = fraction_below_one)]
     pub label_smoothing: Option<f32>,
 
     /// Weights of the labels in the loss, in the order of the labels, or `balanced`.
@@ -166,7 +166,7 @@ pub struct TrainArgs {
     pub seed: Option<u64>,
 
     /// TensorFlow's threads [default: one for each core].
-    #[arg(long, value_parser = positive)]
+    #[arg(long, value_parser = threads)]
     pub threads: Option<usize>,
 
     #[command(flatten)]
@@ -251,7 +251,7 @@ pub struct EvalArgs {
     pub precision: Option<PrecisionArg>,
 
     /// TensorFlow's threads [default: one for each core].
-    #[arg(long, value_parser = positive)]
+    #[arg(long, value_parser = threads)]
     pub threads: Option<usize>,
 
     /// Only the first so many examples.
@@ -296,7 +296,7 @@ pub struct PredictArgs {
     pub batch_size: Option<usize>,
 
     /// TensorFlow's threads [default: one for each core].
-    #[arg(long, value_parser = positive)]
+    #[arg(long, value_parser = threads)]
     pub threads: Option<usize>,
 }
 
@@ -339,7 +339,7 @@ pub struct BenchArgs {
     pub profile: Option<PathBuf>,
 
     /// TensorFlow's threads [default: one for each core].
-    #[arg(long, value_parser = positive)]
+    #[arg(long, value_parser = threads)]
     pub threads: Option<usize>,
 
     #[command(flatten)]
@@ -382,6 +382,16 @@ fn positive(text: &str) -> Result<usize, String> {
     }
 }
 
+/// More would only cost the time to start them.
+const MOST_THREADS: usize = 1024;
+
+fn threads(text: &str) -> Result<usize, String> {
+    positive(text)
+        .ok()
+        .filter(|threads| *threads <= MOST_THREADS)
+        .ok_or_else(|| format!("expected a whole number from 1 to {MOST_THREADS}"))
+}
+
 fn fraction(text: &str) -> Result<f32, String> {
     non_negative(text)
         .ok()
@@ -405,5 +415,21 @@ mod tests {
     #[test]
     fn the_definitions_are_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_answered_with_the_range() {
+        for (flag, value, range) in [
+            ("--learning-rate", "-1", "a number from 0"),
+            ("--dropout", "-0.5", "0 to below 1"),
+            ("--weight-decay", "-1", "a number from 0"),
+            ("--warmup", "2", "0 to 1"),
+            ("--threads", "100000", "from 1 to 1024"),
+            ("--threads", "0", "from 1 to 1024"),
+        ] {
+            let error = Cli::try_parse_from(["tfbert", "train", "--task", "sst2", flag, value]);
+            let message = error.unwrap_err().to_string();
+            assert!(message.contains(range), "{flag} {value}: {message}");
+        }
     }
 }

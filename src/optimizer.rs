@@ -13,7 +13,7 @@ use crate::model::Tensor;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, clap::Args)]
 pub struct AdamW {
     /// Decoupled weight decay, on all but biases and LayerNorm.
-    #[arg(long, value_parser = non_negative, default_value_t = 0.01)]
+    #[arg(long, allow_negative_numbers = true, value_parser = non_negative, default_value_t = 0.01)]
     pub weight_decay: f32,
     /// Adam's first decay rate.
     #[arg(skip = Self::default().beta1)]
@@ -29,10 +29,10 @@ pub struct AdamW {
     #[arg(long = "no-bias-correction", action = ArgAction::SetFalse)]
     pub bias_correction: bool,
     /// Scale gradients down to this global norm; 0 is off.
-    #[arg(long, value_parser = non_negative, default_value_t = 1.0)]
+    #[arg(long, allow_negative_numbers = true, value_parser = non_negative, default_value_t = 1.0)]
     pub max_grad_norm: f32,
     /// Factor on the learning rate from each layer to the one below.
-    #[arg(long, value_parser = non_negative, default_value_t = 1.0)]
+    #[arg(long, allow_negative_numbers = true, value_parser = non_negative, default_value_t = 1.0)]
     pub layer_decay: f32,
     /// Keep the weights of the lowest parts: 1 is the embeddings, 2 also the first layer.
     #[arg(long, value_name = "N", default_value_t = 0)]

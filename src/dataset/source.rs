@@ -131,10 +131,9 @@ pub(super) fn find(task: &Task, split: &Split, data_dir: &Path) -> Result<PathBu
     if path.is_file() {
         return Ok(path);
     }
-    Err(Error::new(format!(
-        "the {} file of task `{}` is not there",
-        split.name, task.name
-    ))
+    let what =
+        if path.symlink_metadata().is_ok() { "is not a regular file" } else { "is not there" };
+    Err(Error::new(format!("the {} file of task `{}` {what}", split.name, task.name))
     .at(&path)
     .hint("name the folder that holds the data sets with `--data-dir DIR` or the variable `TFBERT_DATA`"))
 }

@@ -309,6 +309,20 @@ fn columns(task: &Task, split: &Split, at: &[String]) -> Checked {
             (columns.label.is_some() || task.is_test(split), "`label`"),
         ],
     };
+    if let Some(label) = &columns.label
+        && let Some((key, _)) = by_key(columns)
+            .find(|&(key, column)| column == label && !["id", "label"].contains(&key))
+    {
+        let name = match label {
+            Column::Name(name) => format!("`{name}`"),
+            Column::Index(index) => format!("column {index}"),
+        };
+        let path = [to_columns, vec!["label"]].concat();
+        return problem(
+            &path,
+            format!("`{key}` and `label` are both {name}; expected two columns"),
+        );
+    }
     let missing = needed.iter().find(|(is_there, _)| !is_there).map(|(_, what)| what);
     match missing {
         Some(missing) => {

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use serde_json::error::Category;
+
 use super::check::{Problem, check};
 use super::locate::line_of;
 use super::{Task, tasks};
@@ -18,9 +20,11 @@ pub fn find(name: &str) -> Result<Task> {
         return load(Path::new(name));
     }
     tasks().iter().find(|task| task.name == name).cloned().ok_or_else(|| {
-        let nearest = tasks().iter().min_by_key(|task| strsim::levenshtein(&task.name, name));
-        let nearest = nearest.map_or("", |task| &task.name);
-        Error::usage(format!("there is no task `{name}`; did you mean `{nearest}`?"))
+        let distance = |task: &&Task| strsim::levenshtein(&task.name, name);
+        let nearest = tasks().iter().min_by_key(distance).filter(|task| distance(task) <= 2);
+        let meant =
+            nearest.map_or(String::new(), |task| format!("; did you mean `{}`?", task.name));
+        Error::usage(format!("there is no task `{name}`{meant}"))
             .hint("list the tasks with `tfbert tasks`, or name a task file that ends in `.json`")
     })
 }
@@ -37,9 +41,15 @@ pub fn load(path: &Path) -> Result<Task> {
     let mut task: Task = serde_json::from_str(&text).map_err(|error| {
         let what = error.to_string();
         let what = what.rsplit_once(" at line ").map_or(what.as_str(), |(what, _)| what);
-        Error::new(format!("it is not a task: {what}"))
-            .at_line(path, error.line().max(1))
-            .hint(HINT)
+        let what = match error.classify() {
+            _ if !text.trim_start().starts_with('{') => {
+                "it is not a task; expected a JSON object, `{…}`".to_owned()
+            }
+            Category::Data => format!("it is not a task: {what}"),
+            Category::Eof => format!("the JSON ends early: {what}"),
+            _ => format!("it is not JSON: {what}"),
+        };
+        Error::new(what).at_line(path, error.line().max(1)).hint(HINT)
     })?;
     check(&task).map_err(|Problem { what, keys }| {
         Error::new(what).at_line(path, line_of(&text, &keys)).hint(HINT)
@@ -106,6 +116,8 @@ mod tests {
     fn a_mistyped_task_is_answered_with_the_nearest_name() {
         let error = find("sst-2").unwrap_err();
         assert!(error.what().contains("did you mean `sst2`"), "{error}");
+        let error = find("my-task").unwrap_err();
+        assert_eq!(error.what(), "there is no task `my-task`", "no name is near");
     }
 
     #[test]
@@ -238,10 +250,25 @@ mod tests {
     #[test]
     fn a_file_that_ends_early_names_its_last_line() {
         let error = load_text(&MINE[..MINE.len() - 30]).unwrap_err();
-        assert!(error.what().starts_with("it is not a task: EOF"), "{error}");
+        assert!(error.what().starts_with("the JSON ends early: EOF"), "{error}");
         assert_eq!(error.place().unwrap().line, Some(16));
         let error = load_text("").unwrap_err();
         assert_eq!(error.place().unwrap().line, Some(1));
+    }
+
+    #[test]
+    fn a_file_that_is_not_a_json_object_is_answered_in_words() {
+        for text in ["", "[]", "name: mine", "\"mine\""] {
+            let error = load_text(text).unwrap_err();
+            assert!(error.what().contains("expected a JSON object"), "{text}: {error}");
+        }
+        let error = load_text("{\"name\": mine}").unwrap_err();
+        assert!(error.what().starts_with("it is not JSON: "), "{error}");
+    }
+
+    #[test]
+    fn the_label_is_no_column_that_is_read_as_text() {
+        refused("\"label\": \"l\"", "\"label\": \"t\"", 8, "`text` and `label` are both `t`");
     }
 
     #[test]
