@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,6 +60,8 @@ def _quiet_library():
 def main(arguments=None) -> int:
     """Runs the command and returns its exit code."""
     options = _parser().parse_args(arguments)
+    # As an exception, so that the folder being written is removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     lowercase = None if options.do_lower_case is None else options.do_lower_case == "true"
     with _quiet_library():
         from .config import ConfigError
@@ -74,6 +77,9 @@ def main(arguments=None) -> int:
     except (ConfigError, ExportError, WeightsError, OSError) as error:
         print(f"\nerror: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nerror: interrupted, the export is not written", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -1,7 +1,10 @@
-"""Writes the training SavedModel, its serving template and `tfbert.json`: `docs/contract.md`."""
+"""Writes an export: the training SavedModel, the serving template and `tfbert.json`.
 
+`docs/contract.md` describes them.
+"""
+
+import hashlib
 import json
-import os
 import shutil
 import sys
 import time
@@ -15,6 +18,7 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from . import CONTRACT_VERSION, __version__
 from .encoder import Encoder
+from .folders import remove_leftovers, written_aside
 from .forward import Inputs
 from .heads import HEADS, Head
 from .model import ServedModel, TrainingModel
@@ -23,6 +27,8 @@ from .weights import Checkpoint
 
 PRECISIONS = {"f32": tf.float32, "bf16": tf.bfloat16}
 CONTRACT_FILE = Path("assets.extra") / "tfbert.json"
+TOKENIZER_FILE = Path("assets.extra") / "tokenizer.json"
+VOCABULARY_FILE = Path("assets.extra") / "vocab.txt"
 
 
 class ExportError(Exception):
@@ -39,62 +45,100 @@ def progress(what: str):
 
 
 def export(checkpoint: Checkpoint, head: str, output: Path, force=False, seed=0) -> Path:
-    """Writes `output/<encoder>/<head>` and returns it; a complete export is left as it is.
+    """Writes `output/<encoder>/<head>` and returns it.
 
-    Written aside and renamed, so that the folder is complete or absent. Raises ExportError where
-    something else is in its place and `force` is not given.
+    An export that is what would be written is left as it is. Raises ExportError where anything else
+    has the name and `force` is not given. What killed exports left in `output` is removed.
     """
     folder = output / checkpoint.name / head
+    for parent in output.glob("[!.]*/"):
+        for leftover in remove_leftovers(parent):
+            print(f"removed {leftover}, left by an export that was killed", file=sys.stderr)
     if folder.exists() and not force:
-        _check_same(folder, checkpoint, head)
+        _check_same(folder, checkpoint, HEADS[head], seed)
         print(f"{folder} is complete, left as it is", file=sys.stderr)
         return folder
-    aside = folder.with_name(f".{head}.partial-{os.getpid()}")
-    try:
+    with written_aside(folder) as aside:
         _write(checkpoint, HEADS[head], aside, seed)
-        _replace(folder, aside)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return folder
 
 
-def _check_same(folder, checkpoint, head):
-    """Raises ExportError unless the folder holds just what would be written."""
+def _check_same(folder, checkpoint, head_class, seed):
+    """Raises ExportError unless the folder holds exactly what would be written."""
     hint = "hint: --force replaces it, --name NAME writes beside it"
     try:
         found = json.loads((folder / CONTRACT_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        files = dict(found.get("files") or {})
+    except (OSError, ValueError, AttributeError, TypeError):
         raise ExportError(f"{folder} exists and is not a complete export\n{hint}") from None
-    wanted = _facts(checkpoint, head)
-    for key in ("contract_version", "head", "weights_sha256", "encoder"):
-        if found.get(key) != wanted[key]:
+    facts = _facts(checkpoint, head_class, seed)
+    for key, value in _flat(facts).items():
+        other = _flat(found).get(key)
+        if other != value:
             raise ExportError(
-                f"{folder} holds another export: "
-                f"`{key}` is {found.get(key)}, not {wanted[key]}\n{hint}"
+                f"{folder} holds another export: `{key}` is {json.dumps(other)}, "
+                f"not {json.dumps(value)}\n{hint}"
             )
+    for path in (TOKENIZER_FILE, VOCABULARY_FILE):
+        if files.get(str(path)) != _text_files(checkpoint)[path][1]:
+            raise ExportError(f"{folder} holds another export: {path} is not the encoder's\n{hint}")
+    for path, sha256 in files.items():
+        if not (folder / path).is_file():
+            raise ExportError(f"{folder} is not a complete export: {path} is missing\n{hint}")
+        if _sha256(folder / path) != sha256:
+            raise ExportError(f"{folder} is damaged: {path} was changed\n{hint}")
 
 
-def _replace(folder, aside):
-    """Puts the finished export in its place, by renames alone."""
-    old = folder.with_name(f".{folder.name}.old-{os.getpid()}")
-    if folder.exists():
-        folder.rename(old)
-    aside.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+def _flat(facts):
+    """The facts with those of `encoder` and `exporter` beside the others, as `encoder.name`."""
+    nested = {key: facts.get(key) for key in ("encoder", "exporter")}
+    inner = {
+        f"{outer}.{key}": value
+        for outer, values in nested.items()
+        if isinstance(values, dict)
+        for key, value in values.items()
+    }
+    return {key: value for key, value in facts.items() if key not in nested} | inner
 
 
-def _facts(checkpoint, head):
-    """What `tfbert.json` says apart from the signatures."""
+def _text_files(checkpoint):
+    """The content and the SHA-256 of the files that are copied from the checkpoint."""
+    texts = {TOKENIZER_FILE: checkpoint.tokenizer, VOCABULARY_FILE: checkpoint.vocabulary}
+    return {path: (t, hashlib.sha256(t.encode()).hexdigest()) for path, t in texts.items()}
+
+
+def _sha256(path):
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _exporter():
+    """What wrote an export: versions, and the SHA-256 of this package's source files, since the
+    graph changes with them between two versions."""
+    package = Path(__file__).parent
+    sources = sorted(package.glob("*.py")) + sorted((package / "families").glob("*.py"))
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources))
+    return {"tensorflow": tf.__version__, "sources_sha256": digest.hexdigest()}
+
+
+def _draws_pooler(checkpoint, head_class):
+    return head_class.pooled and not checkpoint.has_pooler
+
+
+def _facts(checkpoint, head_class, seed):
+    """What `tfbert.json` says apart from signatures and files."""
     config = checkpoint.config
     return {
         "contract_version": CONTRACT_VERSION,
         "tfbert_version": __version__,
-        "head": head,
+        "exporter": _exporter(),
+        "head": head_class.name_in_contract,
         "encoder": {"name": checkpoint.name, **config.to_json()},
         "max_length": checkpoint.family.max_length(config),
         "do_lower_case": checkpoint.do_lower_case,
         "precisions": list(PRECISIONS),
         "weights_sha256": checkpoint.sha256,
+        "pooler_seed": seed if _draws_pooler(checkpoint, head_class) else None,
     }
 
 
@@ -102,7 +146,7 @@ def _write(checkpoint, head_class, folder, seed):
     head_name = head_class.name_in_contract
     label = f"{checkpoint.name}/{head_name}"
     tensors = checkpoint.tensors
-    if head_class.pooled and not checkpoint.has_pooler:
+    if _draws_pooler(checkpoint, head_class):
         print(f"{label}: the checkpoint has no pooler, one is drawn at random", file=sys.stderr)
         tensors = {**tensors, **_draw_pooler(checkpoint.config, seed)}
     embeddings = checkpoint.family.embeddings(checkpoint.config, tensors)
@@ -123,11 +167,13 @@ def _write(checkpoint, head_class, folder, seed):
         (extra / "serving").mkdir(parents=True)
         (folder / "template" / "saved_model.pb").rename(extra / "serving" / "saved_model.pb")
         shutil.rmtree(folder / "template")
-        (extra / "tokenizer.json").write_text(checkpoint.tokenizer, encoding="utf-8")
-        (extra / "vocab.txt").write_text(checkpoint.vocabulary, encoding="utf-8")
-        facts = _facts(checkpoint, head_name)
+        for path, (text, _) in _text_files(checkpoint).items():
+            (folder / path).write_text(text, encoding="utf-8", newline="\n")
+        facts = _facts(checkpoint, head_class, seed)
         facts["signatures"] = {name: _describe(f) for name, f in training.items()}
         facts["serving_signatures"] = {name: _describe(f) for name, f in serving.items()}
+        written = sorted(path for path in folder.rglob("*") if path.is_file())
+        facts["files"] = {str(path.relative_to(folder)): _sha256(path) for path in written}
         contract = json.dumps(facts, indent=2, ensure_ascii=False)
         (folder / CONTRACT_FILE).write_text(contract + "\n", encoding="utf-8")
 
@@ -143,7 +189,8 @@ def _draw_pooler(config, seed):
 
 
 def _save(module, folder, signatures):
-    # The islands' gradients are for this graph alone; saving them again would only enlarge it.
+    # The gradients are computed in the training signatures. Saving the custom gradients besides
+    # would only make the file larger.
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     tf.saved_model.save(module, str(folder), signatures=signatures, options=options)
     for unused in ("assets", "fingerprint.pb"):
@@ -157,8 +204,8 @@ def _save(module, folder, signatures):
 def _optimise_only(folder, signatures):
     """Turns TensorFlow's graph optimiser off for all calls but those of these signatures.
 
-    It has nothing to gain between compiled islands, in restoring and in what is done once, and
-    takes up to a third of a second and 40 MB of each start.
+    In the other calls (training, restoring, `init`) it improves nothing, and costs up to a third of
+    a second and 40 MB at each start.
     """
     path = folder / "saved_model.pb"
     model = SavedModel.FromString(path.read_bytes())
@@ -169,10 +216,10 @@ def _optimise_only(folder, signatures):
     pending = [nodes.pop(name.split(":")[0]) for name in outputs]
     while pending:
         for attribute in pending.pop().attr.values():
-            # Each function is entered once.
+            # Removed when found, so that each function is visited once.
             function = functions.pop(attribute.func.name, None)
             pending += function.node_def if function else []
-    # What is left is reached by none of them.
+    # None of the signatures reaches what is left.
     for node in (*nodes.values(), *(node for f in functions.values() for node in f.node_def)):
         if "config_proto" in node.attr:
             config = tf.compat.v1.ConfigProto.FromString(node.attr["config_proto"].s)
@@ -212,12 +259,12 @@ def _update_specs(layers):
 
 
 def _concrete(function, specs):
-    """Traces `function`, which takes keyword arguments, for these specifications."""
+    """Traces `function` for keyword arguments of these dtypes and shapes."""
     return tf.function(function, autograph=False).get_concrete_function(**specs)
 
 
 def _take(arguments, kind):
-    """Takes the fields of a named tuple out of keyword arguments."""
+    """Removes the fields of the named tuple `kind` from keyword arguments and returns it."""
     return kind(**{name: arguments.pop(name) for name in kind._fields})
 
 
@@ -252,8 +299,8 @@ def training_signatures(model: TrainingModel) -> dict:
 
 
 def _learning(model, dtype, halves):
-    """`train` and `accumulate` of keyword arguments. Both call one function for the gradients, so
-    that the graph holds it once."""
+    """The functions of `train` and `accumulate`. Both call one function for the gradients, so that
+    the graph holds it once."""
 
     @partial(tf.function, autograph=False)
     def gradients(inputs, batch):

@@ -111,7 +111,14 @@ def test_force_replaces_an_export(exported):
     ("key", "value", "message"),
     [
         ("contract_version", 0, "`contract_version` is 0, not"),
-        ("weights_sha256", "0", "`weights_sha256` is 0, not"),
+        ("weights_sha256", "0", '`weights_sha256` is "0", not'),
+        ("do_lower_case", False, "`do_lower_case` is false, not true"),
+        ("exporter", {"sources_sha256": "0"}, '`exporter.sources_sha256` is "0", not'),
+        ("exporter", None, "`exporter.tensorflow` is null, not"),
+        ("encoder", {"name": "tiny"}, "`encoder.hidden_size` is null, not 32"),
+        ("pooler_seed", 3, "`pooler_seed` is 3, not null"),
+        ("files", None, "assets.extra/tokenizer.json is not the encoder's"),
+        ("files", 3, "is not a complete export"),
     ],
 )
 def test_another_export_in_the_place_is_not_replaced(exported, capsys, key, value, message):
@@ -122,6 +129,48 @@ def test_another_export_in_the_place_is_not_replaced(exported, capsys, key, valu
     error = capsys.readouterr().err
     assert message in error and "--force" in error
     assert stamps(exported) == before
+
+
+def test_an_export_with_another_choice_of_case_is_refused_by_name(exported, capsys):
+    assert run(exported, "--do-lower-case", "false") == 1
+    error = capsys.readouterr().err
+    assert "`do_lower_case` is true, not false" in error and "--force" in error
+
+
+def test_an_export_whose_tokenizer_was_another_is_refused(exported, capsys, monkeypatch):
+    pieces = [*tiny.vocabulary()[:-1], "zebra"]
+    monkeypatch.setattr(tiny, "vocabulary", lambda: pieces)
+    assert run(exported) == 1
+    error = capsys.readouterr().err
+    assert "tokenizer.json is not the encoder's" in error and "--force" in error
+
+
+@pytest.mark.parametrize("name", sorted(set(FILES) - {"assets.extra/tfbert.json"}))
+def test_an_export_with_a_file_that_is_changed_or_missing_is_not_complete(exported, capsys, name):
+    path = exported / "tiny" / "regress" / name
+    path.write_bytes(path.read_bytes() + b" ")
+    assert run(exported) == 1
+    assert f"is damaged: {name} was changed" in capsys.readouterr().err
+    path.unlink()
+    assert run(exported) == 1
+    assert f"is not a complete export: {name} is missing" in capsys.readouterr().err
+
+
+def test_the_next_export_removes_what_a_killed_one_left(exported, capsys):
+    # Of this head, of another, and of another encoder.
+    left = [
+        exported / name
+        for name in ("tiny/.regress.partial-1", "tiny/.tag.partial-2", "other/.span.old-3")
+    ]
+    for folder in left:
+        folder.mkdir(parents=True)
+        (folder / "saved_model.pb").write_text("half")
+    (exported / "other" / "span").mkdir()
+    assert run(exported) == 0
+    error = capsys.readouterr().err
+    for folder in left:
+        assert not folder.exists()
+        assert f"removed {folder}, left by an export that was killed" in error
 
 
 def test_a_folder_that_is_no_export_is_not_replaced(tmp_path, capsys):
@@ -141,7 +190,6 @@ def test_an_export_that_fails_leaves_nothing_behind(tmp_path, monkeypatch, capsy
 
 
 def write_half(_module, folder, _signatures):
-    folder.mkdir(parents=True)
     (folder / "saved_model.pb").write_text("half")
     raise OSError("No space left on device")
 
