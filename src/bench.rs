@@ -267,6 +267,7 @@ struct SyntheticBatches {
     head: Head,
     shape: BatchShape,
     vocab_size: usize,
+    segments: usize,
     pad_token_id: i32,
     rng: ChaCha8Rng,
 }
@@ -277,6 +278,7 @@ impl SyntheticBatches {
             head: settings.head,
             shape,
             vocab_size: settings.encoder.vocab_size,
+            segments: settings.encoder.type_vocab_size,
             pad_token_id: settings.encoder.pad_token_id,
             rng: ChaCha8Rng::seed_from_u64(settings.seed),
         }
@@ -285,15 +287,14 @@ impl SyntheticBatches {
     fn draw(&mut self) -> Batch {
         let BatchShape { rows, length } = self.shape;
         let sequences = self.head.sequences(CHOICES);
+        let second_segment = if self.segments > 1 { length / 2 } else { length };
         let mut features = Features::default();
         for row in 0..rows {
             let ids: Vec<Vec<i32>> = (0..sequences)
                 .map(|_| (0..length).map(|_| self.below(self.vocab_size)).collect())
                 .collect();
-            let drawn: Vec<Sequence<'_>> = ids
-                .iter()
-                .map(|ids| Sequence { input_ids: ids, second_segment: length / 2 })
-                .collect();
+            let drawn: Vec<Sequence<'_>> =
+                ids.iter().map(|ids| Sequence { input_ids: ids, second_segment }).collect();
             let target = self.target();
             features.push(row, &drawn, target);
         }

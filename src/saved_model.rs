@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::feature::FeatureSettings;
+use crate::feature::{FeatureSettings, Tokenizer};
 use crate::model::{EncoderFacts, Precision};
 use crate::prediction::PredictionSettings;
 use crate::task::{Head, Task};
@@ -152,6 +152,29 @@ impl Description {
     pub fn tokenizer(&self) -> PathBuf {
         self.dir.join(ASSETS).join("tokenizer.json")
     }
+
+    /// Reads the tokenizer and checks that the encoder has embeddings for all ids and segments that
+    /// it gives to the sequences of a task.
+    ///
+    /// # Errors
+    ///
+    /// The file is missing or no tokenizer, or the tokenizer and the encoder do not fit.
+    pub fn read_tokenizer(&self, task: &Task) -> Result<Tokenizer> {
+        let path = self.tokenizer();
+        let tokenizer = Tokenizer::read(&path)?;
+        let Encoder { vocab_size, type_vocab_size, .. } = self.encoder;
+        tokenizer
+            .check_fits(vocab_size, type_vocab_size, task.joins_texts())
+            .map_err(|error| error.at(&path))?;
+        Ok(tokenizer)
+    }
+}
+
+/// Whether a folder has the name under which `python_export` writes an export or replaces one
+/// (`.classify.partial-…`, `.classify.old-…`).
+pub fn is_unfinished(dir: &Path) -> bool {
+    let name = dir.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    name.starts_with('.') && (name.contains(".partial-") || name.contains(".old-"))
 }
 
 impl TrainingRecord {
@@ -232,6 +255,14 @@ impl TrainedModel {
 
 impl DescriptionFile {
     fn read(dir: &Path) -> Result<Self> {
+        if is_unfinished(dir) {
+            return Err(Error::new(
+                "this export is not finished: it is being written, or the process that wrote it \
+                 was killed",
+            )
+            .at(dir)
+            .hint(export_hint(dir)));
+        }
         if !dir.join("saved_model.pb").is_file() {
             return Err(Error::new("there is no SavedModel there").at(dir).hint(export_hint(dir)));
         }
@@ -363,6 +394,20 @@ mod tests {
             metrics: BTreeMap::new(),
             null_threshold: None,
         }
+    }
+
+    #[test]
+    fn an_export_that_is_not_finished_is_refused_as_such() {
+        let parent = tempfile::tempdir().unwrap();
+        for name in [".classify.partial-7-c0ffee", ".classify.old-7-c0ffee"] {
+            let dir = parent.path().join(name);
+            fs::create_dir(&dir).unwrap();
+            fs::write(dir.join("saved_model.pb"), "").unwrap();
+            let error = Export::read(&dir).unwrap_err();
+            assert!(error.what().contains("not finished"), "{error}");
+        }
+        assert!(!is_unfinished(&parent.path().join("classify")));
+        assert!(!is_unfinished(&parent.path().join(".classify")));
     }
 
     #[test]

@@ -113,7 +113,7 @@ def test_force_replaces_an_export(exported):
         ("contract_version", 0, "`contract_version` is 0, not"),
         ("weights_sha256", "0", '`weights_sha256` is "0", not'),
         ("do_lower_case", False, "`do_lower_case` is false, not true"),
-        ("exporter", {"sources_sha256": "0"}, '`exporter.sources_sha256` is "0", not'),
+        ("exporter", {"tensorflow": "2.20.0"}, '`exporter.tensorflow` is "2.20.0", not'),
         ("exporter", None, "`exporter.tensorflow` is null, not"),
         ("encoder", {"name": "tiny"}, "`encoder.hidden_size` is null, not 32"),
         ("pooler_seed", 3, "`pooler_seed` is 3, not null"),
@@ -129,6 +129,16 @@ def test_another_export_in_the_place_is_not_replaced(exported, capsys, key, valu
     error = capsys.readouterr().err
     assert message in error and "--force" in error
     assert stamps(exported) == before
+
+
+def test_an_export_of_other_source_files_is_refused_by_name(exported, capsys):
+    path = exported / "tiny" / "regress" / "assets.extra" / "tfbert.json"
+    contract = json.loads(path.read_text())
+    contract["exporter"]["sources_sha256"] = "0"
+    path.write_text(json.dumps(contract))
+    assert run(exported) == 1
+    error = capsys.readouterr().err
+    assert '`exporter.sources_sha256` is "0", not' in error and "--force" in error
 
 
 def test_an_export_with_another_choice_of_case_is_refused_by_name(exported, capsys):

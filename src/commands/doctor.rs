@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use tfbert::cli::{Cli, DoctorArgs};
 use tfbert::error::{Error, Result};
 use tfbert::runtime::{Amx, Device, Process, TrainingSession};
-use tfbert::saved_model::{CONTRACT_VERSION, Description, Export};
+use tfbert::saved_model::{CONTRACT_VERSION, Description, Export, is_unfinished};
 use tfbert::task;
 
 pub fn run(args: &DoctorArgs, cli: &Cli) -> Result<()> {
@@ -66,6 +66,15 @@ pub fn run(args: &DoctorArgs, cli: &Cli) -> Result<()> {
             Err(error) => report.problem("devices", &error)?,
         }
     }
+    for leftover in folders(&args.saved_models, is_unfinished) {
+        report.ok(
+            "unfinished export",
+            &format!(
+                "{}: an export that is being written, or was killed; the next export removes it",
+                leftover.display()
+            ),
+        )?;
+    }
     data(&mut report, &args.data_dir)?;
     match report.problems {
         0 => Ok(()),
@@ -120,15 +129,18 @@ fn processor(device: &Device) -> String {
 
 /// The SavedModels two levels below a folder: `<encoder>/<head>`.
 fn exports(dir: &Path) -> Vec<PathBuf> {
-    let folders = |dir: &Path| -> Vec<PathBuf> {
+    let is_export = |path: &Path| !is_unfinished(path) && path.join("saved_model.pb").is_file();
+    folders(dir, is_export)
+}
+
+/// The folders two levels below a folder that are wanted, sorted.
+fn folders(dir: &Path, wanted: impl Fn(&Path) -> bool) -> Vec<PathBuf> {
+    let inner = |dir: &Path| -> Vec<PathBuf> {
         let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
         entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
     };
-    let mut found: Vec<PathBuf> = folders(dir)
-        .iter()
-        .flat_map(|encoder| folders(encoder))
-        .filter(|path| path.join("saved_model.pb").is_file())
-        .collect();
+    let mut found: Vec<PathBuf> =
+        inner(dir).iter().flat_map(|encoder| inner(encoder)).filter(|path| wanted(path)).collect();
     found.sort();
     found
 }

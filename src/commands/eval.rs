@@ -10,7 +10,6 @@ use tfbert::cli::{Cli, EvalArgs};
 use tfbert::dataset::{DataSource, Labels};
 use tfbert::error::{Error, Result};
 use tfbert::evaluate::{self, EvaluationSettings};
-use tfbert::feature::Tokenizer;
 use tfbert::files::names;
 use tfbert::runtime::{Device, Library, PredictionSession, Process, WorkSplit};
 use tfbert::saved_model::TrainedModel;
@@ -37,7 +36,7 @@ pub fn run(args: &EvalArgs, cli: &Cli) -> Result<()> {
         args.precision.map_or(training.precision, |argument| precision(&device, argument));
     let process = super::inference_process(cli, device, number_format);
     let stop = super::stop_signal()?;
-    let tokenizer = Tokenizer::read(&description.tokenizer())?;
+    let tokenizer = description.read_tokenizer(&task)?;
     let read = |split| {
         let source = DataSource {
             task: &task,

@@ -6,7 +6,6 @@ use std::sync::atomic::AtomicI32;
 
 use tfbert::cli::{Cli, PredictArgs};
 use tfbert::error::{Error, Result};
-use tfbert::feature::Tokenizer;
 use tfbert::predict::{self, Request};
 use tfbert::runtime::{Device, PredictionSession, WorkSplit};
 use tfbert::saved_model::TrainedModel;
@@ -41,7 +40,7 @@ pub fn run(args: &PredictArgs, cli: &Cli) -> Result<()> {
     let split = if texts.len() > rows { WorkSplit::Batches } else { WorkSplit::Operations };
     let threads = args.threads.unwrap_or(0);
     let model = PredictionSession::load(&library, &trained, number_format, threads, split)?;
-    let tokenizer = Tokenizer::read(&trained.model.tokenizer())?;
+    let tokenizer = trained.model.read_tokenizer(&trained.training.task)?;
     let request = Request {
         trained: &trained,
         tokenizer: &tokenizer,

@@ -36,6 +36,39 @@ impl Tokenizer {
         Ok(Self { inner })
     }
 
+    /// Checks that the encoder has an embedding for every id and every segment that this tokenizer
+    /// gives: `vocab_size` ids, and `segments` segments in sequences of one text, or of two where
+    /// `joins_texts`.
+    ///
+    /// # Errors
+    ///
+    /// The tokenizer gives an id or a segment past the encoder's.
+    pub fn check_fits(&self, vocab_size: usize, segments: usize, joins_texts: bool) -> Result<()> {
+        let entries = self.inner.get_vocab_size(true);
+        if entries > vocab_size {
+            return Err(Error::new(format!(
+                "the tokenizer has {entries} entries, but the encoder has embeddings for \
+                 {vocab_size} (`vocab_size`)"
+            ))
+            .hint("export the model again: its tokenizer.json belongs to another encoder"));
+        }
+        let (_, given) = self.join(0, joins_texts.then_some(0))?;
+        let given = given.into_iter().max().map_or(1, |last| last as usize + 1);
+        if given > segments {
+            let texts = if joins_texts { "two texts" } else { "a text" };
+            return Err(Error::usage(format!(
+                "the tokenizer joins {texts} in {given} segments, but the encoder has embeddings \
+                 for {segments} (`type_vocab_size`)"
+            ))
+            .hint(if joins_texts {
+                "use an encoder with 2 segments, or a task of single texts"
+            } else {
+                "export the model again: its tokenizer.json belongs to another encoder"
+            }));
+        }
+        Ok(())
+    }
+
     /// The ids of a text's word pieces, without special tokens, however long it is.
     ///
     /// # Errors
@@ -93,5 +126,43 @@ impl Tokenizer {
             .post_process(text(first), second.map(text), true)
             .map_err(|error| Error::new(error.to_string()))?;
         Ok((joined.get_ids().to_vec(), joined.get_type_ids().to_vec()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOKENIZER: &[u8] = include_bytes!("../../tests/golden/question_tokenizer.json");
+
+    #[test]
+    fn a_tokenizer_fits_an_encoder_with_embeddings_for_its_ids_and_segments() {
+        let tokenizer = Tokenizer::from_bytes(TOKENIZER).unwrap();
+        let entries = tokenizer.inner.get_vocab_size(true);
+        assert!(tokenizer.check_fits(entries, 2, true).is_ok());
+        assert!(tokenizer.check_fits(entries + 7, 1, false).is_ok());
+        let error = tokenizer.check_fits(entries - 1, 2, true).unwrap_err();
+        assert!(error.what().contains(&format!("{entries} entries")), "{error}");
+    }
+
+    #[test]
+    fn two_texts_do_not_fit_an_encoder_with_one_segment() {
+        let tokenizer = Tokenizer::from_bytes(TOKENIZER).unwrap();
+        let error = tokenizer.check_fits(1_000_000, 1, true).unwrap_err();
+        assert!(error.what().contains("2 segments"), "{error}");
+        assert!(error.what().contains("`type_vocab_size`"), "{error}");
+        assert!(error.hint_text().unwrap().contains("single texts"), "{error}");
+    }
+
+    #[test]
+    fn two_texts_in_one_segment_fit_an_encoder_with_one() {
+        let mut json: serde_json::Value = serde_json::from_slice(TOKENIZER).unwrap();
+        for part in json["post_processor"]["pair"].as_array_mut().unwrap() {
+            for piece in part.as_object_mut().unwrap().values_mut() {
+                piece["type_id"] = 0.into();
+            }
+        }
+        let tokenizer = Tokenizer::from_bytes(json.to_string().as_bytes()).unwrap();
+        assert!(tokenizer.check_fits(1_000_000, 1, true).is_ok());
     }
 }

@@ -292,6 +292,18 @@ impl Task {
         split.columns.as_ref().unwrap_or(&self.columns)
     }
 
+    /// Whether two texts become one sequence: a pair, a question with its passage, or a context
+    /// with an ending.
+    pub fn joins_texts(&self) -> bool {
+        match self.head {
+            Head::Classify | Head::Regress => {
+                self.splits().any(|split| self.columns_of(split).text_pair.is_some())
+            }
+            Head::Span | Head::Choice => true,
+            Head::Tag => false,
+        }
+    }
+
     /// The split of that name.
     ///
     /// # Errors

@@ -1,15 +1,15 @@
 //! The training file's features, from the cache or tokenised now.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use tfbert::cli::TrainArgs;
 use tfbert::dataset::{DataSource, log_repairs};
 use tfbert::error::{Error, Result};
-use tfbert::feature::{Cache, CacheKey, FeatureStore, StoreWriter, Tokenizer};
+use tfbert::feature::{Cache, CacheKey, FeatureStore, StoreWriter};
 use tfbert::files::fingerprint;
 use tfbert::report::Progress;
 use tfbert::run::DataRecord;
+use tfbert::saved_model::Description;
 use tfbert::settings::TrainSettings;
 use tfbert::stages::features;
 
@@ -22,8 +22,8 @@ pub(super) struct Input<'a> {
     /// Its path and checksum.
     pub(super) data: &'a DataRecord,
     pub(super) settings: &'a TrainSettings,
-    /// The tokenizer's file.
-    pub(super) tokenizer: PathBuf,
+    /// The model that the features are for.
+    pub(super) model: &'a Description,
 }
 
 impl Input<'_> {
@@ -52,7 +52,7 @@ impl Input<'_> {
     }
 
     fn tokenizer_sha256(&self) -> Result<String> {
-        Ok(fingerprint(&self.tokenizer)?.sha256)
+        Ok(fingerprint(&self.model.tokenizer())?.sha256)
     }
 
     fn key<'k>(&'k self, tokenizer_sha256: &'k str) -> CacheKey<'k> {
@@ -69,7 +69,7 @@ impl Input<'_> {
     /// Reads and tokenises part by part.
     fn fill(&self, into: &mut StoreWriter) -> Result<()> {
         const KIB: u64 = 1024;
-        let tokenizer = Tokenizer::read(&self.tokenizer)?;
+        let tokenizer = self.model.read_tokenizer(self.source.task)?;
         let path = &self.data.path;
         let size = std::fs::metadata(path).map_err(|error| Error::io("read", path, &error))?.len();
         let mut progress = Progress::new("tokenise", (size / KIB) as usize, 0);

@@ -7,7 +7,7 @@ use tfbert::cli::TrainArgs;
 use tfbert::dataset::{DataSource, Labels};
 use tfbert::error::{Error, Result};
 use tfbert::evaluate::EncodedDataset;
-use tfbert::feature::{FeatureStore, Tokenizer};
+use tfbert::feature::FeatureStore;
 use tfbert::run::DataRecord;
 use tfbert::runtime::Device;
 use tfbert::saved_model::Export;
@@ -100,14 +100,14 @@ impl Files<'_> {
             source: &self.train,
             data: &self.records[0],
             settings: &request.settings,
-            tokenizer: request.export.model.tokenizer(),
+            model: &request.export.model,
         }
         .features(args)
     }
 
     /// Reads and tokenises the development files.
     pub(super) fn encode_dev(&self, request: &Request) -> Result<Vec<EncodedDataset>> {
-        let tokenizer = Tokenizer::read(&request.export.model.tokenizer())?;
+        let tokenizer = request.export.model.read_tokenizer(&request.task)?;
         let settings = &request.settings.features;
         self.dev.iter().map(|source| encode(source, &tokenizer, settings)).collect()
     }
