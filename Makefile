@@ -34,7 +34,7 @@ quickstart: build saved_models/minilm-l6/classify/saved_model.pb ## Train, evalu
 test: lint test-rust test-python ## Pass every test
 
 # Tests that start no process and need no export. A test crate that is not named here is in `make test`.
-CHECKS := architecture docs feature_goldens fuzz_corpus messages metric_goldens schedule_golden task_samples training
+CHECKS := architecture docs feature_goldens fuzz_corpus messages metric_goldens schedule_golden table_goldens task_samples training
 
 check: lint ## Formatting, lints and the tests of pure Rust: between edits
 	cargo test --quiet --locked --lib --bins $(CHECKS:%=--test %)

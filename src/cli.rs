@@ -1,8 +1,10 @@
-//! What can be typed: definitions only.
+//! What can be typed.
 
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::Resettable;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::bench::BatchShape;
 use crate::optimizer::{AdamW, non_negative};
@@ -23,6 +25,24 @@ pub struct Cli {
     /// Folder of libtensorflow, or of a virtual environment with TensorFlow.
     #[arg(long, global = true, value_name = "DIR")]
     pub tensorflow: Option<PathBuf>,
+}
+
+/// Parses the arguments of this process. Ends it with the usage where they are wrong.
+pub fn parse() -> Cli {
+    let command = ignore_empty_variables(Cli::command(), &|name| std::env::var_os(name));
+    Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+}
+
+/// Makes an environment variable that is set to nothing the same as one that is not set.
+fn ignore_empty_variables(
+    command: clap::Command,
+    value: &dyn Fn(&OsStr) -> Option<OsString>,
+) -> clap::Command {
+    let command = command.mut_args(|arg| {
+        let is_empty = arg.get_env().and_then(value).is_some_and(|value| value.is_empty());
+        if is_empty { arg.env(Resettable::Reset) } else { arg }
+    });
+    command.mut_subcommands(|subcommand| ignore_empty_variables(subcommand, value))
 }
 
 /// The commands.
@@ -408,8 +428,6 @@ fn fraction_below_one(text: &str) -> Result<f32, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
@@ -431,5 +449,20 @@ mod tests {
             let message = error.unwrap_err().to_string();
             assert!(message.contains(range), "{flag} {value}: {message}");
         }
+    }
+
+    #[test]
+    fn an_empty_environment_variable_is_the_same_as_none() {
+        let variables = |value: &str| {
+            let value = OsString::from(value);
+            let command = ignore_empty_variables(Cli::command(), &|name| {
+                (name == "TFBERT_DATA").then(|| value.clone())
+            });
+            let train = command.get_subcommands().find(|command| command.get_name() == "train");
+            let mut arguments = train.unwrap().get_arguments();
+            arguments.any(|arg| arg.get_env().is_some_and(|name| name == "TFBERT_DATA"))
+        };
+        assert!(variables("/data"));
+        assert!(!variables(""));
     }
 }

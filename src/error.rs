@@ -71,7 +71,8 @@ impl fmt::Display for Place {
 impl Error {
     /// A failure described by `what`: one sentence without a full stop.
     pub fn new(what: impl Into<String>) -> Self {
-        Self(Box::new(Parts { what: what.into(), place: None, hint: None, kind: ErrorKind::Other }))
+        let what = readable(what.into());
+        Self(Box::new(Parts { what, place: None, hint: None, kind: ErrorKind::Other }))
     }
 
     /// A failure of the user's arguments: [`ErrorKind::Usage`].
@@ -165,6 +166,30 @@ impl Error {
     }
 }
 
+/// A message that a terminal can show, whatever text of a file or a library is part of it: control
+/// characters but line feeds are escaped, and the middle of a very long one is left out.
+fn readable(what: String) -> String {
+    const START: usize = 600;
+    const END: usize = 200;
+    let is_control = |c: char| c.is_control() && c != '\n';
+    let what = if what.contains(is_control) {
+        let escape = |c: char| match is_control(c) {
+            true => c.escape_default().to_string(),
+            false => c.to_string(),
+        };
+        what.chars().map(escape).collect()
+    } else {
+        what
+    };
+    let length = what.chars().count();
+    if length <= START + END {
+        return what;
+    }
+    let start: String = what.chars().take(START).collect();
+    let end: String = what.chars().skip(length - END).collect();
+    format!("{start} … {end}")
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(place) = &self.0.place {
@@ -211,5 +236,15 @@ mod tests {
         assert_eq!(error.what(), "step 7: no memory");
         assert_eq!((error.kind(), error.hint_text()), (ErrorKind::OutOfMemory, Some(hint)));
         assert_eq!(Error::new("no disk").hint_if_out_of_memory(hint).hint_text(), None);
+    }
+
+    #[test]
+    fn a_message_is_readable_whatever_a_file_holds() {
+        let error =
+            Error::new(format!("unknown label `{}\r\u{1b}[2J`; expected `a`", "x".repeat(9999)));
+        assert!(error.what().chars().count() < 900, "{}", error.what().chars().count());
+        assert!(!error.what().contains(['\r', '\u{1b}']), "{error}");
+        assert!(error.what().ends_with("`; expected `a`"), "{error}");
+        assert_eq!(Error::new("two\nlines").what(), "two\nlines");
     }
 }

@@ -3,13 +3,12 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
-use tfbert::cli::{Cli, Command, DataCommand};
+use tfbert::cli::{self, Command, DataCommand};
 
 mod commands;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = cli::parse();
     init_log(cli.verbose);
     let result = match &cli.command {
         Command::Train(args) => commands::train::run(args, &cli),
@@ -35,7 +34,8 @@ fn main() -> ExitCode {
 fn init_log(verbose: bool) {
     let mut builder = env_logger::Builder::new();
     // `RUST_LOG=debug` sets every module's level, so no level is set for this module then.
-    if std::env::var_os(env_logger::DEFAULT_FILTER_ENV).is_none() {
+    let filter = std::env::var_os(env_logger::DEFAULT_FILTER_ENV);
+    if filter.is_none_or(|filter| filter.is_empty()) {
         let own = if verbose { log::LevelFilter::Debug } else { log::LevelFilter::Info };
         builder.filter_level(log::LevelFilter::Warn).filter_module("tfbert", own);
     }
