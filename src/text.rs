@@ -214,6 +214,11 @@ pub fn excerpt(text: &str) -> String {
     line
 }
 
+/// A number with its noun: `1 row`, `2 rows`.
+pub fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
 /// Names in a message, each in backticks: the first few of many, each as [`excerpt`] gives it.
 pub fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
     const SHOWN: usize = 12;

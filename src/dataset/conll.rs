@@ -5,10 +5,10 @@
 //! begins a document and is no word.
 //!
 //! Entities may be tagged in IOB1 (`B-` only where an entity follows another of its type) or in
-//! IOB2 (`B-` at every entity's first word). Which of the two a file uses need not be found out: in
-//! both, and as `conlleval` counts, an entity begins at `B-` and at an `I-` that follows `O`,
-//! another type or the sentence's beginning. Tags are rewritten by that rule to IOB2, so that one
-//! label set serves both schemes, and the entities stay the same.
+//! IOB2 (`B-` at every entity's first word). In both, and as `conlleval` counts, an entity begins at
+//! `B-` and at an `I-` that follows `O`, another type or the beginning of the sentence. Tags are
+//! rewritten by that rule to IOB2, so that one label set serves both schemes; the entities stay the
+//! same.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

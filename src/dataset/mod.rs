@@ -1,6 +1,7 @@
 //! Files to examples.
 //!
-//! Every reader fails on the first bad row with `file:line`, and never drops a row.
+//! Every reader fails on the first bad row with `file:line`. Rows are left out or put together only by
+//! a rule that the task names (see [`Repairs`](crate::task::Repairs)), and each use is counted.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -30,12 +31,12 @@ pub struct Example {
     pub line: usize,
     /// What the model reads.
     pub input: Input,
-    /// What it should say; `None` where the file does not tell.
+    /// What is right; `None` where the file does not tell.
     pub target: Option<Target>,
 }
 
 impl Example {
-    /// Whether both are questions about one passage, read once.
+    /// Whether both are questions about the same passage of the file.
     pub(crate) fn same_passage(&self, other: &Self) -> bool {
         match (&self.input, &other.input) {
             (Input::Question { context: one, .. }, Input::Question { context: other, .. }) => {
@@ -76,14 +77,14 @@ pub enum Input {
     },
 }
 
-/// What the model should say of an example.
+/// What is right for an example.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Target {
     /// The index of a label, or of an ending.
     Class(usize),
     /// A number.
     Score(f32),
-    /// Every accepted answer; none of them means that the passage does not tell.
+    /// Every accepted answer; empty for a question without an answer.
     Answers(Vec<Answer>),
     /// The index of a label for each word.
     Tags(Vec<usize>),

@@ -34,7 +34,7 @@ pub(super) struct Rows {
     joined: Option<(usize, usize)>,
 }
 
-/// The fields of a row: stretches of one text. A key that a JSON object lacks has none.
+/// The fields of a row, as ranges of one text. A key that a JSON object lacks has none.
 #[derive(Default)]
 struct Row {
     text: String,
@@ -288,8 +288,8 @@ impl Row {
 
 /// The `csv` crate, which cuts one row after the other into fields.
 ///
-/// It is one reader for the whole file, since making one costs more than reading a row, and only a
-/// line feed ends a row for it: a carriage return inside a field is text.
+/// There is one reader for the whole file, since making one costs more than reading a row. Only a
+/// line feed ends a row: a carriage return inside a field is text.
 struct CsvFields {
     reader: csv::Reader<Feed>,
     record: csv::StringRecord,
@@ -342,8 +342,8 @@ enum At {
 
 /// The text of the CSV row that begins on the current line, from its first line to its last.
 ///
-/// What the `csv` crate guesses at is refused here, since a guess swallows rows: text behind a
-/// closing quote, and a quote that is never closed.
+/// Text behind a closing quote, and a quote that is never closed, are refused here. The `csv` crate
+/// would guess at them and lose rows.
 fn csv_row(lines: &mut Lines) -> Result<String> {
     let first = lines.number();
     let mut opened = first;

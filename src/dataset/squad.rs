@@ -28,7 +28,7 @@ use super::reader::Reader;
 use super::{Answer, Example, Input, Target};
 use crate::error::{Error, Result};
 use crate::task::{Split, Task};
-use crate::text::{check_encoding, excerpt};
+use crate::text::{check_encoding, count, excerpt};
 
 const FORM: &str = "the form is {\"data\": [{\"paragraphs\": [{\"context\": \"…\", \"qas\": [{\"id\": \"…\", \
                     \"question\": \"…\", \"answers\": [{\"text\": \"…\", \"answer_start\": 0}]}]}]}]}";
@@ -108,8 +108,8 @@ impl Reader for SquadReader {
         match self.counts.moved_answers.load(Ordering::Relaxed) {
             0 => Vec::new(),
             moved => vec![format!(
-                "{moved} answers that do not stand at their `answer_start` taken from the nearest \
-                 place where they do"
+                "{} not at the `answer_start` given, taken from the nearest place with that text",
+                count(moved, "answer")
             )],
         }
     }

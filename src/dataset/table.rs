@@ -8,7 +8,7 @@ use super::rows::Rows;
 use super::{Example, Input, Labels, Target};
 use crate::error::{Error, Result};
 use crate::task::{Column, Columns, Head, Split, Task};
-use crate::text::excerpt;
+use crate::text::{count, excerpt};
 
 /// Reads a table.
 pub(super) struct TableReader<'a> {
@@ -167,15 +167,17 @@ impl Reader for TableReader<'_> {
 
     fn repairs(&self) -> Vec<String> {
         let mut made = Vec::new();
-        if let Some((count, first)) = self.rows.joined() {
+        if let Some((joined, first)) = self.rows.joined() {
             made.push(format!(
-                "{count} rows put together that a line feed cuts in two, the first on line {first}"
+                "{} put together that a line feed cuts in two, the first on line {first}",
+                count(joined, "row")
             ));
         }
         if let (Some(label), 1..) = (&self.task.repairs.no_label, self.without_label) {
             made.push(format!(
-                "{} rows left out whose label is `{label}` (no agreement)",
-                self.without_label
+                "{} left out whose label is `{}` (no agreement)",
+                count(self.without_label, "row"),
+                excerpt(label)
             ));
         }
         made
@@ -436,7 +438,7 @@ mod tests {
         let (examples, repairs) = builtin("mnli", text).unwrap();
         let ids: Vec<_> = examples.iter().map(|example| example.id.as_str()).collect();
         assert_eq!(ids, ["0", "2"]);
-        assert_eq!(repairs, ["1 rows left out whose label is `-` (no agreement)"]);
+        assert_eq!(repairs, ["1 row left out whose label is `-` (no agreement)"]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Examples to features: token ids, segments, targets, and the way back to the text.
+//! Examples to features: token ids, segments, targets, and what maps them back to the text.
 //!
 //! Most examples give one feature with one sequence. A long passage gives several features
 //! (windows); a multiple-choice example gives one feature with a sequence for each ending.
@@ -22,12 +22,12 @@ pub use tag::words;
 pub use text::texts;
 pub use tokenizer::Tokenizer;
 
-/// How examples are cut to the model's size. All in word pieces.
+/// How examples are cut to the model's size, in word pieces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct FeatureSettings {
     /// Longest sequence, special tokens included.
     pub max_length: usize,
-    /// What two neighbouring windows of a passage share.
+    /// Pieces that two neighbouring windows of a passage share.
     pub doc_stride: usize,
     /// Longest question.
     pub max_query_length: usize,
@@ -44,7 +44,7 @@ impl FeatureSettings {
     }
 }
 
-/// What the model should say of a feature.
+/// The target of a feature.
 #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 pub enum FeatureTarget {
     /// Not known.
@@ -60,13 +60,13 @@ pub enum FeatureTarget {
     Tags(Box<[i32]>),
 }
 
-/// Examples tokenised between two appends to the arena; bounds the encodings held at once.
+/// Examples tokenised at a time; bounds the memory of the tokenizer's encodings.
 const CHUNK: usize = 4096;
 
 /// A position without a tag: special tokens and all but the first piece of a word.
 pub const NO_TAG: i32 = -1;
 
-/// The way from a feature's positions back to its example.
+/// What maps a feature's positions back to its example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Alignment {
     /// A window of a passage.
@@ -75,44 +75,45 @@ pub enum Alignment {
         context_start: usize,
         /// The window's pieces of the passage, for [`Features::offsets`].
         pieces: Range<usize>,
-        /// Those of the pieces, counted from the window's first, of which the window, among those
-        /// that hold the piece, has the most context around it (Google's `is_max_context`).
+        /// The pieces, counted from the window's first, that have more context in this window than in
+        /// any other that holds them (Google's `is_max_context`).
         max_context: Range<usize>,
     },
     /// A window of words.
     Words {
-        /// For each word that this feature answers for: its index in the sentence and the
-        /// position of its first piece.
+        /// For each word that this feature predicts: its index in the sentence and the position of
+        /// its first piece.
         first_pieces: Box<[(u32, u32)]>,
     },
 }
 
-/// One row of a batch.
+/// One feature: its sequences.
 #[derive(Debug, Clone, PartialEq)]
-struct Item {
+struct FeatureEntry {
     example: u32,
     first_sequence: u32,
     sequences: u16,
 }
 
-/// One sequence: a stretch of the arena of ids.
+/// Where one sequence stands in [`Features::ids`].
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Stretch {
+struct SequenceRange {
     start: usize,
     length: u32,
     /// Ids from here on belong to the second segment.
     second: u32,
 }
 
-/// All features of a dataset, their ids in one arena.
+/// All features of a dataset, their ids in one list.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Features {
     ids: Vec<i32>,
-    stretches: Vec<Stretch>,
-    items: Vec<Item>,
+    ranges: Vec<SequenceRange>,
+    entries: Vec<FeatureEntry>,
     targets: Vec<FeatureTarget>,
     alignments: Vec<Alignment>,
-    /// Where the pieces of all passages stand; windows and questions of a passage share them.
+    /// First and last byte of each piece of each passage; windows and questions of a passage share
+    /// them.
     offsets: Vec<(u32, u32)>,
     /// How many examples lost word pieces to the length limit.
     pub truncated: usize,
@@ -130,13 +131,13 @@ pub struct Sequence<'a> {
 impl Features {
     /// Adds a feature of `example` with a sequence for each of `sequences`.
     pub fn push(&mut self, example: usize, sequences: &[Sequence<'_>], target: FeatureTarget) {
-        self.items.push(Item {
+        self.entries.push(FeatureEntry {
             example: u32::try_from(example).expect("fewer than 2^32 examples"),
-            first_sequence: u32::try_from(self.stretches.len()).expect("fewer than 2^32 sequences"),
+            first_sequence: u32::try_from(self.ranges.len()).expect("fewer than 2^32 sequences"),
             sequences: u16::try_from(sequences.len()).expect("fewer than 2^16 choices"),
         });
         for sequence in sequences {
-            self.stretches.push(Stretch {
+            self.ranges.push(SequenceRange {
                 start: self.ids.len(),
                 length: sequence.input_ids.len() as u32,
                 second: sequence.second_segment as u32,
@@ -146,7 +147,7 @@ impl Features {
         self.targets.push(target);
     }
 
-    /// Adds a feature with the way back to its example.
+    /// Adds a feature with its alignment.
     pub fn push_aligned(
         &mut self,
         example: usize,
@@ -158,8 +159,8 @@ impl Features {
         self.alignments.push(alignment);
     }
 
-    /// Adds the pieces of a passage: where each begins and ends in it, in bytes. Windows name them
-    /// by their places in the list, of which the first is returned.
+    /// Adds the pieces of a passage: where each begins and ends in it, in bytes. Returns the index of
+    /// the first, by which windows name them.
     pub fn push_offsets(&mut self, offsets: &[(u32, u32)]) -> usize {
         let first = self.offsets.len();
         self.offsets.extend_from_slice(offsets);
@@ -173,7 +174,7 @@ impl Features {
 
     /// How many features there are.
     pub fn len(&self) -> usize {
-        self.items.len()
+        self.entries.len()
     }
 
     /// Tokens of all sequences.
@@ -183,62 +184,59 @@ impl Features {
 
     /// Sequences of every feature: the endings for `choice`, else 1.
     pub fn choices(&self) -> usize {
-        self.items.first().map_or(1, |item| item.sequences as usize)
+        self.entries.first().map_or(1, |entry| entry.sequences as usize)
     }
 
-    /// Whether there is none.
+    /// Whether there are no features.
     pub fn is_empty(&self) -> bool {
-        self.items.is_empty()
+        self.entries.is_empty()
     }
 
     /// The index of a feature's example.
     pub fn example(&self, feature: usize) -> usize {
-        self.items[feature].example as usize
+        self.entries[feature].example as usize
     }
 
     /// How many sequences a feature has.
     pub fn sequences(&self, feature: usize) -> usize {
-        self.items[feature].sequences as usize
+        self.entries[feature].sequences as usize
     }
 
     /// A feature's sequence.
     pub fn sequence(&self, feature: usize, sequence: usize) -> Sequence<'_> {
-        let stretch = self.stretches[self.items[feature].first_sequence as usize + sequence];
-        let end = stretch.start + stretch.length as usize;
-        Sequence {
-            input_ids: &self.ids[stretch.start..end],
-            second_segment: stretch.second as usize,
-        }
+        let range = self.ranges[self.entries[feature].first_sequence as usize + sequence];
+        let end = range.start + range.length as usize;
+        Sequence { input_ids: &self.ids[range.start..end], second_segment: range.second as usize }
     }
 
     /// The length of a feature's longest sequence.
     pub fn length(&self, feature: usize) -> usize {
-        let item = &self.items[feature];
-        let first = item.first_sequence as usize;
-        self.stretches[first..first + item.sequences as usize]
+        let entry = &self.entries[feature];
+        let first = entry.first_sequence as usize;
+        self.ranges[first..first + entry.sequences as usize]
             .iter()
-            .map(|stretch| stretch.length as usize)
+            .map(|range| range.length as usize)
             .max()
             .unwrap_or(0)
     }
 
-    /// What the model should say of a feature.
+    /// The target of a feature.
     pub fn target(&self, feature: usize) -> &FeatureTarget {
         &self.targets[feature]
     }
 
-    /// The way back to the example, for heads that need it (span, tag).
+    /// What maps a feature back to its example, for heads that need it (span, tag).
     pub fn alignment(&self, feature: usize) -> Option<&Alignment> {
         self.alignments.get(feature)
     }
 }
 
-/// The sizes that batches are planned by.
+/// The sizes by which batches are planned.
 pub trait FeatureSizes {
     /// How many features there are.
     fn len(&self) -> usize;
 
-    /// Whether there is none.
+    /// Whether there are no features.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }

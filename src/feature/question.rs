@@ -169,7 +169,7 @@ impl Gold {
     }
 }
 
-/// The pieces that the example's first answer touches.
+/// The pieces that overlap the example's first answer.
 ///
 /// `run_qa.py` of transformers finds the same ones, but where several pieces share a character (a
 /// Korean syllable, taken apart) at an end of the answer it leaves out all but the innermost.
@@ -216,7 +216,7 @@ fn windows(pieces: usize, room: usize, shared: usize) -> Vec<Range<usize>> {
 ///
 /// Google's `_check_is_max_context` (run_squad.py): the context of a piece in a window is the
 /// smaller of the numbers of pieces left and right of it, plus 0.01 times the window's length. They
-/// are always a run, since of two windows the later gains on the earlier with every piece.
+/// are always consecutive: from piece to piece, the later of two windows gains context.
 fn max_context(windows: &[Range<usize>], index: usize) -> Range<usize> {
     let context = |window: &Range<usize>, piece: usize| {
         let nearest = (piece - window.start).min(window.end - 1 - piece);
@@ -235,7 +235,7 @@ fn max_context(windows: &[Range<usize>], index: usize) -> Range<usize> {
     first - window.start..last + 1 - window.start
 }
 
-/// Stretches of about [`CHUNK`] examples that do not part a passage's questions.
+/// Groups of about [`CHUNK`] examples; all questions about a passage are in one group.
 fn chunks(examples: &[Example]) -> impl Iterator<Item = &[Example]> {
     let mut rest = examples;
     std::iter::from_fn(move || {

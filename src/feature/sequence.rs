@@ -278,6 +278,16 @@ mod tests {
     }
 
     #[test]
+    fn a_special_token_typed_in_a_text_is_read_as_that_token() {
+        let tokenizer = Tokenizer::from_bytes(TOKENIZER).unwrap();
+        let sep = tokenizer.token_id("[SEP]").unwrap();
+        let pieces = tokenizer.pieces("moon [SEP] moon").unwrap();
+        assert_eq!(pieces.iter().filter(|&&id| id == sep).count(), 1);
+        let moon = tokenizer.pieces("moon").unwrap();
+        assert_eq!(pieces, [moon.as_slice(), &[sep], &moon].concat());
+    }
+
+    #[test]
     fn a_text_that_fits_stays_whole() {
         let single = bert().single(&[1, 2, 3, 4, 5, 6]);
         assert_eq!(single.input_ids, [101, 1, 2, 3, 4, 5, 6, 102]);
@@ -302,8 +312,8 @@ mod tests {
     }
 
     proptest! {
-        /// The rule as it is commonly told: cut one piece at a time off the longer text, and off
-        /// the first of two that are equally long; sizes then differ by the odd piece at most.
+        /// Against the rule one piece at a time: cut off the longer text, and off the first of two
+        /// that are equally long. Sizes differ by one piece at most.
         #[test]
         fn pieces_are_cut_one_by_one_off_the_longer_text(
             first in 0usize..40, second in 0usize..40, room in 1usize..40

@@ -1,8 +1,8 @@
 //! Sentences cut into words, a tag for each word.
 //!
 //! The first piece of a word carries its tag. A sentence that exceeds the maximum length is read in
-//! windows of whole words that overlap, and each word is answered for by exactly one of them: the
-//! one that shows most of its surroundings.
+//! windows of whole words that overlap. Each word is predicted in exactly one of them: the one with
+//! the most context around it.
 
 use std::ops::Range;
 
@@ -108,11 +108,11 @@ impl Pieces {
             template.single(&self.ids[start..self.starts[window.words.end]]);
         let position = |word: usize| template.single_start() + self.starts[word] - start;
         let first_pieces =
-            window.answers.clone().map(|word| (word as u32, position(word) as u32)).collect();
+            window.predicted.clone().map(|word| (word as u32, position(word) as u32)).collect();
         let target = tags.map_or(FeatureTarget::None, |tags| {
             let mut target = vec![NO_TAG; input_ids.len()];
-            // Words that another window answers for carry no tag here, so that each counts once.
-            for word in window.answers.clone() {
+            // Words that another window predicts carry no tag here, so that each counts once.
+            for word in window.predicted.clone() {
                 target[position(word)] = tags[word] as i32;
             }
             FeatureTarget::Tags(target.into())
@@ -125,10 +125,10 @@ impl Pieces {
 /// A stretch of a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Window {
-    /// The words that it shows.
+    /// The words that it holds.
     words: Range<usize>,
-    /// The words that it answers for.
-    answers: Range<usize>,
+    /// The words that it predicts.
+    predicted: Range<usize>,
 }
 
 /// Windows of whole words, at least one, over a sentence whose word `i` has the pieces
@@ -138,7 +138,7 @@ struct Window {
 /// and shares with the one before at most `overlap` pieces, less where a long word follows.
 fn windows(starts: &[usize], room: usize, overlap: usize) -> Vec<Window> {
     let words = starts.len() - 1;
-    let mut shown: Vec<Range<usize>> = Vec::new();
+    let mut held: Vec<Range<usize>> = Vec::new();
     let mut next = 0;
     while next < words {
         // Back from the first new word, while the overlap allows it and that word still fits.
@@ -153,39 +153,39 @@ fn windows(starts: &[usize], room: usize, overlap: usize) -> Vec<Window> {
         while end < words && starts[end + 1] - starts[first] <= room {
             end += 1;
         }
-        shown.push(first..end);
+        held.push(first..end);
         next = end;
     }
 
     let mut windows: Vec<Window> =
-        shown.iter().map(|words| Window { words: words.clone(), answers: 0..0 }).collect();
+        held.iter().map(|words| Window { words: words.clone(), predicted: 0..0 }).collect();
     let mut window = 0;
     for word in 0..words {
         // Along a sentence the best window only moves on: of two windows, the later one shows less
         // before the word and more behind it.
-        while let Some(later) = shown.get(window + 1)
+        while let Some(later) = held.get(window + 1)
             && later.start <= word
-            && (shown[window].end <= word
-                || context(starts, later, word) > context(starts, &shown[window], word))
+            && (held[window].end <= word
+                || context(starts, later, word) > context(starts, &held[window], word))
         {
             window += 1;
         }
-        let answers = &mut windows[window].answers;
-        if answers.start == answers.end {
-            answers.start = word;
+        let predicted = &mut windows[window].predicted;
+        if predicted.start == predicted.end {
+            predicted.start = word;
         }
-        answers.end = word + 1;
+        predicted.end = word + 1;
     }
-    windows.retain(|window| !window.answers.is_empty());
+    windows.retain(|window| !window.predicted.is_empty());
     if windows.is_empty() {
         // A sentence without words is an example as well.
-        windows.push(Window { words: 0..0, answers: 0..0 });
+        windows.push(Window { words: 0..0, predicted: 0..0 });
     }
     windows
 }
 
-/// How many pieces of a word's surroundings a window shows, on the side where it shows fewer; where
-/// the sentence ends, nothing is missing.
+/// How many pieces of context a window has on that side of a word where it has fewer. A side on which
+/// the sentence ends does not count.
 fn context(starts: &[usize], window: &Range<usize>, word: usize) -> usize {
     let before = starts[word] - starts[window.start];
     let behind = starts[window.end] - starts[word + 1];
@@ -208,31 +208,31 @@ mod tests {
         starts
     }
 
-    fn of(words: Range<usize>, answers: Range<usize>) -> Window {
-        Window { words, answers }
+    fn window(words: Range<usize>, predicted: Range<usize>) -> Window {
+        Window { words, predicted }
     }
 
     #[test]
     fn a_sentence_that_fits_is_one_window() {
-        assert_eq!(windows(&starts(&[1, 2, 3]), 6, 3), [of(0..3, 0..3)]);
-        assert_eq!(windows(&starts(&[]), 6, 3), [of(0..0, 0..0)]);
+        assert_eq!(windows(&starts(&[1, 2, 3]), 6, 3), [window(0..3, 0..3)]);
+        assert_eq!(windows(&starts(&[]), 6, 3), [window(0..0, 0..0)]);
     }
 
     #[test]
     fn windows_share_words_and_the_one_with_more_context_answers() {
         // 12 words of one piece, windows of 8 that share 4: the words 4 and 5 have more before
         // them in the first, 6 and 7 more behind them in the second.
-        let expected = [of(0..8, 0..6), of(4..12, 6..12)];
+        let expected = [window(0..8, 0..6), window(4..12, 6..12)];
         assert_eq!(windows(&starts(&[1; 12]), 8, 4), expected);
-        assert_eq!(windows(&starts(&[1; 8]), 4, 0), [of(0..4, 0..4), of(4..8, 4..8)]);
+        assert_eq!(windows(&starts(&[1; 8]), 4, 0), [window(0..4, 0..4), window(4..8, 4..8)]);
     }
 
     #[test]
     fn the_overlap_shrinks_where_a_long_word_follows() {
-        assert_eq!(windows(&starts(&[1, 1, 1, 3]), 4, 2), [of(0..3, 0..3), of(2..4, 3..4)]);
+        assert_eq!(windows(&starts(&[1, 1, 1, 3]), 4, 2), [window(0..3, 0..3), window(2..4, 3..4)]);
         assert_eq!(
             windows(&starts(&[4, 4, 4]), 4, 2),
-            [of(0..1, 0..1), of(1..2, 1..2), of(2..3, 2..3)]
+            [window(0..1, 0..1), window(1..2, 1..2), window(2..3, 2..3)]
         );
     }
 
@@ -249,8 +249,8 @@ mod tests {
             let mut answered = vec![0; lengths.len()];
             for window in &windows {
                 prop_assert!(starts[window.words.end] - starts[window.words.start] <= room);
-                prop_assert!(!window.answers.is_empty() || lengths.is_empty());
-                for word in window.answers.clone() {
+                prop_assert!(!window.predicted.is_empty() || lengths.is_empty());
+                for word in window.predicted.clone() {
                     prop_assert!(window.words.contains(&word));
                     answered[word] += 1;
                     let here = context(&starts, &window.words, word);

@@ -69,7 +69,9 @@ impl Tokenizer {
         Ok(())
     }
 
-    /// The ids of a text's word pieces, without special tokens, however long it is.
+    /// The ids of a text's word pieces, without special tokens around it, however long it is. A
+    /// special token that is typed in the text (`[SEP]`) is read as that token, as Hugging Face's
+    /// tokenizers do.
     ///
     /// # Errors
     ///

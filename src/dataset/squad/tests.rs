@@ -348,7 +348,7 @@ fn a_misplaced_answer_counts_at_the_nearest_place_where_it_stands() {
     assert_eq!(starts, [11, 6, 22]);
     let repairs = reader.repairs();
     assert_eq!(repairs.len(), 1);
-    assert!(repairs[0].starts_with("2 answers that do not stand"), "{repairs:?}");
+    assert!(repairs[0].starts_with("2 answers not at the `answer_start`"), "{repairs:?}");
 }
 
 #[test]

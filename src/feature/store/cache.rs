@@ -1,4 +1,4 @@
-//! Tokenised training files on disk, each under the hash of all that it depends on.
+//! Tokenised training files on disk. A file's name is the hash of all that its features depend on.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -59,7 +59,7 @@ impl Cache {
         Self { dir }
     }
 
-    /// The store under a key: the one that is there, or one that `fill` makes.
+    /// The store under a key: from the cache, or made by `fill`.
     ///
     /// A file that is damaged is made anew, and where none can be written the store is in memory;
     /// both with a warning.

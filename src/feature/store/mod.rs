@@ -1,8 +1,7 @@
-//! The features of a training file, read back as batches need them.
+//! The features of a training file on disk or in memory, read back as batches need them.
 //!
 //! Rows lie in a file (see [`Cache`]) or in memory; beside them a store keeps 12 bytes a feature,
-//! so that a training file of any size takes little memory, and one that was tokenised before is
-//! not tokenised again.
+//! so that a training file of any size takes little memory, and is tokenised only once.
 
 use std::fs::File;
 use std::io;
@@ -38,7 +37,7 @@ pub struct Summary {
     pub repairs: Vec<String>,
 }
 
-/// Features of which only the sizes are in memory.
+/// Features, of which at least the sizes are in memory.
 #[derive(Debug)]
 pub struct FeatureStore {
     summary: Summary,
@@ -65,14 +64,14 @@ struct Row {
 }
 
 impl FeatureStore {
-    /// A store in memory of features that are there already.
+    /// A store in memory of these features.
     pub fn in_memory(features: &Features) -> Self {
         let mut writer = StoreWriter::in_memory();
         writer.append(features);
         writer.finish()
     }
 
-    /// What all features come to.
+    /// Totals over all features.
     pub fn summary(&self) -> &Summary {
         &self.summary
     }

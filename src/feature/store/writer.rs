@@ -1,4 +1,4 @@
-//! Features on their way into a store.
+//! Writes features into a store, part by part.
 
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
@@ -10,23 +10,23 @@ use crate::error::{Error, Result};
 use crate::feature::Features;
 use crate::files::{Digest, PartialFile, Sha256};
 
-/// What a file's last bytes begin with.
+/// The last bytes of a complete file.
 pub(super) const MAGIC: &[u8; 8] = b"tfbertF1";
 
 /// Takes features part by part.
 ///
-/// A file that cannot be written any further (a full disk) is given up with a warning, and its rows
-/// go on in memory.
+/// When the file cannot be written any further (a full disk), a warning is logged, the file is removed
+/// and its rows are kept in memory.
 #[derive(Debug)]
 pub struct StoreWriter {
     summary: Summary,
     lengths: Vec<u32>,
     ends: Vec<u64>,
-    into: Into,
+    destination: Destination,
 }
 
 #[derive(Debug)]
-enum Into {
+enum Destination {
     Memory(Vec<u8>),
     File(HashedFile),
 }
@@ -42,17 +42,17 @@ struct HashedFile {
 impl StoreWriter {
     /// Keeps the rows in memory.
     pub fn in_memory() -> Self {
-        Self::new(Into::Memory(Vec::new()))
+        Self::new(Destination::Memory(Vec::new()))
     }
 
     /// Writes the rows into a file.
     pub(super) fn in_file(partial: PartialFile) -> Self {
-        Self::new(Into::File(HashedFile { partial, hasher: Sha256::new(), written: 0 }))
+        Self::new(Destination::File(HashedFile { partial, hasher: Sha256::new(), written: 0 }))
     }
 
     /// Removes what was written.
     pub(super) fn discard(self) {
-        if let Into::File(file) = self.into {
+        if let Destination::File(file) = self.destination {
             file.partial.remove();
         }
     }
@@ -60,13 +60,13 @@ impl StoreWriter {
     /// Goes on with another file.
     #[cfg(test)]
     pub(super) fn replace_file(&mut self, file: std::fs::File) {
-        if let Into::File(hashed) = &mut self.into {
+        if let Destination::File(hashed) = &mut self.destination {
             hashed.partial.file = file;
         }
     }
 
-    fn new(into: Into) -> Self {
-        Self { summary: Summary::default(), lengths: Vec::new(), ends: Vec::new(), into }
+    fn new(destination: Destination) -> Self {
+        Self { summary: Summary::default(), lengths: Vec::new(), ends: Vec::new(), destination }
     }
 
     /// Adds a part of a training file with its features.
@@ -116,13 +116,13 @@ impl StoreWriter {
     }
 
     fn write(&mut self, bytes: &[u8], start: u64) {
-        match &mut self.into {
-            Into::Memory(rows) => rows.extend_from_slice(bytes),
-            Into::File(file) => {
+        match &mut self.destination {
+            Destination::Memory(rows) => rows.extend_from_slice(bytes),
+            Destination::File(file) => {
                 let Err(error) = file.write(bytes) else { return };
                 let mut rows = file.give_up(&error, start);
                 rows.extend_from_slice(bytes);
-                self.into = Into::Memory(rows);
+                self.destination = Destination::Memory(rows);
             }
         }
     }
@@ -134,10 +134,10 @@ impl StoreWriter {
 
     /// The store of all that was added.
     pub fn finish(self) -> FeatureStore {
-        let Self { summary, lengths, ends, into } = self;
-        let rows = match into {
-            Into::Memory(rows) => Rows::Memory(rows),
-            Into::File(mut file) => {
+        let Self { summary, lengths, ends, destination } = self;
+        let rows = match destination {
+            Destination::Memory(rows) => Rows::Memory(rows),
+            Destination::File(mut file) => {
                 let index = postcard::to_stdvec(&(&summary, &lengths, &ends));
                 let index = index.expect("an index is plain data");
                 match file.complete(&index) {
