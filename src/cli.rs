@@ -69,7 +69,7 @@ pub enum Command {
 /// A number format, or the machine's best.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum PrecisionArg {
-    /// bf16 where the processor multiplies it faster (AMX, AMD's AVX-512), else f32.
+    /// bf16 where it is multiplied faster (AMX, AMD's AVX-512, a GPU since Ampere), else f32.
     Auto,
     /// 32-bit floats.
     F32,
@@ -141,7 +141,8 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", value_parser = positive)]
     pub accumulate: Option<usize>,
 
-    /// Examples an evaluation batch, at the most: on CPUs long ones are computed in smaller parts.
+    /// Examples an evaluation batch, at the most: on CPUs long ones are computed in smaller parts
+    /// [default: 32, on a GPU 256].
     #[arg(long, value_parser = positive)]
     pub eval_batch_size: Option<usize>,
 
@@ -262,7 +263,8 @@ pub struct EvalArgs {
     #[arg(long, value_name = "DIR")]
     pub output: Option<PathBuf>,
 
-    /// Examples a batch, at the most: on CPUs long ones are computed in smaller parts.
+    /// Examples a batch, at the most: on CPUs long ones are computed in smaller parts
+    /// [default: 32, on a GPU 256].
     #[arg(long, value_parser = positive)]
     pub batch_size: Option<usize>,
 
@@ -311,7 +313,8 @@ pub struct PredictArgs {
     #[arg(long, value_enum, default_value = "f32")]
     pub precision: PrecisionArg,
 
-    /// Examples a batch, at the most: on CPUs long ones are computed in smaller parts.
+    /// Examples a batch, at the most: on CPUs long ones are computed in smaller parts
+    /// [default: 32, on a GPU 256].
     #[arg(long, value_parser = positive)]
     pub batch_size: Option<usize>,
 

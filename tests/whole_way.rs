@@ -365,6 +365,20 @@ fn evaluating_before_training_is_answered_with_the_train_command() {
 }
 
 #[test]
+fn label_smoothing_of_a_head_that_has_none_is_refused_before_training() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = tfbert();
+    command
+        .args(["train", "--task", "stsb", "--data-dir", "data", "--label-smoothing", "0.1"])
+        .arg("--model")
+        .arg(tiny("regress"))
+        .arg("--output")
+        .arg(dir.path().join("run"));
+    let stderr = fail(&mut command);
+    assert!(stderr.contains("the head `regress` has no label smoothing"), "{stderr}");
+}
+
+#[test]
 fn doctor_tells_the_library_and_the_exports() {
     let output = tfbert().args(["doctor", "--saved-models", "target/exports"]).output().unwrap();
     let (stdout, stderr) = text(&output);

@@ -17,8 +17,8 @@ const TOP: usize = 25;
 const MEMORY_HINT: &str = "try smaller `--shapes`";
 
 pub fn run(args: &BenchArgs, cli: &Cli) -> Result<()> {
-    let device = Device::detect();
-    let process = super::training_process(cli, device, &args.cache, args.threads, MEMORY_HINT)?;
+    let device = Device::detect(cli.tensorflow.as_deref());
+    let process = super::training_process(cli, &device, &args.cache, args.threads, MEMORY_HINT)?;
     let export = Export::read(&args.model)?;
     check_lengths(args, &export)?;
     let precision = super::precision(&device, args.precision);

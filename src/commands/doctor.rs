@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 
 use tfbert::cli::{Cli, DoctorArgs};
 use tfbert::error::{Error, Result};
-use tfbert::runtime::{Amx, Device, Process, TrainingSession};
+use tfbert::runtime::{Amx, Device, Library, Process, TrainingSession};
 use tfbert::saved_model::{CONTRACT_VERSION, Description, Export, is_unfinished};
 use tfbert::task;
 
 pub fn run(args: &DoctorArgs, cli: &Cli) -> Result<()> {
     let mut report = Report { problems: 0 };
-    let device = Device::detect();
+    let device = Device::detect(cli.tensorflow.as_deref());
     let library =
-        Process::prepare(device, &super::process_options(cli, "")).and_then(Process::load);
+        Process::prepare(&device, &super::process_options(cli, "")).and_then(Process::load);
     match &library {
         Ok(library) => {
             let (version, found) = (library.version(), library.found());
@@ -24,6 +24,7 @@ pub fn run(args: &DoctorArgs, cli: &Cli) -> Result<()> {
         Err(error) => report.problem("TensorFlow", error)?,
     }
     report.ok("processor", &processor(&device))?;
+    gpus(&mut report, &device)?;
     let exports = exports(&args.saved_models);
     if exports.is_empty() {
         report.problem(
@@ -44,27 +45,8 @@ pub fn run(args: &DoctorArgs, cli: &Cli) -> Result<()> {
             Err(error) => report.problem("export", &error)?,
         }
     }
-    if let (Ok(library), Some(export)) = (&library, read.first()) {
-        let precision = device.precision();
-        match TrainingSession::load(library, export, precision, 0) {
-            Ok(model) => {
-                let devices: Vec<String> = model
-                    .devices()
-                    .into_iter()
-                    .map(|(name, kind)| {
-                        format!("{kind} ({})", name.rsplit("device:").next().unwrap_or(""))
-                    })
-                    .collect();
-                report.ok(
-                    "devices",
-                    &format!(
-                        "{}; `tfbert train --precision auto` is {precision}",
-                        devices.join(", ")
-                    ),
-                )?;
-            }
-            Err(error) => report.problem("devices", &error)?,
-        }
+    if let (Ok(library), Some(export), None) = (&library, read.first(), aborts(&device)) {
+        devices(&mut report, library, &device, export)?;
     }
     for leftover in folders(&args.saved_models, is_unfinished) {
         report.ok(
@@ -98,6 +80,65 @@ impl Report {
     }
 }
 
+/// The GPUs that the driver lists, and why TensorFlow cannot use them.
+fn gpus(report: &mut Report, device: &Device) -> Result<()> {
+    let Some(gpus) = device.gpus() else { return Ok(()) };
+    for gpu in &gpus.all {
+        let (major, minor) = gpu.compute_capability;
+        let memory = gpu.memory as f64 / f64::from(1 << 30);
+        let line = format!(
+            "{}, {memory:.0} GiB, compute capability {major}.{minor}, driver {} (CUDA {}.{})",
+            gpu.name, gpus.driver, gpus.cuda.0, gpus.cuda.1
+        );
+        report.ok("GPU", &line)?;
+    }
+    match aborts(device).or_else(|| device.why_no_gpu()) {
+        // A choice of the user's is no problem.
+        Some(why) if device.gpu().is_none() && !gpus.all.is_empty() => {
+            let hint = why.hint_text().map(|hint| format!("; {hint}")).unwrap_or_default();
+            report.ok("GPU", &format!("not used: {}{hint}", why.what()))
+        }
+        Some(why) if device.gpu().is_some() => report.problem("GPU", &why),
+        _ => Ok(()),
+    }
+}
+
+/// Why TensorFlow would end the process as soon as it computes on the GPU.
+fn aborts(device: &Device) -> Option<Error> {
+    let (major, minor) = device.gpu()?.compute_capability;
+    (major >= 10).then(|| {
+        Error::new(format!(
+            "TensorFlow 2.21 ends the process on a GPU of compute capability {major}.{minor} \
+             (tensorflow/tensorflow issue 111958)"
+        ))
+        .hint("compute on the CPU with the variable `CUDA_VISIBLE_DEVICES=`")
+    })
+}
+
+/// The devices of a session.
+fn devices(report: &mut Report, library: &Library, device: &Device, export: &Export) -> Result<()> {
+    let precision = device.precision();
+    let model = match TrainingSession::load(library, export, precision, 0) {
+        Ok(model) => model,
+        Err(error) => return report.problem("devices", &error),
+    };
+    let found = model.devices();
+    let names: Vec<String> = found
+        .iter()
+        .map(|(name, kind)| format!("{kind} ({})", name.rsplit("device:").next().unwrap_or("")))
+        .collect();
+    let line = format!("{}; `tfbert train --precision auto` is {precision}", names.join(", "));
+    report.ok("devices", &line)?;
+    if device.gpu().is_some() && found.iter().all(|(_, kind)| kind != "GPU") {
+        let error = Error::new("TensorFlow sees no GPU, although the driver lists one").hint(
+            "a CUDA library is missing: `tfbert doctor -v` shows which; \
+             `.venv/bin/pip install 'tensorflow[and-cuda]==2.21.0'` installs them all",
+        );
+        report.problem("GPU", &error)?;
+    }
+    Ok(())
+}
+
 /// An export in a line.
 fn described(model: &Description) -> String {
     format!(
@@ -115,15 +156,17 @@ fn processor(device: &Device) -> String {
     let processor = device.processor();
     let word = |has: bool| if has { "yes" } else { "no" };
     format!(
-        "{} cores, AVX-512 {}, AVX-512 bf16 {}, AMX bf16 {}",
+        "{} cores, AVX2 {}, AVX-512 {}, AVX-512 bf16 {}, AMX bf16 {}; oneDNN: {}",
         device.cores(),
+        word(processor.avx2),
         word(processor.avx512),
         word(processor.avx512_bf16),
         match processor.amx {
             Amx::Absent => "no",
             Amx::Usable => "yes",
             Amx::Hidden => "hidden by the hypervisor (oneDNN is kept to AVX-512)",
-        }
+        },
+        device.onednn().describe(),
     )
 }
 

@@ -13,7 +13,6 @@ use tfbert::evaluate::{self, EvaluationSettings};
 use tfbert::files::names;
 use tfbert::runtime::{Device, Library, PredictionSession, Process, WorkSplit};
 use tfbert::saved_model::TrainedModel;
-use tfbert::settings::DEFAULT_EVAL_BATCH_SIZE;
 use tfbert::stages::write_predictions;
 use tfbert::task::{self, Split, Task};
 
@@ -31,10 +30,10 @@ pub fn run(args: &EvalArgs, cli: &Cli) -> Result<()> {
     let TrainedModel { model: description, training } = &trained;
     let labels = Labels::new(training.labels.clone());
     check_labels(&task, &labels, &model_dir)?;
-    let device = Device::detect();
+    let device = Device::detect(cli.tensorflow.as_deref());
     let number_format =
         args.precision.map_or(training.precision, |argument| precision(&device, argument));
-    let process = super::inference_process(cli, device, number_format);
+    let process = super::inference_process(cli, &device, number_format);
     let stop = super::stop_signal()?;
     let tokenizer = description.read_tokenizer(&task)?;
     let read = |split| {
@@ -72,7 +71,7 @@ pub fn run(args: &EvalArgs, cli: &Cli) -> Result<()> {
     // Errors in the data come first: finding them takes no TensorFlow.
     let (splits, model) = (splits?, model?);
     let settings = EvaluationSettings {
-        rows: args.batch_size.unwrap_or(DEFAULT_EVAL_BATCH_SIZE),
+        rows: args.batch_size.unwrap_or_else(|| device.evaluation_rows()),
         pad_token_id: description.encoder.pad_token_id,
         profile: model.profile(),
         prediction: training.prediction(&task),

@@ -61,7 +61,7 @@ pub fn cache_folder(args: &CacheArgs) -> Option<PathBuf> {
 /// `memory_hint` is what the user can do where memory runs out.
 pub fn training_process(
     cli: &Cli,
-    device: Device,
+    device: &Device,
     cache: &CacheArgs,
     threads: Option<usize>,
     memory_hint: &'static str,
@@ -75,7 +75,7 @@ pub fn training_process(
 }
 
 /// As [`training_process`], for inference, which compiles nothing.
-pub fn inference_process(cli: &Cli, device: Device, precision: Precision) -> Result<Process> {
+pub fn inference_process(cli: &Cli, device: &Device, precision: Precision) -> Result<Process> {
     let options = ProcessOptions {
         // In float32 the sums are then taken in another order than in training's evaluation, whose
         // scores are to be repeated to the digit; in bf16 they come out alike.

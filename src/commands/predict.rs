@@ -9,7 +9,6 @@ use tfbert::error::{Error, Result};
 use tfbert::predict::{self, Request};
 use tfbert::runtime::{Device, PredictionSession, WorkSplit};
 use tfbert::saved_model::TrainedModel;
-use tfbert::settings::DEFAULT_EVAL_BATCH_SIZE;
 use tfbert::task;
 use tfbert::text::{self, Lines};
 
@@ -17,9 +16,9 @@ use super::eval::{default_model, trained_model};
 use super::precision;
 
 pub fn run(args: &PredictArgs, cli: &Cli) -> Result<()> {
-    let device = Device::detect();
+    let device = Device::detect(cli.tensorflow.as_deref());
     let number_format = precision(&device, args.precision);
-    let process = super::inference_process(cli, device, number_format);
+    let process = super::inference_process(cli, &device, number_format);
     // Ctrl-C ends a prediction at once: there is nothing to keep.
     let stop = AtomicI32::new(0);
     let trained = match (&args.task, &args.model) {
@@ -36,7 +35,7 @@ pub fn run(args: &PredictArgs, cli: &Cli) -> Result<()> {
     let asks = args.texts.is_empty() && args.file.is_none() && std::io::stdin().is_terminal();
     let (texts, path) = if asks { (Vec::new(), None) } else { given(args)? };
     let library = process?.load()?;
-    let rows = args.batch_size.unwrap_or(DEFAULT_EVAL_BATCH_SIZE);
+    let rows = args.batch_size.unwrap_or_else(|| device.evaluation_rows());
     let split = if texts.len() > rows { WorkSplit::Batches } else { WorkSplit::Operations };
     let threads = args.threads.unwrap_or(0);
     let model = PredictionSession::load(&library, &trained, number_format, threads, split)?;

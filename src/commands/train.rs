@@ -37,11 +37,11 @@ pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
     let mode = flags::mode(args);
     if args.dry_run {
         RunFolder::check(&output(&task::find(&args.data.task)?), mode)?;
-        return check(args);
+        return check(args, cli);
     }
     let start = Instant::now();
-    let device = Device::detect();
-    let process = super::training_process(cli, device, &args.cache, args.threads, MEMORY_HINT);
+    let device = Device::detect(cli.tensorflow.as_deref());
+    let process = super::training_process(cli, &device, &args.cache, args.threads, MEMORY_HINT);
     let stop = super::stop_signal()?;
     let request = Request::read(args, &device)?;
     let Request { task, export, settings, .. } = &request;
@@ -114,8 +114,8 @@ pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
 }
 
 /// Reads what training would read and says what it would do: `tfbert data check`.
-pub fn check(args: &TrainArgs) -> Result<()> {
-    let device = Device::detect();
+pub fn check(args: &TrainArgs, cli: &Cli) -> Result<()> {
+    let device = Device::detect(cli.tensorflow.as_deref());
     let request = Request::read(args, &device)?;
     let labels = Labels::of_task(&request.task, &args.data.data_dir)?;
     let files = request.files(args, &labels)?;

@@ -112,6 +112,21 @@ fn in_folder(dir: &Path) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
+/// The CUDA version that a wheel's library is built for: major and minor number. `None` where it is
+/// built for CPUs, or is no wheel's.
+pub(super) fn cuda_version(library: &Path) -> Option<(i32, i32)> {
+    let info = library.parent()?.join("python/platform/build_info.py");
+    parse_cuda_version(&fs::read_to_string(info).ok()?)
+}
+
+/// Reads `('cuda_version', '12.5.1')` of a wheel's `build_info.py`.
+fn parse_cuda_version(info: &str) -> Option<(i32, i32)> {
+    let (_, rest) = info.split_once("'cuda_version'")?;
+    let version = rest.split('\'').nth(1)?;
+    let mut numbers = version.split('.').map(|number| number.parse().ok());
+    Some((numbers.next()??, numbers.next().flatten().unwrap_or(0)))
+}
+
 /// The folder of the package that `python3` would import, without importing it.
 fn python_package() -> Option<PathBuf> {
     const SCRIPT: &str = "import importlib.util as u; s = u.find_spec('tensorflow'); \
@@ -170,6 +185,16 @@ mod tests {
         let library = package.join("libtensorflow_cc.so.2");
         fs::write(&library, "").unwrap();
         assert_eq!(in_folder(dir.path()), Some(library));
+    }
+
+    #[test]
+    fn a_wheels_cuda_version_is_read_and_a_wheel_for_cpus_has_none() {
+        let gpu = "build_info = collections.OrderedDict([('cpu_compiler', '/usr/lib/llvm-18/bin/clang'), \
+                   ('cuda_compute_capabilities', ['sm_60']), ('cuda_version', '12.5.1'), \
+                   ('is_cuda_build', True)])";
+        assert_eq!(parse_cuda_version(gpu), Some((12, 5)));
+        let cpu = "build_info = collections.OrderedDict([('is_cuda_build', False)])";
+        assert_eq!(parse_cuda_version(cpu), None);
     }
 
     #[test]

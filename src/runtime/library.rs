@@ -46,7 +46,7 @@ impl Process {
     /// # Errors
     ///
     /// The library is not found, or the folder of links to it cannot be written.
-    pub fn prepare(device: Device, options: &ProcessOptions) -> Result<Self> {
+    pub fn prepare(device: &Device, options: &ProcessOptions) -> Result<Self> {
         let found = find(options.folder.as_deref())?;
         let mut variables: Vec<(&str, OsString)> = vec![
             ("TF_CPP_MIN_LOG_LEVEL", if options.verbose { "0" } else { "3" }.into()),
@@ -71,6 +71,7 @@ impl Process {
             }
         }
         let ProcessOptions { verbose, memory_hint, .. } = *options;
+        let device = device.clone();
         Ok(Self { found, device, verbose, memory_hint, _compiled: compiled })
     }
 
@@ -89,6 +90,9 @@ impl Process {
                 .hint("run `tfbert doctor`, which names what is wrong")
         })?;
         abort::explain(self.memory_hint);
+        if let Some(notice) = self.device.notice() {
+            log::info!("{notice}");
+        }
         let version = tensorflow::version().map_err(|error| {
             Error::new(format!("TensorFlow's version is not text: {error}")).at(&self.found.library)
         })?;
@@ -163,7 +167,7 @@ mod tests {
         let found = find(Some(dir.path())).unwrap();
         let process = Process {
             found,
-            device: Device::detect(),
+            device: Device::detect(Some(dir.path())),
             verbose: false,
             memory_hint: "",
             _compiled: None,

@@ -1,8 +1,13 @@
 //! What the processor computes.
 
-/// The number formats that the processor multiplies.
+/// The instructions of the processor that choices depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Processor {
+    /// AVX2.
+    pub avx2: bool,
+    /// Instructions made for neural networks (AVX-512 VNNI, AVX-VNNI, AVX-512 bf16, AMX): with one of
+    /// them TensorFlow uses oneDNN's kernels by itself.
+    pub neural: bool,
     /// AVX-512 on 32-bit floats.
     pub avx512: bool,
     /// AVX-512's products of bfloat16.
@@ -41,11 +46,18 @@ impl Processor {
             (vendor, leaf(7, 0), leaf(7, 1), leaf(TILE_PALETTES, 0))
         };
         let vendor = [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes);
-        let avx512_bf16 = more_features.is_some_and(|f| f.eax & (1 << 5) != 0);
         // Bits of CPUID's leaf 7: Intel's Software Developer's Manual, volume 2A.
-        let amx_bf16 = features.is_some_and(|f| f.edx & (1 << 22) != 0 && f.edx & (1 << 24) != 0);
+        let bit = |register: u32, bit: u32| register & (1 << bit) != 0;
+        let avx512_bf16 = more_features.is_some_and(|f| bit(f.eax, 5));
+        let avx_vnni = more_features.is_some_and(|f| bit(f.eax, 4));
+        let avx512_vnni = features.is_some_and(|f| bit(f.ecx, 11));
+        let amx_bf16 = features.is_some_and(|f| bit(f.edx, 22) && bit(f.edx, 24));
+        // AMX's bf16 products, tiles and int8 products.
+        let any_amx = features.is_some_and(|f| [22, 24, 25].iter().any(|&n| bit(f.edx, n)));
         Self {
-            avx512: features.is_some_and(|f| f.ebx & (1 << 16) != 0),
+            avx2: features.is_some_and(|f| bit(f.ebx, 5)),
+            neural: avx512_vnni || avx_vnni || avx512_bf16 || any_amx,
+            avx512: features.is_some_and(|f| bit(f.ebx, 16)),
             avx512_bf16,
             fast_avx512_bf16: avx512_bf16 && vendor.as_flattened() == b"AuthenticAMD",
             amx: match (amx_bf16, palettes.is_some_and(|p| p.eax > 0)) {
@@ -59,7 +71,14 @@ impl Processor {
     /// Asks the processor; another architecture has none of this.
     #[cfg(not(target_arch = "x86_64"))]
     pub fn detect() -> Self {
-        Self { avx512: false, avx512_bf16: false, fast_avx512_bf16: false, amx: Amx::Absent }
+        Self {
+            avx2: false,
+            neural: false,
+            avx512: false,
+            avx512_bf16: false,
+            fast_avx512_bf16: false,
+            amx: Amx::Absent,
+        }
     }
 
     /// Whether bf16 products are faster than f32's: with AMX, and with AMD's AVX-512. With Intel's

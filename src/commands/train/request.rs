@@ -39,8 +39,12 @@ impl Request {
             if args.model.is_none() { error.hint(export_hint(&task)) } else { error }
         })?;
         check_head(&task, &export.model)?;
-        let settings = flags::settings(args, &task, precision(device, args.precision));
+        let mut settings = flags::settings(args, &task, precision(device, args.precision));
+        if args.eval_batch_size.is_none() {
+            settings.eval_batch_size = device.evaluation_rows();
+        }
         check_length(&settings.features, &export.model)?;
+        check_label_smoothing(&settings, &export)?;
         Ok(Self { task, export, settings })
     }
 
@@ -111,6 +115,17 @@ impl Files<'_> {
         let settings = &request.settings.features;
         self.dev.iter().map(|source| encode(source, &tokenizer, settings)).collect()
     }
+}
+
+/// Refuses label smoothing for a head whose loss has none.
+fn check_label_smoothing(settings: &TrainSettings, export: &Export) -> Result<()> {
+    let known = export.signatures.values().any(|call| call.inputs.contains_key("label_smoothing"));
+    if settings.label_smoothing == 0.0 || known {
+        return Ok(());
+    }
+    Err(Error::usage(format!("the head `{}` has no label smoothing", export.model.head))
+        .at(&export.model.dir)
+        .hint("leave out `--label-smoothing`"))
 }
 
 /// The training split of a task that can be trained.
