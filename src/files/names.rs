@@ -4,6 +4,8 @@
 pub const RUN_RECORD: &str = "run.json";
 /// The scores of a complete run; written last.
 pub const RESULT: &str = "result.json";
+/// What the runs of several seeds came to, beside their folders.
+pub const SEEDS_RESULT: &str = "seeds.json";
 /// A line for every few steps and every evaluation.
 pub const METRICS: &str = "metrics.jsonl";
 /// The lines that a person saw.

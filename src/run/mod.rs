@@ -25,6 +25,7 @@ mod metrics_log;
 mod record;
 mod result;
 mod retention;
+mod seeds;
 
 pub use checkpoint::{Best, Checkpoints, Pending, State};
 pub(crate) use checkpoint::{parse_manifest, parse_state};
@@ -34,6 +35,7 @@ pub(crate) use record::parse_record;
 pub use record::{DataRecord, RunRecord};
 pub use result::{Metrics, RunResult};
 pub use retention::{Action, Moment, Retention, Saved};
+pub use seeds::{SeedRun, Seeds, SeedsResult};
 
 /// How a run begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
