@@ -8,6 +8,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::bench::BatchShape;
 use crate::optimizer::{AdamW, non_negative};
+use crate::run::Seeds;
 use crate::settings::OnNan;
 
 /// Fine-tune, evaluate and use BERT from one binary, on TensorFlow's C API.
@@ -78,7 +79,7 @@ pub enum PrecisionArg {
 }
 
 /// What reads data.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct DataArgs {
     /// The task's name (see `tfbert tasks`), or a task file that ends in `.json`.
     #[arg(long, value_name = "TASK")]
@@ -90,7 +91,7 @@ pub struct DataArgs {
 }
 
 /// What is kept for later runs.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct CacheArgs {
     /// Folder that keeps tokenised training files and compiled programs [default: `tfbert` in the
     /// user's cache folder].
@@ -103,7 +104,7 @@ pub struct CacheArgs {
 }
 
 /// Arguments of `tfbert train`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct TrainArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
@@ -185,6 +186,11 @@ pub struct TrainArgs {
     /// Seed of head, order and dropout [default: 1].
     #[arg(long)]
     pub seed: Option<u64>,
+
+    /// Train once with each of these seeds (`1-5`, `1,7,42`), one after the other, in the folders
+    /// `seed-N` of the output folder.
+    #[arg(long, value_name = "SEEDS", conflicts_with = "seed")]
+    pub seeds: Option<Seeds>,
 
     /// TensorFlow's threads [default: one for each core].
     #[arg(long, value_parser = threads)]

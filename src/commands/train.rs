@@ -1,6 +1,8 @@
 //! `tfbert train`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicI32;
 use std::time::{Duration, Instant};
 
 use tfbert::cli::{Cli, TrainArgs};
@@ -11,7 +13,7 @@ use tfbert::feature::FeatureSizes as _;
 use tfbert::files::names;
 use tfbert::report::duration;
 use tfbert::run::{RunFolder, RunRecord, RunResult, open_log};
-use tfbert::runtime::{Device, EventFile, TrainingSession, WorkSplit};
+use tfbert::runtime::{Device, EventFile, Library, Process, TrainingSession, WorkSplit};
 use tfbert::saved_model::Description;
 use tfbert::settings::TrainSettings;
 use tfbert::task::{self, Task};
@@ -23,6 +25,7 @@ mod check;
 mod flags;
 mod input;
 mod request;
+mod seeds;
 
 use check::Found;
 use request::Request;
@@ -33,84 +36,130 @@ const MEMORY_HINT: &str = "try a smaller `--batch-size`, `--accumulate N` or `--
 
 /// Trains, or with `--dry-run` says what training would do.
 pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
-    let output = |task: &Task| args.output.clone().unwrap_or_else(|| run_folder(task));
-    let mode = flags::mode(args);
     if args.dry_run {
-        RunFolder::check(&output(&task::find(&args.data.task)?), mode)?;
+        let task = task::find(&args.data.task)?;
+        for (folder, args) in seeds::runs(args, &output(args, &task)) {
+            RunFolder::check(&folder, flags::mode(&args))?;
+        }
         return check(args, cli);
     }
-    let start = Instant::now();
     let device = Device::detect(cli.tensorflow.as_deref());
     let process = super::training_process(cli, &device, &args.cache, args.threads, MEMORY_HINT);
     let stop = super::stop_signal()?;
-    let request = Request::read(args, &device)?;
-    let Request { task, export, settings, .. } = &request;
-    let output = output(task);
-    // Refused before the data is read, and again under the lock.
-    RunFolder::check(&output, mode)?;
-    let labels = Labels::of_task(task, &args.data.data_dir)?;
-    let files = request.files(args, &labels)?;
-    let (train, tokenised_in) = files.training_features(&request, args)?;
-    let settings = &request.with_class_weights(args, settings, &labels, &train)?;
+    let mut trainer = Trainer { device, process: Some(process), library: None, stop };
+    if args.seeds.is_some() {
+        seeds::run(args, &mut trainer)
+    } else {
+        trainer.train(args).map(drop)
+    }
+}
 
-    let library = process?.load()?;
-    let options = flags::options(args);
-    let record = RunRecord {
-        tfbert_version: env!("CARGO_PKG_VERSION").into(),
-        tensorflow_version: library.version().to_owned(),
-        command: std::env::args().collect(),
-        labels: labels.names().to_vec(),
-        settings: settings.clone(),
-        options: options.clone(),
-        model: export.model.dir.clone(),
-        weights_sha256: export.model.weights_sha256.clone(),
-        data: files.records.clone(),
-        task: task.clone(),
-    };
-    // A run that is resumed is compared and locked first; a new one begins when all can be read.
-    let resumed = args.resume.then(|| RunFolder::open(&output, mode, &record)).transpose()?;
-    if let Some(result) = resumed.as_ref().and_then(RunFolder::result) {
-        log::info!("{}: the run is complete; this is its result", output.display());
-        return print_result(args, task, &result, &output);
+/// The folder that a command writes to.
+fn output(args: &TrainArgs, task: &Task) -> PathBuf {
+    args.output.clone().unwrap_or_else(|| run_folder(task))
+}
+
+/// What the runs of one command share.
+struct Trainer {
+    device: Device,
+    /// Taken when the library is loaded, which waits until the training file has been read.
+    process: Option<Result<Process>>,
+    library: Option<Library>,
+    stop: Arc<AtomicI32>,
+}
+
+/// A run that is complete.
+struct Complete {
+    result: RunResult,
+    /// The number of the task's labels.
+    labels: usize,
+}
+
+impl Trainer {
+    fn library(&mut self) -> Result<&Library> {
+        if let Some(process) = self.process.take() {
+            self.library = Some(process?.load()?);
+        }
+        self.library.as_ref().ok_or_else(|| Error::new("TensorFlow's library was not loaded"))
     }
 
-    let threads = args.threads.unwrap_or(0);
-    let (model, dev) = std::thread::scope(|scope| {
-        let load = || TrainingSession::load(&library, export, settings.precision, threads);
-        let model = scope.spawn(load);
-        let dev = files.encode_dev(&request);
-        let model = model.join().unwrap_or_else(|_| Err(Error::new("loading the model failed")));
-        (model, dev)
-    });
-    let dev = dev?;
-    let mut model = model?;
+    /// One run, from the files to the result.
+    fn train(&mut self, args: &TrainArgs) -> Result<Complete> {
+        let start = Instant::now();
+        let mode = flags::mode(args);
+        let request = Request::read(args, &self.device)?;
+        let Request { task, export, settings, .. } = &request;
+        let output = output(args, task);
+        // Refused before the data is read, and again under the lock.
+        RunFolder::check(&output, mode)?;
+        let labels = Labels::of_task(task, &args.data.data_dir)?;
+        let files = request.files(args, &labels)?;
+        let (train, tokenised_in) = files.training_features(&request, args)?;
+        let settings = &request.with_class_weights(args, settings, &labels, &train)?;
 
-    let folder = match resumed {
-        Some(folder) => folder,
-        None => RunFolder::open(&output, mode, &record)?,
-    };
-    open_log(folder.dir())?;
-    announce(task, settings, &export.model, train.summary().examples, &dev, start);
-    let found = Found::new(settings, &export.model, &labels, &train, &dev);
-    found.log_labels(task.labels.is_some());
-    found.warn();
-    let job = Job {
-        task,
-        labels: &labels,
-        settings,
-        options: &options,
-        train: &train,
-        dev: &dev,
-        encoder: export.model.encoder_facts(),
-        profile: model.profile(),
-        describe: &|record| export.trained_json(record),
-        folder: &folder,
-        resume: args.resume,
-        stop: &stop,
-    };
-    let mut events = EventFile::new(folder.dir());
-    let outcome = train::train(&job, &mut model, &mut events)?;
-    finish(args, &job, &outcome, start, tokenised_in)
+        let stop = Arc::clone(&self.stop);
+        let library = self.library()?;
+        let options = flags::options(args);
+        let record = RunRecord {
+            tfbert_version: env!("CARGO_PKG_VERSION").into(),
+            tensorflow_version: library.version().to_owned(),
+            command: std::env::args().collect(),
+            labels: labels.names().to_vec(),
+            settings: settings.clone(),
+            options: options.clone(),
+            model: export.model.dir.clone(),
+            weights_sha256: export.model.weights_sha256.clone(),
+            data: files.records.clone(),
+            task: task.clone(),
+        };
+        // A run that is resumed is compared and locked first; a new one begins when all can be read.
+        let resumed = args.resume.then(|| RunFolder::open(&output, mode, &record)).transpose()?;
+        if let Some(result) = resumed.as_ref().and_then(RunFolder::result) {
+            log::info!("{}: the run is complete; this is its result", output.display());
+            print_result(args, task, &result, &output)?;
+            return Ok(Complete { result, labels: labels.len() });
+        }
+
+        let threads = args.threads.unwrap_or(0);
+        let (model, dev) = std::thread::scope(|scope| {
+            let load = || TrainingSession::load(library, export, settings.precision, threads);
+            let model = scope.spawn(load);
+            let dev = files.encode_dev(&request);
+            let model =
+                model.join().unwrap_or_else(|_| Err(Error::new("loading the model failed")));
+            (model, dev)
+        });
+        let dev = dev?;
+        let mut model = model?;
+
+        let folder = match resumed {
+            Some(folder) => folder,
+            None => RunFolder::open(&output, mode, &record)?,
+        };
+        open_log(folder.dir())?;
+        announce(task, settings, &export.model, train.summary().examples, &dev, start);
+        let found = Found::new(settings, &export.model, &labels, &train, &dev);
+        found.log_labels(task.labels.is_some());
+        found.warn();
+        let job = Job {
+            task,
+            labels: &labels,
+            settings,
+            options: &options,
+            train: &train,
+            dev: &dev,
+            encoder: export.model.encoder_facts(),
+            profile: model.profile(),
+            describe: &|record| export.trained_json(record),
+            folder: &folder,
+            resume: args.resume,
+            stop: &stop,
+        };
+        let mut events = EventFile::new(folder.dir());
+        let outcome = train::train(&job, &mut model, &mut events)?;
+        let result = finish(args, &job, &outcome, start, tokenised_in)?;
+        Ok(Complete { result, labels: labels.len() })
+    }
 }
 
 /// Reads what training would read and says what it would do: `tfbert data check`.
@@ -169,7 +218,7 @@ fn finish(
     outcome: &Outcome,
     start: Instant,
     tokenised_in: Option<Duration>,
-) -> Result<()> {
+) -> Result<RunResult> {
     let (split, scores) = &outcome.best.scores[0];
     let train_seconds = outcome.duration.as_secs_f64();
     let splits = outcome.best.scores.iter();
@@ -203,7 +252,8 @@ fn finish(
         100.0 * result.input_wait,
         100.0 * result.padding
     );
-    print_result(args, job.task, &result, job.folder.dir())
+    print_result(args, job.task, &result, job.folder.dir())?;
+    Ok(result)
 }
 
 /// Prints the scores of each development split and where the model lies.

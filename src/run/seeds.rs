@@ -85,18 +85,18 @@ pub struct SeedRun {
 }
 
 impl SeedRun {
-    /// A complete run. `labels` is the number of the task's labels.
+    /// The complete run in a folder. `labels` is the number of the task's labels.
     ///
     /// # Errors
     ///
     /// Its `metrics.jsonl` cannot be read.
-    pub fn read(task: &Task, labels: usize, result: &RunResult) -> Result<Self> {
-        let path = result.output.join(names::METRICS);
+    pub fn read(folder: &Path, task: &Task, labels: usize, result: &RunResult) -> Result<Self> {
+        let path = folder.join(names::METRICS);
         let text = fs::read_to_string(&path).map_err(|error| Error::io("read", &path, &error))?;
         let loss = loss_at(&text, result.best_step, &result.split);
         Ok(Self {
             seed: result.seed,
-            output: result.output.clone(),
+            output: folder.to_owned(),
             metrics: result.metrics.clone(),
             loss,
             degenerate: is_degenerate(task, labels, &result.metrics, loss),
@@ -146,7 +146,7 @@ impl SeedsResult {
     ///
     /// # Errors
     ///
-    /// There is none.
+    /// There is no run.
     pub fn new(task: &Task, split: &str, runs: Vec<SeedRun>) -> Result<Self> {
         let first = task.metrics[0];
         let mut best = runs.first().ok_or_else(|| Error::new("no seed was run"))?;

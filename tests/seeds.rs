@@ -1,0 +1,77 @@
+//! `tfbert train --seeds`.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::{fail, last_json, succeed, train_tiny};
+
+fn weights(run: &Path) -> Vec<u8> {
+    fs::read(run.join("model/variables/variables.data-00000-of-00001")).unwrap()
+}
+
+#[test]
+fn each_seed_trains_in_a_folder_of_its_own_to_the_bytes_of_a_run_with_that_seed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (runs, single) = (dir.path().join("runs"), dir.path().join("single"));
+    let stdout = succeed(train_tiny(&runs).args(["--seeds", "3,5"]));
+    succeed(train_tiny(&single).args(["--seed", "5"]));
+    assert!(weights(&runs.join("seed-5")) == weights(&single));
+    assert!(weights(&runs.join("seed-3")) != weights(&single));
+
+    let result = last_json(&stdout);
+    let of_seeds: serde_json::Value =
+        serde_json::from_slice(&fs::read(runs.join("seeds.json")).unwrap()).unwrap();
+    assert_eq!(result, of_seeds);
+    let accuracy = |i: usize| {
+        let run = &result["runs"][i];
+        let file = Path::new(run["output"].as_str().unwrap()).join("result.json");
+        let single: serde_json::Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+        assert_eq!(run["metrics"], single["metrics"]);
+        assert_eq!(run["seed"], single["seed"]);
+        run["metrics"]["accuracy"].as_f64().unwrap()
+    };
+    let (first, second) = (accuracy(0), accuracy(1));
+    let close = |name: &str, expected: f64| {
+        let found = result[name]["accuracy"].as_f64().unwrap();
+        assert!((found - expected).abs() < 1e-12, "{name}: {found}, not {expected}");
+    };
+    close("mean", (first + second) / 2.0);
+    // Of two values: their distance divided by √2.
+    close("standard_deviation", (first - second).abs() / 2f64.sqrt());
+    assert_eq!(result["best_seed"], if second > first { 5 } else { 3 });
+}
+
+#[test]
+fn seeds_that_are_complete_are_kept_when_more_are_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let runs = dir.path().join("runs");
+    let train = |seeds: &str, more: &[&str]| {
+        let mut command = train_tiny(&runs);
+        command.args(["--max-steps", "2", "--seeds", seeds]).args(more);
+        command
+    };
+    succeed(&mut train("1", &[]));
+    let modified = || fs::metadata(runs.join("seed-1/result.json")).unwrap().modified().unwrap();
+    let before = modified();
+
+    let stderr = fail(&mut train("2,1", &[]));
+    assert!(stderr.contains("seed-1") && stderr.contains("`--resume`"), "{stderr}");
+    assert!(!runs.join("seed-2").exists(), "refused before the first run");
+
+    let result = last_json(&succeed(&mut train("1-2", &["--resume"])));
+    assert_eq!(modified(), before);
+    assert_eq!(result["runs"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn one_seed_and_several_are_not_given_together() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let stderr = fail(train_tiny(&run).args(["--seed", "1", "--seeds", "1-2"]));
+    assert!(stderr.contains("cannot be used with"), "{stderr}");
+    let stderr = fail(train_tiny(&run).args(["--seeds", "5-1"]));
+    assert!(stderr.contains("`5-1` counts down"), "{stderr}");
+    assert!(!run.exists());
+}
