@@ -98,7 +98,7 @@ pub struct CacheArgs {
     #[arg(long, env = "TFBERT_CACHE", value_name = "DIR")]
     pub cache_dir: Option<PathBuf>,
 
-    /// Keep neither, and use none that was kept.
+    /// Neither read nor write that folder.
     #[arg(long)]
     pub no_cache: bool,
 }
@@ -126,32 +126,32 @@ pub struct TrainArgs {
     #[arg(long)]
     pub resume: bool,
 
-    /// Passes over the training file.
+    /// Passes over the training file [default: the task's].
     #[arg(long, value_parser = positive)]
     pub epochs: Option<usize>,
 
-    /// Stop after so many updates.
-    #[arg(long, value_parser = positive)]
+    /// Train for no more than N updates; the learning rate then falls to 0 at the N-th.
+    #[arg(long, value_name = "N", value_parser = positive)]
     pub max_steps: Option<usize>,
 
-    /// Examples an update.
+    /// Examples per update [default: the task's].
     #[arg(long, value_parser = positive)]
     pub batch_size: Option<usize>,
 
-    /// Compute each update's batch in so many parts, which take less memory.
+    /// Compute each update's batch in N parts, one after the other, which takes less memory.
     #[arg(long, value_name = "N", value_parser = positive)]
     pub accumulate: Option<usize>,
 
-    /// Examples an evaluation batch, at the most: on CPUs long ones are computed in smaller parts
-    /// [default: 32, on a GPU 256].
+    /// Most examples per evaluation batch; on CPUs batches of long texts are smaller [default: 32, on
+    /// a GPU 256].
     #[arg(long, value_parser = positive)]
     pub eval_batch_size: Option<usize>,
 
-    /// Peak learning rate.
+    /// Peak learning rate [default: the task's].
     #[arg(long, allow_negative_numbers = true, value_parser = non_negative)]
     pub learning_rate: Option<f32>,
 
-    /// Share of the steps in which the learning rate rises [default: 0.1].
+    /// Warm-up: the fraction of the steps in which the learning rate rises from 0 [default: 0.1].
     #[arg(long, allow_negative_numbers = true, value_parser = fraction)]
     pub warmup: Option<f32>,
 
@@ -163,7 +163,7 @@ pub struct TrainArgs {
     #[arg(long, allow_negative_numbers = true, value_parser = fraction_below_one)]
     pub dropout: Option<f32>,
 
-    /// Mix labels with the uniform distribution by this share [default: 0].
+    /// Label smoothing: the part of each label that is spread over all labels [default: 0].
     #[arg(long, allow_negative_numbers = true, value_parser = fraction_below_one)]
     pub label_smoothing: Option<f32>,
 
@@ -171,11 +171,11 @@ pub struct TrainArgs {
     #[arg(long, value_name = "W,W,…", value_delimiter = ',')]
     pub class_weights: Vec<String>,
 
-    /// Longest sequence in word pieces.
+    /// Longest sequence in word pieces; longer texts are cut [default: the task's].
     #[arg(long, value_parser = positive)]
     pub max_length: Option<usize>,
 
-    /// Word pieces that neighbouring windows of a passage share.
+    /// Word pieces that two neighbouring windows of a long passage share [default: the task's].
     #[arg(long)]
     pub doc_stride: Option<usize>,
 
@@ -183,7 +183,7 @@ pub struct TrainArgs {
     #[arg(long, value_enum, default_value = "auto")]
     pub precision: PrecisionArg,
 
-    /// Seed of head, order and dropout [default: 1].
+    /// Seed of the head's first weights, the order of examples, and dropout [default: 1].
     #[arg(long)]
     pub seed: Option<u64>,
 
@@ -200,15 +200,15 @@ pub struct TrainArgs {
     #[allow(missing_docs)]
     pub cache: CacheArgs,
 
-    /// Only the first so many training examples.
-    #[arg(long, value_parser = positive)]
+    /// Use the first N training examples only.
+    #[arg(long, value_name = "N", value_parser = positive)]
     pub limit_train: Option<usize>,
 
-    /// Only the first so many development examples.
-    #[arg(long, value_parser = positive)]
+    /// Use the first N development examples only.
+    #[arg(long, value_name = "N", value_parser = positive)]
     pub limit_dev: Option<usize>,
 
-    /// Updates between two evaluations [default: an epoch].
+    /// Updates between two evaluations [default: those of an epoch].
     #[arg(long, value_parser = positive)]
     pub eval_steps: Option<usize>,
 
@@ -216,15 +216,15 @@ pub struct TrainArgs {
     #[arg(long, value_parser = positive)]
     pub save_steps: Option<usize>,
 
-    /// Minutes between two checkpoints, beside those by steps.
+    /// Write a checkpoint also when so many minutes have passed since the last.
     #[arg(long, value_name = "MINUTES", value_parser = positive)]
     pub save_minutes: Option<usize>,
 
-    /// Newest checkpoints to keep, beside the best and one to fall back to.
+    /// Number of newest checkpoints to keep, besides the best one and one to fall back to.
     #[arg(long, default_value_t = 1, value_parser = positive)]
     pub keep_checkpoints: usize,
 
-    /// Updates between two lines of metrics.jsonl [default: 10].
+    /// Updates between two lines of losses in metrics.jsonl [default: 10].
     #[arg(long, value_parser = positive)]
     pub log_steps: Option<usize>,
 
@@ -269,8 +269,8 @@ pub struct EvalArgs {
     #[arg(long, value_name = "DIR")]
     pub output: Option<PathBuf>,
 
-    /// Examples a batch, at the most: on CPUs long ones are computed in smaller parts
-    /// [default: 32, on a GPU 256].
+    /// Most examples per batch; on CPUs batches of long texts are smaller [default: 32, on a GPU
+    /// 256].
     #[arg(long, value_parser = positive)]
     pub batch_size: Option<usize>,
 
@@ -282,8 +282,8 @@ pub struct EvalArgs {
     #[arg(long, value_parser = threads)]
     pub threads: Option<usize>,
 
-    /// Only the first so many examples.
-    #[arg(long, value_parser = positive)]
+    /// Use the first N examples only.
+    #[arg(long, value_name = "N", value_parser = positive)]
     pub limit_dev: Option<usize>,
 
     /// Print the result as one JSON object, the last line on stdout.
@@ -319,8 +319,8 @@ pub struct PredictArgs {
     #[arg(long, value_enum, default_value = "f32")]
     pub precision: PrecisionArg,
 
-    /// Examples a batch, at the most: on CPUs long ones are computed in smaller parts
-    /// [default: 32, on a GPU 256].
+    /// Most examples per batch; on CPUs batches of long texts are smaller [default: 32, on a GPU
+    /// 256].
     #[arg(long, value_parser = positive)]
     pub batch_size: Option<usize>,
 

@@ -28,13 +28,13 @@ pub struct AdamW {
     // Hugging Face corrects it.
     #[arg(long = "no-bias-correction", action = ArgAction::SetFalse)]
     pub bias_correction: bool,
-    /// Scale gradients down to this global norm; 0 is off.
+    /// Scale gradients down to this global norm; 0 turns it off.
     #[arg(long, allow_negative_numbers = true, value_parser = non_negative, default_value_t = 1.0)]
     pub max_grad_norm: f32,
     /// Factor on the learning rate from each layer to the one below.
     #[arg(long, allow_negative_numbers = true, value_parser = non_negative, default_value_t = 1.0)]
     pub layer_decay: f32,
-    /// Keep the weights of the lowest parts: 1 is the embeddings, 2 also the first layer.
+    /// Freeze the weights of the lowest N parts: 1 is the embeddings, 2 also the first layer.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub freeze: usize,
 }

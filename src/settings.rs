@@ -14,7 +14,7 @@ use crate::task::Task;
 pub enum OnNan {
     /// End the run; the last checkpoint stays.
     Stop,
-    /// Leave the update out, count it, go on.
+    /// Leave the update out, count it, and continue.
     Skip,
 }
 
@@ -26,15 +26,15 @@ pub struct TrainSettings {
     pub epochs: usize,
     /// Ends the run early (and shortens the schedule) after so many updates.
     pub max_steps: Option<usize>,
-    /// Features an update.
+    /// Features (rows) per update.
     pub batch_size: usize,
-    /// Micro-batches that an update's batch is computed in.
+    /// Parts that an update's batch is computed in, one after the other.
     pub accumulate: usize,
-    /// Features an evaluation batch.
+    /// Most features (rows) per evaluation batch.
     pub eval_batch_size: usize,
     /// Peak learning rate.
     pub learning_rate: f32,
-    /// Share of the steps in which the learning rate rises.
+    /// The fraction of the steps in which the learning rate rises from 0.
     pub warmup: f64,
     /// The optimiser's numbers.
     #[serde(flatten)]
@@ -106,7 +106,7 @@ impl TrainSettings {
             limit_train: None,
             limit_dev: None,
             eval_steps: None,
-            log_steps: 10,
+            log_steps: DEFAULT_LOG_STEPS,
             max_answer_length: defaults.max_answer_length,
             n_best_size: defaults.n_best_size,
         }
@@ -123,6 +123,9 @@ impl TrainSettings {
     }
 }
 
-/// Features an evaluation batch, unless a flag says otherwise. Evaluation needs less memory than
+/// Updates between two lines of `metrics.jsonl`, unless a flag says otherwise.
+pub const DEFAULT_LOG_STEPS: usize = 10;
+
+/// Most features per evaluation batch, unless a flag says otherwise. Evaluation needs less memory than
 /// training, and the same batches give the same digits.
 pub const DEFAULT_EVAL_BATCH_SIZE: usize = 32;

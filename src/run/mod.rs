@@ -62,8 +62,8 @@ impl RunFolder {
     ///
     /// # Errors
     ///
-    /// The folder holds a run and `mode` is `New`; it holds none and `mode` is `Resume`; the
-    /// run there differs; another process is at it; the folder cannot be written.
+    /// The folder holds a run and `mode` is `New`; it holds none and `mode` is `Resume`; the run
+    /// there has other settings; another process uses it; the folder cannot be written.
     pub fn open(dir: &Path, mode: RunMode, record: &RunRecord) -> Result<Self> {
         Self::check(dir, mode)?;
         fs::create_dir_all(dir).map_err(|error| Error::io("create", dir, &error))?;

@@ -2,7 +2,7 @@
 
 use super::StepPlan;
 use crate::dataset::Labels;
-use crate::settings::TrainSettings;
+use crate::settings::{DEFAULT_LOG_STEPS, TrainSettings};
 use crate::text::excerpt;
 
 /// What warnings are drawn from.
@@ -94,7 +94,7 @@ fn steps(facts: &Facts<'_>) -> Vec<String> {
             count(total, "step")
         ));
     }
-    if settings.log_steps > total {
+    if settings.log_steps > total && settings.log_steps != DEFAULT_LOG_STEPS {
         found.push(format!(
             "`--log-steps {}` is past the run's end, after {}: metrics.jsonl gets evaluations alone",
             settings.log_steps,
