@@ -1,6 +1,6 @@
 //! AdamW's numbers: flags, settings of a run, and inputs of the training graph in one place.
 //!
-//! A new number is a field of [`AdamW`] and a line in [`AdamW::inputs`], beside its use in
+//! A new number is a field of [`AdamW`], a line in [`AdamW::inputs`], and its use in
 //! `python_export/optimizer.py`.
 
 use clap::ArgAction;

@@ -18,7 +18,7 @@ pub enum OnNan {
     Skip,
 }
 
-/// What a run's result depends on beside data and model. All of it must be the same when the run
+/// What a run's result depends on, apart from data and model. All of it must be the same when the run
 /// is resumed. The names are those of the flags.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrainSettings {
@@ -70,9 +70,9 @@ pub struct TrainSettings {
 pub struct RunOptions {
     /// Updates between two checkpoints; by default at every evaluation.
     pub save_steps: Option<usize>,
-    /// Minutes between two checkpoints, beside those by steps.
+    /// A checkpoint is written also when so many minutes have passed since the last.
     pub save_minutes: Option<usize>,
-    /// Newest checkpoints to keep, beside the best and one to fall back to.
+    /// Number of newest checkpoints to keep, besides the best one and one to fall back to.
     pub keep_checkpoints: usize,
     /// What to do when a loss is not finite.
     pub on_nan: OnNan,

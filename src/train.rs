@@ -55,7 +55,7 @@ pub struct Job<'a> {
     pub describe: &'a (dyn Fn(TrainingRecord) -> Result<String> + Sync),
     /// The run's folder.
     pub folder: &'a RunFolder,
-    /// Whether to go on from the newest checkpoint.
+    /// Whether to continue from the newest checkpoint.
     pub resume: bool,
     /// The number of a signal that asks to stop, 0 before one comes.
     pub stop: &'a AtomicI32,
@@ -94,7 +94,7 @@ pub struct Outcome {
 /// # Errors
 ///
 /// The model or the disk fails; a loss is not finite (unless skipped); a signal came. What is
-/// complete on disk stays, and the error says how to go on.
+/// complete on disk stays, and the error says how to continue.
 pub fn train(job: &Job<'_>, model: &mut dyn Model, scalars: &mut dyn Scalars) -> Result<Outcome> {
     Trainer::begin(job, model, scalars)?.run()
 }
@@ -262,11 +262,11 @@ impl<'a> Trainer<'a> {
         ))
         .at(self.job.folder.dir())
         .hint(if grad_norm.is_finite() {
-            "the gradient was finite, so the update was made and cannot be skipped; begin anew with \
-             a lower `--learning-rate`, or `--precision f32`"
+            "the gradient was finite, so the update was made and cannot be skipped; start over with \
+             `--overwrite` and a lower `--learning-rate` or `--precision f32`"
         } else {
-            "`--resume --on-nan skip` leaves such updates out; or begin anew with a lower \
-             `--learning-rate`, or `--precision f32`"
+            "`--resume --on-nan skip` leaves out such updates; or start over with `--overwrite` and a \
+             lower `--learning-rate` or `--precision f32`"
         })
     }
 

@@ -1,7 +1,7 @@
 //! Checkpoints: complete or absent.
 //!
-//! TensorFlow writes the weights into a hidden folder beside; a thread of its own then computes
-//! checksums, syncs and renames, so that training waits for the write alone.
+//! TensorFlow writes the weights into a hidden folder. A background thread then computes checksums,
+//! syncs and renames, so that training waits for the writing alone.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,10 +18,9 @@ use crate::files::{
 };
 use crate::scores::Scores;
 
-/// Where a run stands, beside weights and optimiser: `state.json`.
+/// Where a run stands, apart from weights and optimiser: `state.json`.
 ///
-/// The step alone says what comes next: epoch and batch follow from it. Files of older versions
-/// have both too; they are not read.
+/// Epoch and batch follow from the step. Files of older versions have them too; they are ignored.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct State {
     /// Updates done.
@@ -30,16 +29,16 @@ pub struct State {
     pub best: Option<Best>,
     /// The step of the last evaluation.
     pub evaluated: usize,
-    /// Updates left out since their loss was not finite.
+    /// Updates left out because their gradient was not finite.
     pub skipped: usize,
     /// Bytes of `metrics.jsonl`.
     pub log_bytes: u64,
     /// Bytes of the TensorBoard events.
     #[serde(default)]
     pub events_bytes: u64,
-    /// Sum of the losses since the last line of `metrics.jsonl`, and of how many steps.
+    /// Sum of the losses since the last line of `metrics.jsonl`.
     pub loss_sum: f64,
-    /// See `loss_sum`.
+    /// Number of losses in `loss_sum`.
     pub loss_count: usize,
 }
 
@@ -54,7 +53,7 @@ impl State {
             return Ok(());
         }
         Err(Error::new(format!("the checkpoint is of step {}, the run has {total}", self.step))
-            .hint("begin the run anew with `--overwrite`"))
+            .hint("start the run over with `--overwrite`"))
     }
 }
 
@@ -88,7 +87,7 @@ pub struct Checkpoints {
     pending: Option<Pending>,
 }
 
-/// A checkpoint that is being completed beside training.
+/// A checkpoint that the background thread completes.
 #[derive(Debug)]
 pub struct Pending(JoinHandle<Result<()>>);
 
@@ -121,9 +120,9 @@ impl Checkpoints {
         self.dir.join(format!("step-{step:06}"))
     }
 
-    /// Saves: `write` is given the prefix to write the weights to. Returns once they are written;
-    /// the rest goes on beside, and its failure is told by the next call. Once the checkpoint is
-    /// complete, those of the steps `delete` are removed.
+    /// Saves: `write` is given the prefix to write the weights to. Returns once they are written.
+    /// The background thread completes the checkpoint and then removes those of the steps
+    /// `delete`; if it fails, the next call returns its error.
     ///
     /// # Errors
     ///
@@ -142,7 +141,7 @@ impl Checkpoints {
                 fs::remove_dir_all(&partial)
                     .map_err(|error| Error::io("remove", &partial, &error))?;
             }
-            // Not with its parents: a run's folder that is gone is not made again, without its run.
+            // Not `create_dir_all`: if the run's folder is gone, it must not be created again empty.
             if !self.dir.is_dir() {
                 make(&self.dir)?;
             }
@@ -181,7 +180,7 @@ impl Checkpoints {
         }
     }
 
-    /// Ends what interrupted saves left: what is complete gets its name, the rest is removed.
+    /// Cleans up after interrupted saves: a complete checkpoint gets its name, the rest is removed.
     pub fn clean(&self) {
         for entry in fs::read_dir(&self.dir).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
@@ -198,11 +197,11 @@ impl Checkpoints {
         }
     }
 
-    /// The newest complete checkpoint's state, and a warning for each newer one that is damaged,
-    /// which is renamed, so that nothing takes it for a checkpoint again.
+    /// The newest complete checkpoint's state, and a warning for each newer one that is damaged.
+    /// Damaged ones are renamed, so that they do not count as checkpoints any more.
     ///
-    /// A checkpoint counts as complete only with the best one that it knows: the final model is
-    /// made of that.
+    /// A checkpoint counts as complete only if the best one that its state names is complete too:
+    /// the final model is made from that.
     ///
     /// # Errors
     ///
@@ -247,7 +246,7 @@ impl Checkpoints {
 }
 
 impl Drop for Checkpoints {
-    /// A failing step must not cost the checkpoint before it.
+    /// Completes the last checkpoint also where a later step fails.
     fn drop(&mut self) {
         if let Err(error) = self.wait() {
             log::error!("{error}");
@@ -257,7 +256,7 @@ impl Drop for Checkpoints {
 
 const RETIRED: &str = ".retired";
 
-/// What a damaged checkpoint is called, until its step is saved again.
+/// The name that a damaged checkpoint gets. It is removed when its step is saved again.
 fn damaged(path: &Path) -> PathBuf {
     path.with_extension("damaged")
 }
@@ -278,8 +277,8 @@ fn complete(partial: &Path, path: &Path, state: &State) -> Result<()> {
     }
     fs::write(partial.join(MANIFEST), to_json(&Manifest { files })?).map_err(failed)?;
     sync_tree(partial).map_err(failed)?;
-    // A step is saved again when a signal came before its evaluation. The new one is complete
-    // already, so that a stop between the two renames leaves it to `clean`.
+    // A step is saved a second time where a signal came before its evaluation. If the process ends
+    // between the two renames, `clean` finds the new one complete and gives it its name.
     remove(path);
     fs::rename(partial, path).map_err(failed)?;
     sync_folder(path.parent().unwrap_or(Path::new("."))).map_err(failed)?;
@@ -287,7 +286,8 @@ fn complete(partial: &Path, path: &Path, state: &State) -> Result<()> {
     Ok(())
 }
 
-/// Removes a checkpoint so that no half of it can be seen. What cannot be removed stays.
+/// Removes a checkpoint: it is renamed first, so that half of it never counts as a checkpoint. One
+/// that cannot be removed stays.
 fn remove(path: &Path) {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let retired = path.with_file_name(format!(".{name}{RETIRED}"));
@@ -331,15 +331,15 @@ fn steps(dir: &Path) -> Vec<usize> {
     steps
 }
 
-/// Parses a manifest; its names must be those of files beside it, state and weights among them.
+/// Parses a manifest; it must name the state and the weights, and only files of its own folder.
 pub(crate) fn parse_manifest(text: &str) -> std::result::Result<Manifest, String> {
     let manifest: Manifest = serde_json::from_str(text).map_err(|error| error.to_string())?;
     if let Some(name) = manifest.files.keys().find(|name| name.contains('/') || *name == "..") {
-        return Err(format!("`{name}` is not the name of a file beside it"));
+        return Err(format!("`{name}` is not the name of a file in the same folder"));
     }
     for name in [STATE, WEIGHTS_INDEX] {
         if !manifest.files.contains_key(name) {
-            return Err(format!("it does not name {name}"));
+            return Err(format!("it lacks {name}"));
         }
     }
     Ok(manifest)

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use crate::error::{Error, Result};
 use crate::files::names;
 
-/// Lines from before the folder is known are kept up to this many.
+/// The most lines that are kept until the folder is known.
 const EARLY_LINES: usize = 1000;
 
 enum Target {
@@ -18,10 +18,10 @@ enum Target {
 
 static TARGET: Mutex<Target> = Mutex::new(Target::Waiting(Vec::new()));
 
-/// Takes a line into the log; before [`open_log`] it waits for it.
+/// Writes a line to the log; before [`open_log`] it is kept in memory.
 ///
-/// A line that cannot be written is lost silently: whoever logs has no way to act on it, and what
-/// must not be lost on a full disk is told by its own error.
+/// A line that cannot be written is lost: whoever logs cannot act on it, and files that must not be
+/// lost on a full disk have errors of their own.
 pub fn log_line(line: &str) {
     let Ok(mut target) = TARGET.lock() else { return };
     match &mut *target {
@@ -33,7 +33,7 @@ pub fn log_line(line: &str) {
     }
 }
 
-/// Leads all lines, those that waited first, to the end of `log.txt` in a run's folder.
+/// Appends the lines so far, and from now on each line, to `log.txt` in a run's folder.
 ///
 /// # Errors
 ///

@@ -21,7 +21,7 @@ pub struct MetricsLog {
 }
 
 impl MetricsLog {
-    /// Opens the log in a run's folder and cuts it to `bytes`, what the checkpoint knows of.
+    /// Opens the log in a run's folder and cuts it to `bytes`, its length when the checkpoint was written.
     ///
     /// # Errors
     ///
@@ -38,10 +38,10 @@ impl MetricsLog {
         let found = file.metadata().map_err(failed)?.len();
         if found < bytes {
             return Err(Error::new(format!(
-                "it has {found} bytes, the checkpoint knows of {bytes}: lines were lost"
+                "it has {found} bytes, fewer than the {bytes} when the checkpoint was written: lines were lost"
             ))
             .at(&path)
-            .hint("put the file back, or begin the run anew with `--overwrite`"));
+            .hint("put the file back, or start the run over with `--overwrite`"));
         }
         file.set_len(bytes).map_err(failed)?;
         file.seek(SeekFrom::Start(bytes)).map_err(failed)?;

@@ -37,7 +37,7 @@ pub use result::{Metrics, RunResult};
 pub use retention::{Action, Moment, Retention, Saved};
 pub use seeds::{SeedRun, Seeds, SeedsResult};
 
-/// How a run begins.
+/// How a run starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunMode {
     /// In a folder without a run.
@@ -89,7 +89,7 @@ impl RunFolder {
         let holds_run = dir.join(names::RUN_RECORD).is_file();
         match mode {
             RunMode::New if holds_run => {
-                return Err(Error::usage("the folder holds a run already").at(dir).hint(format!(
+                return Err(Error::usage("the folder already holds a run").at(dir).hint(format!(
                     "continue it with `--resume`, replace it with `--overwrite`, or choose another \
                      `--output` than {}",
                     dir.display()
@@ -103,7 +103,7 @@ impl RunFolder {
             RunMode::Resume if !holds_run => {
                 return Err(Error::usage("there is no run to resume")
                     .at(dir)
-                    .hint("leave `--resume` out to begin one"));
+                    .hint("to start one, leave out `--resume`"));
             }
             RunMode::Overwrite if !holds_run && is_occupied(dir) => {
                 return Err(Error::usage(
@@ -160,7 +160,7 @@ impl RunFolder {
         }
         Err(Error::new("the run's folder was removed or replaced while the run was going")
             .at(&self.dir)
-            .hint("put it back and continue with `--resume`, or begin the run anew"))
+            .hint("put it back and continue with `--resume`, or start another run"))
     }
 
     fn write_record(&self, record: &RunRecord) -> Result<()> {
@@ -202,13 +202,13 @@ impl RunFolder {
         let known = parse_record(&text).map_err(|error| {
             Error::new(format!("it cannot be read: {error}"))
                 .at_line(&path, error.line())
-                .hint("put the file back, or begin the run anew with `--overwrite`")
+                .hint("put the file back, or start the run over with `--overwrite`")
         })?;
         known.check_resumable(record).map_err(|error| error.at(&path))
     }
 }
 
-/// Whether a folder has files that are not what a try leaves that was stopped as it began.
+/// Whether a folder has files other than those of a start that was interrupted.
 fn is_occupied(dir: &Path) -> bool {
     let partial = partial_path(Path::new(names::RUN_RECORD));
     let ours = |name: &std::ffi::OsStr| name == names::LOCK || name == partial;

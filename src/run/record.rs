@@ -32,7 +32,7 @@ pub struct RunRecord {
     /// How the run was first saved and logged. Older versions wrote some of it into `settings`.
     #[serde(default)]
     pub options: RunOptions,
-    /// The export that it starts from.
+    /// The export that training starts from.
     pub model: PathBuf,
     /// SHA-256 of that export's encoder weights.
     pub weights_sha256: String,
@@ -113,7 +113,7 @@ impl RunRecord {
         ] {
             if known != now {
                 log::warn!(
-                    "the run was begun with {name} {known}, this is {now}: the last digits may \
+                    "the run was started with {name} {known}, this is {now}: the last digits may \
                      differ from those of an uninterrupted run"
                 );
             }
@@ -129,8 +129,8 @@ impl RunRecord {
             shown += &format!("; and {} more", differences.len() - SHOWN_DIFFERENCES);
         }
         Err(Error::usage(format!("run.json has different settings: {shown}")).hint(
-            "give the values that the run was begun with (`command` in run.json), or begin it anew \
-             with `--overwrite`",
+            "give the same values as the run's first command (`command` in run.json), or start it \
+             over with `--overwrite`",
         ))
     }
 }

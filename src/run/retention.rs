@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn the_best_stays_beside_the_newest_and_counts_as_the_one_to_fall_back_to() {
+    fn the_best_is_kept_with_the_newest_and_counts_as_the_one_to_fall_back_to() {
         let before = [(5, Some(5)), (10, Some(10)), (20, Some(10))];
         assert_eq!(deleted(1, &before, Some(10)), [5, 20]);
     }

@@ -1,4 +1,4 @@
-//! What `metrics.jsonl` and TensorBoard are told.
+//! Lines of `metrics.jsonl`, and the same numbers for TensorBoard.
 
 use serde::Serialize;
 
