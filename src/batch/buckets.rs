@@ -1,4 +1,4 @@
-//! Lengths to pad to: few, since each is a shape to compile, and close to the data's.
+//! Lengths to pad to: few, since each is a shape to compile, and close to the lengths of the data.
 
 /// The padded lengths of a dataset, ascending.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -8,8 +8,9 @@ impl Buckets {
     /// Chooses lengths that make `padding + shape_cost · shapes` least, by dynamic programming
     /// over all lengths. (Multiples of 8 alone would pad SST-2's 13 tokens by a quarter.)
     ///
-    /// `lengths` are the sequences', `passes` how often each is padded, `shape_cost` the time to
-    /// compile a shape, counted in padding tokens. No length exceeds `max_length`.
+    /// `lengths` are those of the sequences, each of which is padded `passes` times; `shape_cost` is the
+    /// time to compile a shape, as the number of padding tokens that take as long. No length exceeds
+    /// `max_length`.
     pub fn choose(
         lengths: impl Iterator<Item = usize>,
         passes: usize,

@@ -7,18 +7,18 @@ use rand_chacha::ChaCha8Rng;
 use super::Buckets;
 use crate::feature::FeatureSizes;
 
-/// Batches are sorted by length among this many, so that a batch's rows are of like length while
-/// the order stays random (Hugging Face's `group_by_length`).
+/// Features are sorted by length within groups of this many batches, so that the rows of a batch have
+/// similar lengths while the order stays random (Hugging Face's `group_by_length`).
 const BATCHES_SORTED_TOGETHER: usize = 50;
 
-/// Evaluation pads lengths of at least so many tokens to multiples of [`LENGTH_STEP`], a hundredth more
-/// tokens: the library prepares kernels for each length, and has less to do where rows are aligned.
+/// Evaluation pads lengths from this many tokens on to multiples of [`LENGTH_STEP`]: 1 % more tokens,
+/// but fewer lengths, for each of which oneDNN prepares kernels, and aligned rows.
 const STEPS_FROM: usize = 64;
 
 /// See [`STEPS_FROM`].
 const LENGTH_STEP: usize = 4;
 
-/// A batch to be: its features and the length to pad to.
+/// A batch before its tensors are laid out: its features and its shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedBatch {
     /// Its features.
@@ -31,7 +31,7 @@ pub struct PlannedBatch {
 
 /// An epoch's batches of `rows` rows. The same seed and epoch give the same plan.
 ///
-/// Every feature is in exactly one batch; only the last batch that is cut may have fewer rows.
+/// Every feature is in exactly one batch; one batch may have fewer features than rows.
 pub fn training_plan(
     features: &impl FeatureSizes,
     buckets: &Buckets,
@@ -56,10 +56,9 @@ pub fn training_plan(
     batches
 }
 
-/// Batches of up to `rows` rows, and up to `tokens` tokens where one row has not more, in the order
-/// of length, longest first, so that memory runs out at once or never. Each is padded to hardly more
-/// than its own longest row: inference compiles nothing, so that a shape of its own costs a batch
-/// less than padding would.
+/// Batches of up to `rows` rows and up to `tokens` tokens (a longer row is a batch of its own), the
+/// longest rows first, so that memory runs out in the first batch or not at all. Each batch is padded
+/// to its own longest row: inference compiles nothing, so that a new shape costs less than padding.
 pub fn evaluation_plan(
     features: &impl FeatureSizes,
     rows: usize,
@@ -71,7 +70,7 @@ pub fn evaluation_plan(
         let length = features.length(feature);
         if length < STEPS_FROM { length } else { length.next_multiple_of(LENGTH_STEP) }
     };
-    // A model may not have a position for more.
+    // The model may have no position beyond the longest row.
     let longest = order.first().map_or(1, |&feature| features.length(feature));
     let mut batches = Vec::new();
     let mut rest = order.as_slice();

@@ -1,9 +1,9 @@
 //! XLA's compiled programs on disk, so that a second run of the same shapes compiles nothing.
 //!
-//! TensorFlow keeps them itself (`--tf_xla_persistent_cache_directory`), each under a fingerprint of
-//! what was compiled, and runs a program with the same result whether it was compiled or read. What
-//! it does not do is done here: a damaged file would fail the run, a file made for another
-//! processor end the process.
+//! TensorFlow writes and reads them (`--tf_xla_persistent_cache_directory`), each under a fingerprint
+//! of what was compiled; a program gives the same result whether it was compiled or read. TensorFlow
+//! does not check the files: a damaged one fails the run, and one made for another processor ends the
+//! process. This module sees to it that neither is read.
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
@@ -14,21 +14,21 @@ use std::path::{Path, PathBuf};
 
 use crate::files::{Digest, Fingerprint, Sha256, hex, write_shared_file};
 
-/// The variable that tells XLA what to do; a choice that the user made stays.
+/// The variable with XLA's flags; where the user set it, it stays as it is.
 pub(super) const XLA_FLAGS: &str = "TF_XLA_FLAGS";
-/// The checksums of the files that a process left complete, by name.
+/// The file of checksums, by name, of the files that are complete.
 const CHECKSUMS: &str = "checksums.json";
-/// The room that a disk must have: TensorFlow fails a run whose programs it cannot write.
+/// Bytes that must be free on the disk: TensorFlow fails a run whose programs it cannot write.
 const ROOM: u64 = 64 << 20;
-/// What the names of TensorFlow's files begin with.
+/// The beginning of the names of TensorFlow's files.
 pub(super) const PREFIX: &str = "xla_compile_cache__";
-/// Past this size the older programs are removed. A shape's take less than 1 MB.
+/// Bytes of all programs above which the oldest are removed. Those of a shape take less than 1 MB.
 const LARGEST: u64 = 512 << 20;
 
 /// A folder of programs, for one processor, one library and one number of threads.
 ///
-/// The process holds a shared lock while it uses the folder. One that finds itself alone there
-/// removes what a killed process left and what is damaged.
+/// The process holds a shared lock while it uses the folder. A process that opens a folder which no
+/// other one uses removes files that a killed process left, and damaged ones.
 #[derive(Debug)]
 pub(super) struct CompiledPrograms {
     dir: PathBuf,
@@ -39,10 +39,13 @@ impl CompiledPrograms {
     /// The programs below a cache folder; `None` where they cannot be used.
     pub(super) fn open(cache: &Path, library: &Path, threads: usize) -> Option<Self> {
         let dir = cache.join(format!("xla-{}", key(library, threads).ok()?));
-        // TensorFlow ends the process over flags that it cannot read, and it divides them at spaces.
+        // TensorFlow divides its flags at spaces, and ends the process over one that it cannot read.
         let reads = |c: char| !c.is_whitespace() && c != '"' && c != '\'';
         if !dir.to_str().is_some_and(|path| path.chars().all(reads)) {
-            log::debug!("{}: compiled programs are not kept: its name", dir.display());
+            log::debug!(
+                "{}: compiled programs are not kept: its name has a space or a quote",
+                dir.display()
+            );
             return None;
         }
         match Self::open_dir(&dir) {
@@ -75,7 +78,7 @@ impl CompiledPrograms {
                 continue;
             }
             if alone {
-                log::debug!("{}: removed, it is not known to be complete", path.display());
+                log::debug!("{}: removed: it may be incomplete or damaged", path.display());
                 fs::remove_file(&path)?;
             } else if sealed.is_some() {
                 return Err(io::Error::other(format!("{} is damaged", path.display())));
@@ -86,7 +89,7 @@ impl CompiledPrograms {
         }
         lock.lock_shared()?;
         let opened = Self { dir: dir.to_owned(), _lock: lock };
-        opened.seal()?; // Shows whether the folder can be written, which TensorFlow does not ask.
+        opened.seal()?; // Fails where the folder cannot be written; TensorFlow does not check that.
         Ok(opened)
     }
 
@@ -98,7 +101,7 @@ impl CompiledPrograms {
         )
     }
 
-    /// Notes the checksums of the files that have none yet.
+    /// Writes the checksums of the files that have none yet.
     fn seal(&self) -> io::Result<()> {
         let known = checksums(&self.dir);
         let mut all = BTreeMap::new();
@@ -118,8 +121,8 @@ impl Drop for CompiledPrograms {
     }
 }
 
-/// What a program depends on beside what was compiled: the library, the processor, and how many
-/// threads it is laid out for.
+/// A name for what programs depend on beside what was compiled: the library, the processor, and the
+/// number of threads.
 fn key(library: &Path, threads: usize) -> io::Result<String> {
     let library = library.canonicalize()?;
     let data = fs::metadata(&library)?;

@@ -56,7 +56,7 @@ impl EventFile {
 
     fn append(&mut self, event: &Event) -> Result<()> {
         let Some(open) = &mut self.open else {
-            return Err(Error::new("the events were written to before they were opened"));
+            return Err(Error::new("an event was written before its file was opened"));
         };
         let record = record(&event.encode_to_vec());
         open.file.write_all(&record).map_err(|error| Error::io("write", &open.path, &error))?;
@@ -84,8 +84,8 @@ impl Scalars for EventFile {
         let found = file.metadata().map_err(failed)?.len();
         if found < bytes {
             log::warn!(
-                "{}: it has {found} bytes, the checkpoint knows of {bytes}; TensorBoard's curves \
-                 will have a gap",
+                "{}: it has {found} bytes, expected the {bytes} of the checkpoint; TensorBoard's \
+                 curves will have a gap",
                 path.display()
             );
             return self.begin(fresh());

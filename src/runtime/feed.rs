@@ -108,8 +108,9 @@ fn match_inputs<'n, V>(
     for name in inputs {
         let value = match arguments.iter().position(|(known, _)| known == name) {
             Some(place) => arguments.swap_remove(place).1,
-            None => other(name)
-                .ok_or_else(|| format!("needs the input `{name}`, which this version has not"))?,
+            None => other(name).ok_or_else(|| {
+                format!("needs the input `{name}`, which this version does not give")
+            })?,
         };
         found.push((name, value));
     }

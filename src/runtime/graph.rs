@@ -295,7 +295,9 @@ fn resolve(
         call.outputs.insert(argument.clone(), found);
     }
     if let Some(more) = known.inputs().keys().find(|key| !expected.inputs.contains_key(*key)) {
-        return Err(format!("signature `{name}` wants `{more}`, which the contract does not name"));
+        return Err(format!(
+            "signature `{name}` needs the input `{more}`, which the contract does not name"
+        ));
     }
     Ok(call)
 }

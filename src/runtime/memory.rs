@@ -1,4 +1,4 @@
-//! What this process took of the machine.
+//! The memory of this process.
 
 /// The highest resident memory of this process so far, in bytes; 0 where the system does not say.
 pub fn peak_memory() -> u64 {
@@ -14,8 +14,8 @@ pub fn peak_memory() -> u64 {
     u64::try_from(usage.ru_maxrss).unwrap_or(0) * unit
 }
 
-/// Gives the system what the allocator holds and nobody uses: what loading a model freed would
-/// else stand beside the activations of every step.
+/// Gives freed memory back to the system: without this, what was freed while a model was loaded would
+/// add to the memory of every step.
 pub(super) fn release_memory() {
     // SAFETY: malloc_trim(3) may be called at any time, from any thread.
     #[cfg(all(target_os = "linux", target_env = "gnu"))]

@@ -12,8 +12,8 @@ pub struct Processor {
     pub avx512: bool,
     /// AVX-512's products of bfloat16.
     pub avx512_bf16: bool,
-    /// Whether those take two multiplications in the time of one of 32-bit floats. AMD's do (since
-    /// Zen 4); those of Intel's processors with AMX, used without it, do not.
+    /// Whether a bfloat16 product of AVX-512 takes half the time of one of 32-bit floats. AMD's does
+    /// (since Zen 4); Intel's does not.
     pub fast_avx512_bf16: bool,
     /// AMX's products of bfloat16.
     pub amx: Amx,
@@ -24,10 +24,10 @@ pub struct Processor {
 pub enum Amx {
     /// The processor has none.
     Absent,
-    /// It has, and says how its tiles are laid out.
+    /// The processor has AMX.
     Usable,
-    /// It has, but a hypervisor hides the layout of its tiles: oneDNN then configures no tiles,
-    /// and its first tile instruction ends the process.
+    /// The processor has AMX, but a hypervisor hides the layout of its tiles (CPUID's leaf 0x1D). oneDNN
+    /// then configures no tiles, and its first tile instruction ends the process.
     Hidden,
 }
 

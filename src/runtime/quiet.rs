@@ -4,22 +4,22 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::fd::AsRawFd;
 
-/// Leads stderr to nowhere while this lives.
+/// Discards what is written to stderr while this value lives.
 pub(super) struct Quiet {
     kept: libc::c_int,
 }
 
-/// Leads stderr to nowhere; `None` where that cannot be done, which costs only quiet.
+/// Discards what is written to stderr; `None` where that cannot be done.
 pub(super) fn stderr() -> Option<Quiet> {
     let nowhere = OpenOptions::new().write(true).open("/dev/null").ok()?;
     let _ = std::io::stderr().flush();
-    // SAFETY: both descriptors are open; a failure is told by a negative number.
+    // SAFETY: the descriptor is open; a failure is a negative number.
     #[allow(unsafe_code)]
     let kept = unsafe { libc::dup(libc::STDERR_FILENO) };
     if kept < 0 {
         return None;
     }
-    // SAFETY: as above.
+    // SAFETY: both descriptors are open.
     #[allow(unsafe_code)]
     unsafe {
         libc::dup2(nowhere.as_raw_fd(), libc::STDERR_FILENO);
