@@ -1,7 +1,6 @@
 //! The rows of TSV, CSV and JSON lines files, one at a time.
 
 use std::fmt;
-use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 
@@ -10,7 +9,11 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::task::{Column, Format};
-use crate::text::{self, Lines, MAX_ROW, excerpt, too_long};
+use crate::text::{self, Lines, MAX_ROW, excerpt};
+
+mod csv_row;
+
+use csv_row::{CsvFields, csv_row};
 
 /// A table that is being read. [`Rows::advance`] moves to the next row.
 ///
@@ -126,12 +129,13 @@ impl Rows {
         };
         let mut found = self.names.iter().enumerate().filter(|(_, known)| *known == name);
         let Some((position, _)) = found.next() else {
-            return Err(Error::new(format!(
-                "no column `{}` in it; it has {}",
-                excerpt(name),
-                listed(&self.names)
-            ))
-            .at_line(self.lines.path(), 1));
+            let what =
+                format!("no column `{}` in it; it has {}", excerpt(name), listed(&self.names));
+            let error = Error::new(what).at_line(self.lines.path(), 1);
+            return Err(match self.separator_hint() {
+                Some(hint) => error.hint(hint),
+                None => error,
+            });
         };
         // JSON lines have the keys that are asked for, which may be the same for two purposes.
         if self.format != Format::Jsonl && found.next().is_some() {
@@ -139,6 +143,23 @@ impl Rows {
                 .at_line(self.lines.path(), 1));
         }
         Ok(position)
+    }
+
+    /// What to do about a header that is one column with another format's separators in it.
+    fn separator_hint(&self) -> Option<&'static str> {
+        let [header] = self.names.as_slice() else { return None };
+        match self.format {
+            Format::Tsv if header.contains(',') => {
+                Some("its header has commas and no tab; if it is CSV, its `format` is `csv`")
+            }
+            Format::Csv if header.contains('\t') => {
+                Some("its header has tabs and no comma; its `format` is `tsv`")
+            }
+            Format::Csv if header.contains(';') => {
+                Some("its header has semicolons and no comma; separate its columns by commas")
+            }
+            _ => None,
+        }
     }
 
     /// A field of the current row.
@@ -283,107 +304,6 @@ impl Row {
         let mut json = serde_json::Deserializer::from_str(line);
         Wanted { keys, row: self }.deserialize(&mut json)?;
         json.end()
-    }
-}
-
-/// The `csv` crate, which cuts one row after the other into fields.
-///
-/// There is one reader for the whole file, since making one costs more than reading a row. Only a
-/// line feed ends a row: a carriage return inside a field is text.
-struct CsvFields {
-    reader: csv::Reader<Feed>,
-    record: csv::StringRecord,
-}
-
-/// What the `csv` crate reads: the row that it is given, and no further.
-#[derive(Default)]
-struct Feed {
-    row: Vec<u8>,
-    at: usize,
-}
-
-impl Read for Feed {
-    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
-        let read = (&self.row[self.at..]).read(into)?;
-        self.at += read;
-        Ok(read)
-    }
-}
-
-impl CsvFields {
-    fn new() -> Self {
-        let reader = csv::ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .terminator(csv::Terminator::Any(b'\n'))
-            .from_reader(Feed::default());
-        Self { reader, record: csv::StringRecord::new() }
-    }
-
-    fn read(&mut self, text: String, row: &mut Row) -> csv::Result<()> {
-        let mut bytes = text.into_bytes();
-        bytes.push(b'\n');
-        *self.reader.get_mut() = Feed { row: bytes, at: 0 };
-        self.reader.read_record(&mut self.record)?;
-        row.push_all(self.record.iter());
-        Ok(())
-    }
-}
-
-/// Where a scan of a CSV row stands.
-#[derive(Clone, Copy, PartialEq)]
-enum At {
-    FieldStart,
-    Plain,
-    Quoted,
-    /// Behind a quote that ends the field, or is the first of two that stand for one.
-    Closed,
-}
-
-/// The text of the CSV row that begins on the current line, from its first line to its last.
-///
-/// Text behind a closing quote, and a quote that is never closed, are refused here. The `csv` crate
-/// would guess at them and lose rows.
-fn csv_row(lines: &mut Lines) -> Result<String> {
-    let first = lines.number();
-    let mut opened = first;
-    let mut text = String::new();
-    let mut at = At::FieldStart;
-    loop {
-        let line = lines.current();
-        text.push_str(line);
-        for byte in line.bytes() {
-            at = match (at, byte) {
-                (At::FieldStart, b'"') => {
-                    opened = lines.number();
-                    At::Quoted
-                }
-                (At::Closed, b'"') => At::Quoted,
-                (At::Quoted, b'"') => At::Closed,
-                (At::Quoted, _) => At::Quoted,
-                (_, b',') => At::FieldStart,
-                (At::Closed, _) => {
-                    return Err(Error::new(
-                        "text follows a closing quote; expected a comma, or the quote doubled \
-                         where it is part of the text",
-                    )
-                    .at_line(lines.path(), lines.number()));
-                }
-                (At::FieldStart | At::Plain, _) => At::Plain,
-            };
-        }
-        if at != At::Quoted {
-            return Ok(text);
-        }
-        text.push('\n');
-        if text.len() > MAX_ROW {
-            return Err(too_long(lines.path(), opened));
-        }
-        if lines.advance()?.is_none() {
-            return Err(
-                Error::new("a quote opens here and is never closed").at_line(lines.path(), opened)
-            );
-        }
     }
 }
 
@@ -537,6 +457,22 @@ mod tests {
         let mut rows = Rows::open(Format::Tsv, &path, named(&["text"])).unwrap();
         let error = rows.position(&Column::Name("text".into())).unwrap_err();
         assert!(error.what().contains("two columns `text`"), "{error}");
+    }
+
+    #[test]
+    fn a_header_with_another_formats_separators_is_named() {
+        for (format, text, hint) in [
+            (Format::Tsv, "text,label\n", "its `format` is `csv`"),
+            (Format::Csv, "text\tlabel\n", "its `format` is `tsv`"),
+            (Format::Csv, "text;label\n", "by commas"),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("rows");
+            std::fs::write(&path, text).unwrap();
+            let mut rows = Rows::open(format, &path, named(&["text"])).unwrap();
+            let error = rows.position(&Column::Name("text".into())).unwrap_err();
+            assert!(error.hint_text().unwrap().contains(hint), "{error}");
+        }
     }
 
     #[test]

@@ -9,9 +9,8 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,9 +18,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use serde::de::{
-    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
-};
+use serde::de::DeserializeSeed;
 use serde_json::error::Category;
 
 use super::reader::Reader;
@@ -29,6 +26,10 @@ use super::{Answer, Example, Input, Target};
 use crate::error::{Error, Result};
 use crate::task::{Split, Task};
 use crate::text::{check_encoding, count, excerpt};
+
+mod json;
+
+use json::{Level, LineCounter, Node};
 
 const FORM: &str = "the form is {\"data\": [{\"paragraphs\": [{\"context\": \"…\", \"qas\": [{\"id\": \"…\", \
                     \"question\": \"…\", \"answers\": [{\"text\": \"…\", \"answer_start\": 0}]}]}]}]}";
@@ -150,23 +151,6 @@ fn parse(
     let _ = parser.examples.send(Err(failure));
 }
 
-/// Counts the lines and bytes that went by. The JSON parser asks for one byte at a time.
-struct LineCounter {
-    source: BufReader<File>,
-    line: Rc<Cell<usize>>,
-    counts: Arc<Counts>,
-}
-
-impl Read for LineCounter {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.source.read(buffer)?;
-        let breaks = buffer[..read].iter().filter(|&&byte| byte == b'\n').count();
-        self.line.set(self.line.get() + breaks);
-        self.counts.bytes.fetch_add(read as u64, Ordering::Relaxed);
-        Ok(read)
-    }
-}
-
 /// What the task expects of a question.
 struct Rules {
     /// The task's name, for messages.
@@ -233,134 +217,6 @@ struct RawAnswer {
     line: usize,
     text: String,
     start: i64,
-}
-
-/// The kinds of objects, from the outermost inwards.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Level {
-    Document,
-    Article,
-    Paragraph,
-    Question,
-    Answer,
-}
-
-impl Level {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Document => "file",
-            Self::Article => "article",
-            Self::Paragraph => "paragraph",
-            Self::Question => "question",
-            Self::Answer => "answer",
-        }
-    }
-
-    /// The keys that are read, and whether each must be there.
-    fn keys(self) -> &'static [(&'static str, bool)] {
-        match self {
-            Self::Document => &[("data", true)],
-            Self::Article => &[("paragraphs", true)],
-            Self::Paragraph => &[("context", true), ("qas", true)],
-            Self::Question => {
-                &[("id", true), ("question", true), ("is_impossible", false), ("answers", false)]
-            }
-            Self::Answer => &[("text", true), ("answer_start", true)],
-        }
-    }
-}
-
-/// One object of the file, or a list of such objects.
-struct Node<'a> {
-    parser: &'a mut Parser,
-    level: Level,
-    list: bool,
-}
-
-impl<'de> DeserializeSeed<'de> for Node<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(
-        self,
-        deserializer: D,
-    ) -> std::result::Result<(), D::Error> {
-        if self.list {
-            deserializer.deserialize_seq(self)
-        } else {
-            deserializer.deserialize_map(self)
-        }
-    }
-}
-
-impl<'de> Visitor<'de> for Node<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = if self.list { "a list with an object for each" } else { "an object for the" };
-        write!(f, "{what} {}", self.level.name())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> std::result::Result<(), A::Error> {
-        let Self { parser, level, .. } = self;
-        while list.next_element_seed(Node { parser, level, list: false })?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<(), A::Error> {
-        let Self { parser, level, .. } = self;
-        let line = parser.line.get();
-        parser.open(level, line);
-        let mut found = [false; 4];
-        while let Some(key) = map.next_key::<String>()? {
-            let Some(index) = level.keys().iter().position(|(known, _)| *known == key) else {
-                map.next_value::<IgnoredAny>()?;
-                continue;
-            };
-            let key = level.keys()[index].0;
-            if std::mem::replace(&mut found[index], true) {
-                let what = format!("the {} has `{key}` twice", level.name());
-                return Err(parser.fail(parser.error(&what, parser.line.get()).hint(FORM)));
-            }
-            parser.position.key = Some(key);
-            match (level, key) {
-                (Level::Document, _) => {
-                    map.next_value_seed(Node { parser, level: Level::Article, list: true })?;
-                }
-                (Level::Article, _) => {
-                    map.next_value_seed(Node { parser, level: Level::Paragraph, list: true })?;
-                }
-                (Level::Paragraph, "context") => parser.paragraph.context = map.next_value()?,
-                (Level::Paragraph, _) => {
-                    map.next_value_seed(Node { parser, level: Level::Question, list: true })?;
-                }
-                (Level::Question, "id") => {
-                    parser.question.id = map.next_value()?;
-                    parser.position.inside = Some(parser.question.id.clone());
-                }
-                (Level::Question, "question") => parser.question.question = map.next_value()?,
-                (Level::Question, "is_impossible") => {
-                    parser.question.is_impossible = Some(map.next_value()?);
-                }
-                (Level::Question, _) => {
-                    parser.question.answers = Some(Vec::new());
-                    map.next_value_seed(Node { parser, level: Level::Answer, list: true })?;
-                }
-                (Level::Answer, "text") => parser.answer.text = map.next_value()?,
-                (Level::Answer, _) => parser.answer.start = map.next_value()?,
-            }
-            parser.position.key = None;
-        }
-        for ((key, required), found) in level.keys().iter().zip(found) {
-            if *required && !found {
-                let what = format!("the {} has no key `{key}`", level.name());
-                return Err(parser.fail(parser.error(&what, line).hint(FORM)));
-            }
-        }
-        parser.close(level).map_err(|stop| {
-            parser.stop = Some(stop);
-            A::Error::custom("stopped")
-        })
-    }
 }
 
 impl Parser {

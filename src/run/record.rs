@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::files::{Fingerprint, fingerprint};
 use crate::settings::{RunOptions, TrainSettings};
-use crate::task::Task;
+use crate::task::{Repairs, Task};
 
 /// How many differences a message names.
 const SHOWN_DIFFERENCES: usize = 3;
@@ -96,6 +96,8 @@ impl RunRecord {
         let mut task = task.clone();
         task.base = None;
         task.label_names = None;
+        // The same file reads the same with and without a repair, or is refused without it.
+        task.repairs = Repairs::default();
         let data = data.iter().map(|file| (file.split.as_str(), file.sha256.as_str())).collect();
         Determined { task, labels, settings, weights_sha256, data }
     }
