@@ -168,3 +168,17 @@ fn unsafe_code_stays_in_the_runtime_and_says_why() {
         assert!(manifest.contains(lint), "Cargo.toml lacks `{lint}`");
     }
 }
+
+#[test]
+fn a_test_that_lacks_something_is_listed_as_ignored_and_does_not_pass() {
+    let mut files = Vec::new();
+    for folder in ["src", "tests"] {
+        source::rust_files(&common::root().join(folder), &mut files);
+    }
+    // The harness captures what a test prints, so that nobody would see a note that it was skipped.
+    let note = ["eprintln!(\"", "skipped"].concat();
+    for path in files {
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(!text.contains(&note), "{}: move the test to tests/machine.rs", path.display());
+    }
+}

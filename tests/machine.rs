@@ -20,7 +20,7 @@ use interrupted::{Ended, alone, begin, complete, names, resume};
 use libtest_mimic::{Arguments, Completion, Trial};
 use serde::Deserialize;
 use serde_json::Value;
-use tfbert::dataset::{DataSource, Input, Labels};
+use tfbert::dataset::{DataSource, Input, Labels, Target};
 use tfbert::feature::Tokenizer;
 use tfbert::metric::{QuestionScore, SquadVersion, score_question, span_scores};
 use tfbert::task;
@@ -151,6 +151,9 @@ fn real_data_sets_are_read_whole() -> Ran {
         ("wnli", "train", 635),
         ("wnli", "dev", 71),
         ("wnli", "test", 146),
+        ("squad", "train", 87_599),
+        ("squad", "dev", 10_570),
+        ("squad2", "dev", 11_873),
         ("swag", "train", 600),
         ("swag", "dev", 500),
         ("conll2003", "train", 14041),
@@ -165,6 +168,11 @@ fn real_data_sets_are_read_whole() -> Ran {
             DataSource { task: &task, split, data_dir: data, labels: &labels, limit: None };
         let dataset = source.read().unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(dataset.examples.len(), expected, "{name} {}", split.name);
+        if name == "squad2" {
+            let none = Some(Target::Answers(Vec::new()));
+            let without = dataset.examples.iter().filter(|example| example.target == none).count();
+            assert_eq!(without, 5_945);
+        }
         if name == "conll2003" && split.name == "train" {
             let words = dataset.examples.iter().map(|example| match &example.input {
                 Input::Words(words) => words.len(),

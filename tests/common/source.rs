@@ -19,23 +19,29 @@ pub struct SourceFile {
 
 /// Every file below `src/`, except files of tests alone.
 pub fn files() -> Vec<SourceFile> {
-    let mut found = Vec::new();
-    collect(&root().join("src"), &mut found);
-    found.sort_by(|a, b| a.path.cmp(&b.path));
-    assert!(found.len() > 50, "src/ has {} files", found.len());
-    found
+    let mut paths = Vec::new();
+    rust_files(&root().join("src"), &mut paths);
+    paths.retain(|path| path.file_stem().is_some_and(|stem| stem != "tests"));
+    assert!(paths.len() > 50, "src/ has {} files", paths.len());
+    paths
+        .into_iter()
+        .map(|path| {
+            let text = fs::read_to_string(&path).unwrap();
+            SourceFile::new(path.strip_prefix(root()).unwrap(), &text)
+        })
+        .collect()
 }
 
-fn collect(dir: &Path, found: &mut Vec<SourceFile>) {
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
+/// Adds the Rust files below a folder, in order.
+pub fn rust_files(dir: &Path, found: &mut Vec<PathBuf>) {
+    let mut entries: Vec<PathBuf> =
+        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    entries.sort();
+    for path in entries {
         if path.is_dir() {
-            collect(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs")
-            && path.file_stem().is_some_and(|stem| stem != "tests")
-        {
-            let text = fs::read_to_string(&path).unwrap();
-            found.push(SourceFile::new(path.strip_prefix(root()).unwrap(), &text));
+            rust_files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
         }
     }
 }

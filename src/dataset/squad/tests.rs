@@ -288,28 +288,6 @@ fn a_test_file_may_leave_answers_out() {
     }
 }
 
-#[test]
-fn the_published_files_have_the_published_counts() {
-    let Some(data) = std::env::var_os("TFBERT_DATA") else {
-        eprintln!("skipped: TFBERT_DATA is not set");
-        return;
-    };
-    let data = Path::new(&data);
-    for (name, split, questions, without) in [
-        ("squad", "train", 87_599, 0),
-        ("squad", "dev", 10_570, 0),
-        ("squad2", "dev", 11_873, 5_945),
-    ] {
-        let task = task(name);
-        let split = task.split(split).unwrap();
-        let path = task.path(split, data);
-        let examples = read_all(SquadReader::open(&task, split, &path).unwrap()).unwrap();
-        assert_eq!(examples.len(), questions);
-        let none = Some(Target::Answers(Vec::new()));
-        assert_eq!(examples.iter().filter(|example| example.target == none).count(), without);
-    }
-}
-
 proptest::proptest! {
     #[test]
     fn no_input_makes_the_reader_panic(text: String, bytes: Vec<u8>, cut: u16, at: u16, byte: u8) {
