@@ -127,7 +127,7 @@ pub struct TrainArgs {
     pub resume: bool,
 
     /// Passes over the training file [default: the task's].
-    #[arg(long, value_parser = positive)]
+    #[arg(long, value_parser = epochs)]
     pub epochs: Option<usize>,
 
     /// Train for no more than N updates; the learning rate then falls to 0 at the N-th.
@@ -135,7 +135,7 @@ pub struct TrainArgs {
     pub max_steps: Option<usize>,
 
     /// Examples per update [default: the task's].
-    #[arg(long, value_parser = positive)]
+    #[arg(long, value_parser = batch_size)]
     pub batch_size: Option<usize>,
 
     /// Compute each update's batch in N parts, one after the other, which takes less memory.
@@ -144,7 +144,7 @@ pub struct TrainArgs {
 
     /// Most examples per evaluation batch; on CPUs batches of long texts are smaller [default: 32, on
     /// a GPU 256].
-    #[arg(long, value_parser = positive)]
+    #[arg(long, value_parser = batch_size)]
     pub eval_batch_size: Option<usize>,
 
     /// Peak learning rate [default: the task's].
@@ -271,7 +271,7 @@ pub struct EvalArgs {
 
     /// Most examples per batch; on CPUs batches of long texts are smaller [default: 32, on a GPU
     /// 256].
-    #[arg(long, value_parser = positive)]
+    #[arg(long, value_parser = batch_size)]
     pub batch_size: Option<usize>,
 
     /// Number format [default: the one that the model was scored with in training].
@@ -321,7 +321,7 @@ pub struct PredictArgs {
 
     /// Most examples per batch; on CPUs batches of long texts are smaller [default: 32, on a GPU
     /// 256].
-    #[arg(long, value_parser = positive)]
+    #[arg(long, value_parser = batch_size)]
     pub batch_size: Option<usize>,
 
     /// TensorFlow's threads [default: one for each core].
@@ -411,14 +411,31 @@ fn positive(text: &str) -> Result<usize, String> {
     }
 }
 
-/// More would only cost the time to start them.
+/// The most passes over the training file, as in task files: a mistyped number is an error here, and
+/// not a failed allocation later.
+const MOST_EPOCHS: usize = 100_000;
+
+/// The most examples of a batch, as in task files.
+const LARGEST_BATCH: usize = 1 << 16;
+
+/// The most threads; more would only cost the time to start them.
 const MOST_THREADS: usize = 1024;
 
+fn epochs(text: &str) -> Result<usize, String> {
+    from_one_to(MOST_EPOCHS, text)
+}
+
+fn batch_size(text: &str) -> Result<usize, String> {
+    from_one_to(LARGEST_BATCH, text)
+}
+
 fn threads(text: &str) -> Result<usize, String> {
-    positive(text)
-        .ok()
-        .filter(|threads| *threads <= MOST_THREADS)
-        .ok_or_else(|| format!("expected a whole number from 1 to {MOST_THREADS}"))
+    from_one_to(MOST_THREADS, text)
+}
+
+fn from_one_to(most: usize, text: &str) -> Result<usize, String> {
+    let number = positive(text).ok().filter(|number| *number <= most);
+    number.ok_or_else(|| format!("expected a whole number from 1 to {most}"))
 }
 
 fn fraction(text: &str) -> Result<f32, String> {
@@ -452,6 +469,9 @@ mod tests {
             ("--weight-decay", "-1", "a number from 0"),
             ("--warmup", "2", "0 to 1"),
             ("--threads", "100000", "from 1 to 1024"),
+            ("--epochs", "1000000", "from 1 to 100000"),
+            ("--batch-size", "100000", "from 1 to 65536"),
+            ("--eval-batch-size", "0", "from 1 to 65536"),
             ("--threads", "0", "from 1 to 1024"),
         ] {
             let error = Cli::try_parse_from(["tfbert", "train", "--task", "sst2", flag, value]);
