@@ -161,7 +161,7 @@ impl Description {
     /// The file is missing or no tokenizer, or the tokenizer and the encoder do not fit.
     pub fn read_tokenizer(&self, task: &Task) -> Result<Tokenizer> {
         let path = self.tokenizer();
-        let tokenizer = Tokenizer::read(&path)?;
+        let tokenizer = Tokenizer::read(&path).map_err(|error| error.hint(EXPORT_ANEW))?;
         let Encoder { vocab_size, type_vocab_size, .. } = self.encoder;
         tokenizer
             .check_fits(vocab_size, type_vocab_size, task.joins_texts())

@@ -175,6 +175,20 @@ fn a_second_run_compiles_nothing_and_damaged_programs_are_compiled_again_to_the_
 }
 
 #[test]
+fn an_evaluation_whose_loss_is_not_finite_is_pointed_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut train = tfbert();
+    train.args(["train", "--task", "sst2", "--data-dir", "data", "--precision", "f32"]);
+    train.args(["--limit-train", "32", "--limit-dev", "8", "--batch-size", "16"]);
+    // The first update has learning rate 0, the second ruins the weights, and no step follows.
+    train.args(["--max-steps", "2", "--learning-rate", "1e30"]);
+    train.arg("--model").arg(tiny("classify")).arg("--output").arg(dir.path().join("run"));
+    let stderr = text(&train.output().unwrap()).1;
+    assert!(stderr.contains("the loss of dev is not a finite number"), "{stderr}");
+    assert!(stderr.contains("lower `--learning-rate`"), "{stderr}");
+}
+
+#[test]
 fn the_final_model_holds_weights_alone() {
     let dir = tempfile::tempdir().unwrap();
     let run = dir.path().join("run");

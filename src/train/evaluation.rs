@@ -57,5 +57,11 @@ fn split(
         duration(evaluation.duration),
         100.0 * evaluation.padding,
     );
+    if evaluation.loss.is_some_and(|loss| !loss.is_finite()) {
+        log::warn!(
+            "step {step}: the loss of {split} is not a finite number, so the weights are of no use; begin \
+             anew with a lower `--learning-rate`"
+        );
+    }
     Ok(SplitScores { split: split.clone(), scores, loss: evaluation.loss })
 }
