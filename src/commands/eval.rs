@@ -9,14 +9,25 @@ use serde_json::json;
 use tfbert::cli::{Cli, EvalArgs};
 use tfbert::dataset::{DataSource, Labels};
 use tfbert::error::{Error, Result};
-use tfbert::evaluate::{self, EvaluationSettings};
+use tfbert::evaluate::{self, EncodedDataset, Evaluation, EvaluationSettings};
+use tfbert::feature::Tokenizer;
 use tfbert::files::names;
+use tfbert::model::Precision;
 use tfbert::runtime::{Device, Library, PredictionSession, Process, WorkSplit};
 use tfbert::saved_model::TrainedModel;
 use tfbert::stages::write_predictions;
 use tfbert::task::{self, Split, Task};
 
-use super::{check_head, encode, precision, print_line};
+use super::{check_head, print_line};
+
+/// What is evaluated: a task's files by a trained model.
+struct Job<'a> {
+    args: &'a EvalArgs,
+    task: &'a Task,
+    trained: &'a TrainedModel,
+    labels: &'a Labels,
+    precision: Precision,
+}
 
 pub fn run(args: &EvalArgs, cli: &Cli) -> Result<()> {
     let task = task::find(&args.data.task)?;
@@ -27,44 +38,22 @@ pub fn run(args: &EvalArgs, cli: &Cli) -> Result<()> {
         None if task.dev.is_empty() => task.test.iter().collect(),
         None => task.dev.iter().collect(),
     };
-    let TrainedModel { model: description, training } = &trained;
-    let labels = Labels::new(training.labels.clone());
+    let labels = Labels::new(trained.training.labels.clone());
     check_labels(&task, &labels, &model_dir)?;
     let device = Device::detect(cli.tensorflow.as_deref());
-    let number_format =
-        args.precision.map_or(training.precision, |argument| precision(&device, argument));
-    let process = super::inference_process(cli, &device, number_format);
+    let precision = match args.precision {
+        Some(argument) => super::precision(&device, argument),
+        None => trained.training.precision,
+    };
+    let process = super::inference_process(cli, &device, precision);
     let stop = super::stop_signal()?;
-    let tokenizer = description.read_tokenizer(&task)?;
-    let read = |split| {
-        let source = DataSource {
-            task: &task,
-            split,
-            data_dir: &args.data.data_dir,
-            labels: &labels,
-            limit: args.limit_dev,
-        };
-        encode(&source, &tokenizer, &training.features).map(|data| (split, data))
-    };
-    let load = |library: Library| {
-        let start = Instant::now();
-        let threads = args.threads.unwrap_or(0);
-        let model = PredictionSession::load(
-            &library,
-            &trained,
-            number_format,
-            threads,
-            WorkSplit::Batches,
-        )?;
-        let loaded = start.elapsed();
-        model.warm_up()?;
-        let warmed_up = start.elapsed() - loaded;
-        log::debug!("the model was loaded in {loaded:.2?}, its graph prepared in {warmed_up:.2?}");
-        Ok(model)
-    };
+    let job = &Job { args, task: &task, trained: &trained, labels: &labels, precision };
+    let tokenizer = trained.model.read_tokenizer(&task)?;
     let (splits, model) = thread::scope(|scope| {
-        let loading =
-            process.and_then(Process::load).map(|library| scope.spawn(move || load(library)));
+        let loading = process
+            .and_then(Process::load)
+            .map(|library| scope.spawn(move || job.load_model(&library)));
+        let read = |split| job.encode(split, &tokenizer).map(|data| (split, data));
         let splits: Result<Vec<_>> = splits.into_iter().map(read).collect();
         (splits, loading.and_then(|thread| thread.join().unwrap_or_else(|e| resume_unwind(e))))
     });
@@ -72,59 +61,91 @@ pub fn run(args: &EvalArgs, cli: &Cli) -> Result<()> {
     let (splits, model) = (splits?, model?);
     let settings = EvaluationSettings {
         rows: args.batch_size.unwrap_or_else(|| device.evaluation_rows()),
-        pad_token_id: description.encoder.pad_token_id,
+        pad_token_id: trained.model.encoder.pad_token_id,
         profile: model.profile(),
-        prediction: training.prediction(&task),
+        prediction: trained.training.prediction(&task),
     };
     let output = args.output.clone().or_else(|| predictions_beside(&model_dir));
     for (split, data) in &splits {
         let start = Instant::now();
         let evaluation = evaluate::predict(task.head, data, &model, &settings, &stop)
             .map_err(|error| error.hint_if_out_of_memory(super::BATCH_MEMORY_HINT))?;
-        let scores = evaluate::score(&task, data, &labels, &evaluation)?;
-        let written = match &output {
-            Some(dir) => write_predictions(
-                &task,
-                split,
-                &data.dataset,
-                &labels,
-                &evaluation.predictions,
-                dir,
-            )?,
+        job.report(split, data, &evaluation, output.as_deref(), start)?;
+    }
+    Ok(())
+}
+
+impl Job<'_> {
+    /// Reads and tokenises a split, cut as the training file was.
+    fn encode(&self, split: &Split, tokenizer: &Tokenizer) -> Result<EncodedDataset> {
+        let source = DataSource {
+            task: self.task,
+            split,
+            data_dir: &self.args.data.data_dir,
+            labels: self.labels,
+            limit: self.args.limit_dev,
+        };
+        super::encode(&source, tokenizer, &self.trained.training.features)
+    }
+
+    fn load_model(&self, library: &Library) -> Result<PredictionSession> {
+        let start = Instant::now();
+        let threads = self.args.threads.unwrap_or(0);
+        let split = WorkSplit::Batches;
+        let model = PredictionSession::load(library, self.trained, self.precision, threads, split)?;
+        let loaded = start.elapsed();
+        model.warm_up()?;
+        let warmed_up = start.elapsed() - loaded;
+        log::debug!("the model was loaded in {loaded:.2?}, its graph prepared in {warmed_up:.2?}");
+        Ok(model)
+    }
+
+    /// Scores a split that was evaluated from `start` on, writes its predictions into `output`, and
+    /// prints the result.
+    fn report(
+        &self,
+        split: &Split,
+        data: &EncodedDataset,
+        evaluation: &Evaluation,
+        output: Option<&Path>,
+        start: Instant,
+    ) -> Result<()> {
+        let (task, labels) = (self.task, self.labels);
+        let scores = evaluate::score(task, data, labels, evaluation)?;
+        let predictions = &evaluation.predictions;
+        let written = match output {
+            Some(dir) => write_predictions(task, split, &data.dataset, labels, predictions, dir)?,
             None => Vec::new(),
         };
-        for path in &written {
-            log::info!("wrote {}", path.display());
-        }
+        written.iter().for_each(|path| log::info!("wrote {}", path.display()));
         let seconds = start.elapsed().as_secs_f64();
-        let shown = match &scores {
+        let values = match &scores {
             Some(scores) => evaluate::shown(scores),
             None => "predicted, not scored: no labels".to_owned(),
         };
-        print_line(format!("{} {}: {shown}", task.name, split.name))?;
+        print_line(format!("{} {}: {values}", task.name, split.name))?;
+        let examples = data.dataset.examples.len();
         log::info!(
-            "{} examples in {seconds:.2}s, {:.0}/s; padding {:.0}%",
-            data.dataset.examples.len(),
-            data.dataset.examples.len() as f64 / evaluation.duration.as_secs_f64().max(1e-9),
+            "{examples} examples in {seconds:.2}s, {:.0}/s; padding {:.0}%",
+            examples as f64 / evaluation.duration.as_secs_f64().max(1e-9),
             100.0 * evaluation.padding
         );
-        if args.json {
-            let result = json!({
+        if self.args.json {
+            print_line(json!({
                 "task": task.name,
                 "split": split.name,
-                "examples": data.dataset.examples.len(),
+                "examples": examples,
                 "metrics": scores.as_ref().map(evaluate::to_json),
                 "details": scores.as_ref().map(|scores| &scores.details),
                 "seconds": seconds,
-                "model": model_dir,
-                "precision": number_format,
+                "model": self.trained.model.dir,
+                "precision": self.precision,
                 "padding": evaluation.padding,
                 "predictions": written,
-            });
-            print_line(result)?;
+            }))?;
         }
+        Ok(())
     }
-    Ok(())
 }
 
 /// The model that a task's run leaves.

@@ -13,7 +13,7 @@ use super::{Metrics, RunResult};
 use crate::error::{Error, Result};
 use crate::files::names;
 use crate::metric::MetricName;
-use crate::task::{Head, Task};
+use crate::task::Task;
 
 /// The most seeds of one command.
 const MOST: usize = 1000;
@@ -114,7 +114,7 @@ fn loss_at(text: &str, step: usize, split: &str) -> Option<f64> {
 /// A classifier that learned nothing has the loss of a guess, ln(labels), or predicts one class, for
 /// which Matthews' correlation is 0 or undefined.
 fn is_degenerate(task: &Task, labels: usize, metrics: &Metrics, loss: Option<f64>) -> bool {
-    if task.head != Head::Classify {
+    if !task.head.labels_each_row() {
         return false;
     }
     let guesses = loss.is_some_and(|loss| loss >= GUESS * (labels.max(1) as f64).ln());

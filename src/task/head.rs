@@ -164,6 +164,14 @@ impl Head {
         self.facts().has_label_names
     }
 
+    /// Whether it predicts one of the task's labels for each row, so that its loss is a cross entropy
+    /// over them.
+    pub fn labels_each_row(self) -> bool {
+        let facts = self.facts();
+        facts.labels == LabelLayout::Row(LabelType::Int)
+            && facts.logits_width == LogitsWidth::Labels
+    }
+
     /// How many logits it gives for each row, position or ending, if its task has `labels` labels.
     pub fn logits_width(self, labels: usize) -> usize {
         match self.facts().logits_width {
