@@ -85,8 +85,6 @@ pub struct Outcome {
     pub waited: Duration,
     /// The fraction of padding among the tokens of the last epoch.
     pub padding: f64,
-    /// Features trained on in this process.
-    pub examples: usize,
 }
 
 /// Trains, evaluates, keeps the best, and writes the final model.
@@ -114,7 +112,6 @@ struct Timing {
     first_step: Option<Duration>,
     waited: Duration,
     padding: f64,
-    examples: usize,
 }
 
 impl<'a> Trainer<'a> {
@@ -174,7 +171,6 @@ impl<'a> Trainer<'a> {
             first_step: self.timing.first_step.unwrap_or_default(),
             waited: self.timing.waited,
             padding: self.timing.padding,
-            examples: self.timing.examples,
         })
     }
 
@@ -226,7 +222,6 @@ impl<'a> Trainer<'a> {
             return Err(self.not_finite(outcome, learning_rate, &batch[0]));
         }
         self.timing.first_step.get_or_insert_with(|| self.started.elapsed());
-        self.timing.examples += batch.iter().map(|part| part.features.len()).sum::<usize>();
         let epoch = self.plan.epochs_done(step + 1);
         self.recorder.record_step(outcome, learning_rate, epoch)
     }

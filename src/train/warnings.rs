@@ -143,7 +143,7 @@ fn dev_labels(facts: &Facts<'_>, (split, counts): &(String, Vec<usize>)) -> Opti
 
 /// The first few labels by name.
 fn names(labels: &Labels, which: &[usize]) -> String {
-    const SHOWN: usize = 5;
+    const SHOWN: usize = 3;
     let shown: Vec<String> = which
         .iter()
         .take(SHOWN)
