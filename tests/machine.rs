@@ -14,7 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use common::{fail, root, succeed, text};
+use common::{fail, last_json, root, succeed, text, tfbert};
 use goldens::{OfficialV2, assert_close, assert_official, golden};
 use interrupted::{Ended, alone, begin, complete, names, resume};
 use libtest_mimic::{Arguments, Completion, Trial};
@@ -42,6 +42,7 @@ fn main() {
         known_answers_of_squads_own_files_are_found,
         scores_of_squads_own_files_are_the_scorers,
         answers_of_squads_own_files_are_of_their_passage,
+        a_real_setting_scores_within_the_band_of_the_trainer_of_hugging_face,
     ];
     let trial = |(name, test): (&str, fn() -> Ran)| {
         Trial::ignorable_test(name, move || {
@@ -285,5 +286,31 @@ fn scores_of_squads_own_files_are_the_scorers() -> Ran {
 fn answers_of_squads_own_files_are_of_their_passage() -> Ran {
     let (data, tokenizer) = squads_own_files()?;
     questions::answers_are_of_their_passage(&data, &tokenizer);
+    Ok(())
+}
+
+/// Trains `sst2-6400`, a setting of benches/reproduce, with one seed. The band about the Trainer's mean
+/// is wide enough for another seed, since machines round differently: four standard deviations, and
+/// no less than 1.5 points, since few seeds may lie close together by chance.
+fn a_real_setting_scores_within_the_band_of_the_trainer_of_hugging_face() -> Ran {
+    let data = real_data("SST-2/train.tsv")?;
+    let results = fs::read(root().join("benches/reproduce/results.json")).unwrap();
+    let results: Value = serde_json::from_slice(&results).unwrap();
+    let setting = &results["sst2-6400"];
+    let trainer = &setting["last"]["accuracy"]["sides"]["trainer"];
+    let number = |name: &str| trainer[name].as_f64().unwrap();
+    let (mean, limit) = (number("mean"), (4.0 * number("sd")).max(0.015));
+
+    let dir = tempfile::tempdir().unwrap();
+    let command = setting["command"].as_str().unwrap().replace("--seed N", "--seed 1");
+    let mut train = tfbert();
+    train.args(command.split(' ').skip(1)).arg("--json").arg("--data-dir").arg(&data);
+    train.arg("--model").arg(root().join("target/exports/minilm-l6/classify"));
+    let result = last_json(&succeed(train.arg("--output").arg(dir.path().join("run"))));
+    let accuracy = result["metrics"]["accuracy"].as_f64().unwrap();
+    assert!(
+        (accuracy - mean).abs() < limit,
+        "accuracy {accuracy}; the Trainer's seeds have {mean}, and {limit} is the most away"
+    );
     Ok(())
 }
