@@ -133,6 +133,20 @@ impl<'a> Found<'a> {
     }
 }
 
+/// The lengths that batches are padded to; of many, how many they are.
+fn lengths_text(lengths: &[usize]) -> String {
+    const SHOWN: usize = 8;
+    match lengths {
+        [first, .., last] if lengths.len() > SHOWN => {
+            format!("one of {} lengths from {first} to {last} word pieces", lengths.len())
+        }
+        _ => {
+            let lengths: Vec<String> = lengths.iter().map(usize::to_string).collect();
+            format!("{} word pieces", lengths.join(", "))
+        }
+    }
+}
+
 /// What `tfbert data check` prints.
 #[derive(Serialize)]
 pub(super) struct Report {
@@ -168,16 +182,16 @@ impl Report {
             "plan: {} steps ({} an epoch), {} of them warm-up, {} evaluations",
             plan.steps, plan.steps_per_epoch, plan.warmup_steps, plan.evaluations
         ));
-        let lengths: Vec<String> = plan.batch_lengths.iter().map(usize::to_string).collect();
+        let lengths = lengths_text(&plan.batch_lengths);
         let parts = if plan.accumulate > 1 {
             format!(" in {} parts", plan.accumulate)
         } else {
             String::new()
         };
         lines.push(format!(
-            "  batches of {} rows{parts}, padded to {} word pieces; about {} MiB of memory",
+            "  batches of {} rows{parts}, padded to {}; about {} MiB of memory",
             plan.batch_size,
-            lengths.join(", "),
+            lengths,
             plan.memory_bytes >> 20
         ));
         lines.push(match self.warnings.len() {
