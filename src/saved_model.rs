@@ -205,6 +205,9 @@ impl Export {
             .at(dir)
             .hint("name an export with `--model saved_models/ENCODER/HEAD`"));
         }
+        // Needed only when training ends, which is too late to find that it is missing.
+        check_file(dir, &Path::new(ASSETS).join("serving").join("saved_model.pb"))?;
+        check_file(dir, Path::new(VARIABLES))?;
         let signatures = file.signatures.clone();
         Ok(Self { model: file.description(dir), signatures })
     }
@@ -249,8 +252,26 @@ impl TrainedModel {
                 .at(dir)
                 .hint("train it with `tfbert train --task NAME`, which writes `runs/NAME/model`")
         })?;
+        if !dir.join(VARIABLES).is_file() {
+            return Err(Error::new(format!("the model is incomplete: it has no `{VARIABLES}`"))
+                .at(dir)
+                .hint("train it again, or copy the whole folder `model` of its run"));
+        }
         Ok(Self { model: file.description(dir), training })
     }
+}
+
+/// The file that leads to a SavedModel's weights.
+const VARIABLES: &str = "variables/variables.index";
+
+/// Refuses an export that lacks a file.
+fn check_file(dir: &Path, file: &Path) -> Result<()> {
+    if dir.join(file).is_file() {
+        return Ok(());
+    }
+    Err(Error::new(format!("the export is incomplete: it has no `{}`", file.display()))
+        .at(dir)
+        .hint(EXPORT_ANEW))
 }
 
 impl DescriptionFile {

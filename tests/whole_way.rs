@@ -189,6 +189,35 @@ fn an_evaluation_whose_loss_is_not_finite_is_pointed_out() {
 }
 
 #[test]
+fn an_export_that_lacks_a_file_is_refused_before_training() {
+    for missing in ["variables/variables.index", "assets.extra/serving/saved_model.pb"] {
+        let dir = tempfile::tempdir().unwrap();
+        let (export, run) = (dir.path().join("export"), dir.path().join("run"));
+        copy(&tiny("classify"), &export);
+        fs::remove_file(export.join(missing)).unwrap();
+        let stderr = fail(&mut train_export(&export, &run));
+        assert!(stderr.contains(&format!("it has no `{missing}`")), "{stderr}");
+        assert!(stderr.contains("python -m python_export") && !run.exists(), "{stderr}");
+    }
+}
+
+#[test]
+fn a_model_of_another_task_is_pointed_out_and_a_passage_for_it_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    succeed(train_tiny(&run).args(["--max-steps", "1"]));
+    let model = run.join("model");
+    let mut eval = tfbert();
+    eval.args(["eval", "--task", "cola", "--data-dir", "data", "--limit-dev", "4"]);
+    let stderr = text(&eval.arg("--model").arg(&model).output().unwrap()).1;
+    assert!(stderr.contains("was trained for task `sst2`, not for `cola`"), "{stderr}");
+    let mut predict = tfbert();
+    predict.args(["predict", "--context", "data/squad/apollo.txt", "who?"]);
+    let stderr = fail(predict.arg("--model").arg(&model));
+    assert!(stderr.contains("`--context` is for questions"), "{stderr}");
+}
+
+#[test]
 fn the_final_model_holds_weights_alone() {
     let dir = tempfile::tempdir().unwrap();
     let run = dir.path().join("run");

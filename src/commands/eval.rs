@@ -169,6 +169,14 @@ pub fn trained_model(task: &Task, model_dir: &Path) -> Result<TrainedModel> {
     }
     let trained = TrainedModel::read(model_dir)?;
     check_head(task, &trained.model)?;
+    let trained_for = trained.training.task.name.as_str();
+    if ![train, task.name.as_str()].contains(&trained_for) {
+        let dir = model_dir.display();
+        log::warn!(
+            "{dir}: the model was trained for task `{trained_for}`, not for `{}`",
+            task.name
+        );
+    }
     Ok(trained)
 }
 

@@ -30,6 +30,12 @@ pub fn run(args: &PredictArgs, cli: &Cli) -> Result<()> {
         (None, Some(dir)) => TrainedModel::read(dir)?,
         (None, None) => unreachable!("clap wants one of them"),
     };
+    if args.context.is_some() && !trained.training.task.head.asks_about_passage() {
+        return Err(Error::usage(format!(
+            "`--context` is for questions about a passage; this model has the head `{}`",
+            trained.training.task.head
+        )));
+    }
     let context =
         args.context.as_deref().map(|path| text::read_file(path, MAX_CONTEXT)).transpose()?;
     let asks = args.texts.is_empty() && args.file.is_none() && std::io::stdin().is_terminal();

@@ -226,6 +226,11 @@ impl Head {
         self.facts().may_lack_answer
     }
 
+    /// Whether its examples are questions about a passage.
+    pub fn asks_about_passage(self) -> bool {
+        self.facts().metric_input == InputKind::Answers
+    }
+
     /// What its metrics are computed from.
     pub fn metric_input(self) -> InputKind {
         self.facts().metric_input
