@@ -383,8 +383,11 @@ mod tests {
     /// A folder with a SavedModel of this description.
     fn saved_model(description: &str) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("saved_model.pb"), "").unwrap();
-        fs::create_dir(dir.path().join(ASSETS)).unwrap();
+        for file in ["saved_model.pb", VARIABLES, "assets.extra/serving/saved_model.pb"] {
+            let path = dir.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
         fs::write(dir.path().join(ASSETS).join(FILE), description).unwrap();
         dir
     }
