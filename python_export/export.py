@@ -24,6 +24,7 @@ from .heads import HEADS, Head
 from .model import ServedModel, TrainingModel
 from .optimizer import Update
 from .weights import Checkpoint
+from .whole_step import learning_functions
 
 PRECISIONS = {"f32": tf.float32, "bf16": tf.bfloat16}
 CONTRACT_FILE = Path("assets.extra") / "tfbert.json"
@@ -44,8 +45,11 @@ def progress(what: str):
     print(f"{time.monotonic() - start:.1f} s", file=sys.stderr, flush=True)
 
 
-def export(checkpoint: Checkpoint, head: str, output: Path, force=False, seed=0) -> Path:
-    """Writes `output/<encoder>/<head>` and returns it.
+def export(
+    checkpoint: Checkpoint, head: str, output: Path, force=False, seed=0, whole_step=False
+) -> Path:
+    """Writes `output/<encoder>/<head>` and returns it, with `whole_step` the graph of
+    `python_export.whole_step` too.
 
     An export that is what would be written is left as it is. Raises ExportError where anything else
     has the name and `force` is not given. What killed exports left in `output` is removed.
@@ -55,15 +59,15 @@ def export(checkpoint: Checkpoint, head: str, output: Path, force=False, seed=0)
         for leftover in remove_leftovers(parent):
             print(f"removed {leftover}, left by an export that was killed", file=sys.stderr)
     if folder.exists() and not force:
-        _check_same(folder, checkpoint, HEADS[head], seed)
+        _check_same(folder, checkpoint, HEADS[head], seed, whole_step)
         print(f"{folder} is complete, left as it is", file=sys.stderr)
         return folder
     with written_aside(folder) as aside:
-        _write(checkpoint, HEADS[head], aside, seed)
+        _write(checkpoint, HEADS[head], aside, seed, whole_step)
     return folder
 
 
-def _check_same(folder, checkpoint, head_class, seed):
+def _check_same(folder, checkpoint, head_class, seed, whole_step):
     """Raises ExportError unless the folder holds exactly what would be written."""
     hint = "hint: --force replaces it, --name NAME writes beside it"
     try:
@@ -82,6 +86,8 @@ def _check_same(folder, checkpoint, head_class, seed):
     for path in (TOKENIZER_FILE, VOCABULARY_FILE):
         if files.get(str(path)) != _text_files(checkpoint)[path][1]:
             raise ExportError(f"{folder} holds another export: {path} is not the encoder's\n{hint}")
+    if whole_step and not found.get("whole_step_signatures"):
+        raise ExportError(f"{folder} was exported without --whole-step\n{hint}")
     for path, sha256 in files.items():
         if not (folder / path).is_file():
             raise ExportError(f"{folder} is not a complete export: {path} is missing\n{hint}")
@@ -142,7 +148,7 @@ def _facts(checkpoint, head_class, seed):
     }
 
 
-def _write(checkpoint, head_class, folder, seed):
+def _write(checkpoint, head_class, folder, seed, whole_step):
     head_name = head_class.name_in_contract
     label = f"{checkpoint.name}/{head_name}"
     tensors = checkpoint.tensors
@@ -158,20 +164,24 @@ def _write(checkpoint, head_class, folder, seed):
     with progress(f"{label}: tracing the serving graph"):
         template = ServedModel(model.encoder, model.head)
         serving = serving_signatures(template)
+    if whole_step:
+        with progress(f"{label}: tracing the whole-step graph"):
+            whole = training_signatures(model, whole_step=True)
     with progress(f"{label}: writing"):
         _save(model, folder, training)
         _optimise_only(folder, [name for name in training if name.startswith("eval_")])
         extra = folder / "assets.extra"
-        _save(template, folder / "template", serving)
-        _optimise_only(folder / "template", serving)
-        (extra / "serving").mkdir(parents=True)
-        (folder / "template" / "saved_model.pb").rename(extra / "serving" / "saved_model.pb")
-        shutil.rmtree(folder / "template")
+        _save_graph(template, extra / "serving", serving, serving)
+        if whole_step:
+            plain = [name for name in whole if name.startswith("eval_")]
+            _save_graph(model, extra / "whole_step", whole, plain)
         for path, (text, _) in _text_files(checkpoint).items():
             (folder / path).write_text(text, encoding="utf-8", newline="\n")
         facts = _facts(checkpoint, head_class, seed)
         facts["signatures"] = {name: _describe(f) for name, f in training.items()}
         facts["serving_signatures"] = {name: _describe(f) for name, f in serving.items()}
+        if whole_step:
+            facts["whole_step_signatures"] = {name: _describe(f) for name, f in whole.items()}
         written = sorted(path for path in folder.rglob("*") if path.is_file())
         facts["files"] = {str(path.relative_to(folder)): _sha256(path) for path in written}
         contract = json.dumps(facts, indent=2, ensure_ascii=False)
@@ -199,6 +209,16 @@ def _save(module, folder, signatures):
             path.rmdir()
         else:
             path.unlink(missing_ok=True)
+
+
+def _save_graph(module, folder, signatures, optimised):
+    """Writes the graph alone: its variables are those of another SavedModel."""
+    aside = folder.parent.parent / "graph"
+    _save(module, aside, signatures)
+    _optimise_only(aside, optimised)
+    folder.mkdir(parents=True)
+    (aside / "saved_model.pb").rename(folder / "saved_model.pb")
+    shutil.rmtree(aside)
 
 
 def _optimise_only(folder, signatures):
@@ -268,8 +288,9 @@ def _take(arguments, kind):
     return kind(**{name: arguments.pop(name) for name in kind._fields})
 
 
-def training_signatures(model: TrainingModel) -> dict:
-    """The concrete functions of the training SavedModel by signature key."""
+def training_signatures(model: TrainingModel, whole_step=False) -> dict:
+    """The concrete functions of the training SavedModel by signature key; with `whole_step` those
+    of the whole-step graph."""
     head, inputs = model.head, _input_specs(model.head)
     batch, update = _batch_specs(head), _update_specs(model.encoder.config.num_hidden_layers)
 
@@ -284,8 +305,11 @@ def training_signatures(model: TrainingModel) -> dict:
         "apply": _concrete(lambda **a: model.apply(_take(a, Update)), update),
     }
     for precision, dtype in PRECISIONS.items():
-        for form, halves in (("", False), ("_halves", True)):
-            train, accumulate = _learning(model, dtype, halves)
+        if whole_step:
+            forms = {"": _whole_step(model, dtype)}
+        else:
+            forms = {"": _learning(model, dtype, False), "_halves": _learning(model, dtype, True)}
+        for form, (train, accumulate) in forms.items():
             for name, function, specs in (
                 ("train", train, update),
                 ("accumulate", accumulate, {"first": _spec("first", tf.bool)}),
@@ -313,6 +337,21 @@ def _learning(model, dtype, halves):
     def accumulate(**a):
         inputs, first = _take(a, Inputs), a.pop("first")
         return model.accumulate(*gradients(inputs, a), first)
+
+    return train, accumulate
+
+
+def _whole_step(model, dtype):
+    """As `_learning`, of `python_export.whole_step`."""
+    compiled_train, compiled_accumulate = learning_functions(model, dtype)
+
+    def train(**a):
+        inputs, update = _take(a, Inputs), _take(a, Update)
+        return compiled_train(inputs, a, update)
+
+    def accumulate(**a):
+        inputs, first = _take(a, Inputs), a.pop("first")
+        return compiled_accumulate(inputs, a, first)
 
     return train, accumulate
 

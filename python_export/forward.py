@@ -80,17 +80,18 @@ class ForwardPass:
         self._rows.setdefault(variable.ref(), []).append((ids, rows))
         return rows
 
-    def gradients(self, loss, parameters):
+    def gradients(self, loss, parameters, sparse=True):
         """The gradient of `loss` for each parameter, as a list of terms to add up: one for each
         part of the batch, or a single one.
 
         The terms have the dtype in which the parameter was read. A sparse parameter has one term,
-        `tf.IndexedSlices` in which no row occurs twice.
+        `tf.IndexedSlices` in which no row occurs twice; without `sparse` it is a whole table.
         """
         sources = [self._sources(parameter.variable.ref()) for parameter in parameters]
         found = self._tape.gradient(loss, sources, unconnected_gradients="zero")
+        of_rows = self._unique_rows if sparse else self._table
         return [
-            [self._unique_rows(parameter.variable, terms)] if parameter.sparse else terms
+            [of_rows(parameter.variable, terms)] if parameter.sparse else terms
             for parameter, terms in zip(parameters, found, strict=True)
         ]
 
@@ -118,8 +119,19 @@ class ForwardPass:
         return self._kernels.get(key) or [self._values[key]]
 
     def _unique_rows(self, variable, gradients):
+        """The sum of the gradients of gathered rows, as rows that occur once."""
+        ids, rows = self._gathered(variable, gradients)
+        ids, positions = tf.unique(ids)
+        sums = tf.math.unsorted_segment_sum(rows, positions, tf.size(ids))
+        return tf.IndexedSlices(sums, ids, tf.constant(variable.shape.as_list()))
+
+    def _table(self, variable, gradients):
+        """The sum of the gradients of gathered rows, in the shape of their table."""
+        ids, rows = self._gathered(variable, gradients)
+        return tf.math.unsorted_segment_sum(rows, ids, variable.shape[0])
+
+    def _gathered(self, variable, gradients):
+        """The ids of all rows that were gathered of a variable, and their gradients."""
         ids = tf.concat([tf.reshape(ids, [-1]) for ids, _ in self._rows[variable.ref()]], 0)
         rows = [tf.reshape(gradient, [-1, variable.shape[-1]]) for gradient in gradients]
-        ids, positions = tf.unique(ids)
-        sums = tf.math.unsorted_segment_sum(tf.concat(rows, 0), positions, tf.size(ids))
-        return tf.IndexedSlices(sums, ids, tf.constant(variable.shape.as_list()))
+        return ids, tf.concat(rows, 0)

@@ -37,6 +37,13 @@ class Drop(NamedTuple):
     scale: tf.Tensor
 
 
+def kept_bytes(rate):
+    """The threshold that a random byte must reach for its element to be kept, and the factor on
+    kept elements; `rate` is rounded to a multiple of 1/256."""
+    dropped = tf.clip_by_value(tf.round(rate * 256.0), 0.0, 255.0)
+    return tf.cast(dropped, tf.uint8), 256.0 / (256.0 - dropped)
+
+
 class Dropout:
     """Dropout whose masks depend on `seed` and on the place in the graph alone.
 
@@ -46,9 +53,7 @@ class Dropout:
     """
 
     def __init__(self, rate, seed):
-        dropped = tf.clip_by_value(tf.round(rate * 256.0), 0.0, 255.0)
-        self._threshold = tf.cast(dropped, tf.uint8)
-        self._scale = 256.0 / (256.0 - dropped)
+        self._threshold, self._scale = kept_bytes(rate)
         self._seed = tf.reshape(tf.bitcast(seed, tf.uint64), [1])
         self._place = 0
 

@@ -84,18 +84,24 @@ class TrainingModel(Model):
     def _updated(self, norm):
         return {"grad_norm": norm, "step": self.optimizer.step.read_value()}
 
-    def gradients(self, inputs: Inputs, batch: dict, dtype, halves):
-        """The loss of a batch and each parameter's gradient; with `halves` the batch is computed as
-        two halves of its rows that do not wait for each other."""
+    def gradients(
+        self, inputs: Inputs, batch: dict, dtype, halves=False, dropout=None, sparse=True
+    ):
+        """The loss of a batch and each parameter's gradient.
+
+        With `halves` the batch is computed as two halves of its rows that do not wait for each
+        other. `dropout` takes the place of a `Dropout` of the batch's rate and seed. Without
+        `sparse` the gradients of embeddings are whole tables.
+        """
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            dropout = Dropout(batch["dropout"], batch["seed"])
+            dropout = dropout or Dropout(batch["dropout"], batch["seed"])
             forward = ForwardPass(dtype, dropout=dropout, tape=tape)
             compute = self._logits_by_halves if halves else self.logits
             logits = compute(inputs, forward)
             smoothing = batch.get("label_smoothing")
             elements = self.head.element_loss(logits, batch["labels"], inputs, smoothing)
             loss = tf.reduce_sum(elements * batch["sample_weight"]) / batch["weight_sum"]
-        return loss, forward.gradients(loss, self.parameters())
+        return loss, forward.gradients(loss, self.parameters(), sparse)
 
     def _logits_by_halves(self, inputs, forward):
         rows = tf.shape(inputs.input_ids)[0]

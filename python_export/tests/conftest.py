@@ -7,16 +7,25 @@ from pathlib import Path
 # of an illegal instruction. The tests need no AMX.
 os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# TensorFlow turns oneDNN on by itself only on some processors; the tests want it on all.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 import numpy as np
 import pytest
 
 from python_export.__main__ import HEAD_NAMES
 from python_export.export import export
+from python_export.tests.machine import why_no_bf16
 from python_export.tests.session import ExportSession
 from python_export.weights import WeightsError, read_encoder
 
 GOLDENS = Path(__file__).parents[2] / "tests" / "golden"
+
+
+def pytest_runtest_setup(item):
+    """Skips the tests of bf16 where the processor cannot compute in it."""
+    if "bf16" in item.name and (reason := why_no_bf16()):
+        pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +50,21 @@ def tiny_sessions(tiny_exports):
 def classifier(tiny_sessions):
     """The session of `tiny/classify`."""
     return tiny_sessions["classify"]
+
+
+@pytest.fixture(scope="session")
+def whole_step_export(tmp_path_factory):
+    """An export of `tiny/classify` with the whole-step graph."""
+    output = tmp_path_factory.mktemp("whole_step")
+    return export(read_encoder("tiny"), "classify", output, whole_step=True)
+
+
+@pytest.fixture(scope="session")
+def whole_step(whole_step_export):
+    """The session of the whole-step graph of `tiny/classify`."""
+    folder = whole_step_export / "assets.extra" / "whole_step"
+    with ExportSession(folder, template=whole_step_export, variables=False) as session:
+        yield session
 
 
 @pytest.fixture(scope="session")

@@ -2,12 +2,13 @@
 
 import json
 import tempfile
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
+
+from python_export.tests.machine import run_traced
 
 v1 = tf.compat.v1
 
@@ -20,9 +21,9 @@ class ExportSession:
     """A loaded SavedModel whose signatures are called by key with numpy arrays."""
 
     def __init__(self, folder, template=None, variables=True):
-        """`template` is the folder of the `tfbert.json` for a folder that has none; without
-        `variables` the graph alone is loaded."""
-        self._folder = Path(folder)
+        """`template` is the folder of the `tfbert.json`, and of the weights that `init` restores,
+        for a folder that has none; without `variables` the graph alone is loaded."""
+        self._weights = Path(template or folder) / "variables" / "variables"
         # The driver's setting: a session optimises no graph, each call does or does not by its own.
         config = v1.ConfigProto()
         config.graph_options.rewrite_options.disable_meta_optimizer = True
@@ -56,16 +57,7 @@ class ExportSession:
 
     def executed(self, key, **inputs):
         """The operations that a run of a signature executes, each with its count."""
-        options = v1.RunOptions(trace_level=v1.RunOptions.FULL_TRACE)
-        metadata = v1.RunMetadata()
-        self._session.run(*self._call(key, inputs), options=options, run_metadata=metadata)
-        # A label is `name = Operation(its inputs)`.
-        labels = [
-            node.timeline_label
-            for device in metadata.step_stats.dev_stats
-            for node in device.node_stats
-        ]
-        return Counter(label.split(" = ")[-1].split("(")[0] for label in labels)
+        return run_traced(self._session, *self._call(key, inputs))
 
     def _call(self, key, inputs):
         signature = self.meta_graph.signature_def[key]
@@ -78,7 +70,7 @@ class ExportSession:
 
     def init(self, num_labels, seed=(1, 2)):
         """Restores the exported weights and runs `init`."""
-        self.restore(self._folder / "variables" / "variables")
+        self.restore(self._weights)
         return self("init", num_labels=num_labels, seed=seed)
 
     def train(

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow.python.framework import op_def_registry
 
 from python_export.__main__ import HEAD_NAMES
+from python_export.tests.machine import why_no_onednn
 from python_export.tests.session import ExportSession, random_batch, read_graph
 
 
@@ -77,8 +77,9 @@ def test_training_calls_compiled_functions_and_is_not_optimised_again(classifier
 
 @pytest.mark.parametrize("precision", ["f32", "bf16"])
 def test_tensorflow_finds_its_fused_kernels_in_inference(classifier, precision):
-    if not op_def_registry.get("_MklLayerNorm"):
-        pytest.skip("this TensorFlow has no oneDNN")
+    reason = why_no_onednn({"f32": "float32", "bf16": "bfloat16"}[precision])
+    if reason:
+        pytest.skip(reason)
     classifier.init(3)
     batch = random_batch(8, 16)
     found = classifier.executed(f"eval_{precision}", **batch)
