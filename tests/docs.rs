@@ -105,6 +105,24 @@ fn every_test_that_a_page_names_exists() {
 }
 
 #[test]
+fn the_architecture_page_says_what_every_module_owns() {
+    let page = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    let mut modules = BTreeSet::new();
+    for entry in fs::read_dir(root().join("src")).unwrap() {
+        let path = entry.unwrap().path();
+        modules.insert(path.file_stem().unwrap().to_string_lossy().into_owned());
+    }
+    modules.remove("lib");
+    assert!(modules.len() > 20);
+    for module in modules {
+        let rows = page.lines().filter(|line| line.starts_with("| `"));
+        let named =
+            rows.filter(|row| row.split('|').nth(1).unwrap().contains(&format!("`{module}`")));
+        assert_eq!(named.count(), 1, "docs/architecture.md: a row for `{module}`");
+    }
+}
+
+#[test]
 fn every_link_of_a_page_leads_to_a_file() {
     for (page, text) in pages() {
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
