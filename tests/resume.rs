@@ -226,7 +226,9 @@ fn memory_that_runs_out_names_the_batch_and_the_flags() {
         stderr.contains("batch 16384 × 128") || stderr.contains("batch of 16384 × 128"),
         "{stderr}"
     );
-    assert!(stderr.contains("try a smaller `--batch-size`, `--accumulate N`"), "{stderr}");
+    for flag in ["smaller `--batch-size`", "`--max-length`", "`--accumulate N`"] {
+        assert!(stderr.contains(flag), "{flag}: {stderr}");
+    }
 }
 
 #[test]
