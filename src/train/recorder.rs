@@ -175,9 +175,10 @@ impl<'a> Recorder<'a> {
         let best = self.state.best.clone();
         let best = best.ok_or_else(|| Error::new("the run was never evaluated"))?;
         if selecting_value(self.task, &best).is_none() {
-            let chosen_by = if best.loss.is_some() { "with the lowest loss" } else { "the last" };
+            let chosen_by =
+                if best.loss.is_some() { "the lowest loss" } else { "the last weights" };
             log::warn!(
-                "{} was undefined at every evaluation: of them, {chosen_by} was kept (step {})",
+                "{} was undefined at every evaluation: the model has {chosen_by} (step {})",
                 self.task.selecting_metric(),
                 best.step
             );
