@@ -12,7 +12,7 @@ use crate::task::{self, Column, Columns, Format, Task};
 /// Feeds bytes to a reader or parser, which must not panic.
 pub type Target = fn(&[u8]);
 
-/// The targets: the name, which is also that of the folder in `fuzz/corpus/`, and the function.
+/// The fuzz targets: name (also of the folder in `fuzz/corpus/`) and function.
 ///
 /// A target panics where a reader breaks a rule, such as an error that names no file.
 pub const TARGETS: [(&str, Target); 12] = [

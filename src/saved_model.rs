@@ -47,7 +47,7 @@ pub struct Description {
     pub serving_signatures: BTreeMap<String, Signature>,
 }
 
-/// A model to train: its graph has signatures for training, and carries a serving graph.
+/// A model to train: its graph has signatures for training. A serving graph lies beside it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Export {
     /// What it says of itself.

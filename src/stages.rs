@@ -193,7 +193,7 @@ pub fn prediction_object(
         .ok_or_else(|| Error::new("the prediction does not fit the model's head and labels"))
 }
 
-/// Writes the predictions of one split into `dir`, which is made if it is not there; the files.
+/// Writes the predictions of one split into `dir`, which is created if missing, and returns the files.
 ///
 /// - a split with a name for a leaderboard: GLUE's TSV under that name;
 /// - tags: `<split>.txt` in CoNLL's columns;

@@ -116,7 +116,7 @@ impl Reader for SquadReader {
     }
 }
 
-/// Parses the file and sends its examples, and last the failure if there is one.
+/// Parses the file and sends each example. If parsing fails, the error is sent last.
 fn parse(
     source: BufReader<File>,
     path: PathBuf,

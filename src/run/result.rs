@@ -29,7 +29,7 @@ pub struct RunResult {
     pub details: BTreeMap<String, Option<f64>>,
     /// Updates of the whole run.
     pub steps: usize,
-    /// The update after which the kept weights were evaluated.
+    /// The step after which the best weights were evaluated.
     pub best_step: usize,
     /// Updates left out because the gradient was not finite.
     pub skipped: usize,

@@ -15,7 +15,7 @@ use crate::files::{Digest, Sha256, hex, replace_link, user_cache_folder};
 pub(super) const INSTALL: &str =
     "python3 -m venv .venv && .venv/bin/pip install tensorflow-cpu==2.21.0";
 
-/// The variable that names the library's folder, also to the crate `tensorflow`.
+/// The environment variable with the library's folder; the crate `tensorflow` reads it too.
 pub(super) const TENSORFLOW_DIR: &str = "TENSORFLOW_DIR";
 
 /// A library that was found, and by what.

@@ -14,7 +14,7 @@ use crate::model::Precision;
 
 /// Rows and columns of the matrices: large enough to hide what a call costs.
 const SIZE: usize = 2048;
-/// Products of one call, each of the last one's result, so that none is a repetition.
+/// Matrix products of one call. Each multiplies the previous result, so TensorFlow cannot merge them.
 const CHAIN: usize = 4;
 /// Chains that run beside each other, as many as operations of a training step at the most.
 const CHAINS: usize = 2;

@@ -10,7 +10,7 @@ use crate::scores::Scores;
 /// The flag of `tfbert train` that makes an evaluation need less memory.
 const MEMORY_HINT: &str = "memory ran out: use a smaller `--eval-batch-size`";
 
-/// What an evaluation found on one development split.
+/// The result of evaluating one development split.
 pub(super) struct SplitScores {
     /// The split's name.
     pub(super) split: String,
