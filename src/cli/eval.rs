@@ -1,0 +1,49 @@
+//! Flags of `tfbert eval`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::shared::{DataArgs, PrecisionArg};
+use super::values::{batch_size, positive, threads};
+
+/// Arguments of `tfbert eval`.
+#[derive(Debug, Args)]
+pub struct EvalArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub data: DataArgs,
+
+    /// The trained model [default: runs/<task>/model].
+    #[arg(long, value_name = "DIR")]
+    pub model: Option<PathBuf>,
+
+    /// Split to score [default: every development file].
+    #[arg(long)]
+    pub split: Option<String>,
+
+    /// Folder for prediction files [default: `predictions` in the model's run, if it has one].
+    #[arg(long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+
+    /// Most examples per batch; on CPUs batches of long texts are smaller [default: 32, on a GPU
+    /// 256].
+    #[arg(long, value_parser = batch_size)]
+    pub batch_size: Option<usize>,
+
+    /// Number format [default: the one that the model was scored with in training].
+    #[arg(long, value_enum)]
+    pub precision: Option<PrecisionArg>,
+
+    /// TensorFlow's threads [default: one for each core].
+    #[arg(long, value_parser = threads)]
+    pub threads: Option<usize>,
+
+    /// Use the first N examples only.
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub limit_dev: Option<usize>,
+
+    /// Print the result as one JSON object, the last line on stdout.
+    #[arg(long)]
+    pub json: bool,
+}

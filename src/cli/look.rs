@@ -1,0 +1,25 @@
+//! Flags of the commands that only look: `tfbert tasks` and `tfbert doctor`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// Arguments of `tfbert tasks`.
+#[derive(Debug, Args)]
+pub struct TasksArgs {
+    /// Print this task's row as a file to start one's own from.
+    #[arg(long, value_name = "TASK")]
+    pub show: Option<String>,
+}
+
+/// Arguments of `tfbert doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Folder of the data sets.
+    #[arg(long, env = "TFBERT_DATA", default_value = "data", value_name = "DIR")]
+    pub data_dir: PathBuf,
+
+    /// Folder of the exports.
+    #[arg(long, default_value = "saved_models", value_name = "DIR")]
+    pub saved_models: PathBuf,
+}

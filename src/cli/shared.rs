@@ -1,0 +1,41 @@
+//! Flags that several commands have.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+/// A number format, or the machine's best.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PrecisionArg {
+    /// bf16 where it is multiplied faster (AMX, AMD's AVX-512, a GPU since Ampere), else f32.
+    Auto,
+    /// 32-bit floats.
+    F32,
+    /// bfloat16 matrix products.
+    Bf16,
+}
+
+/// What reads data.
+#[derive(Debug, Clone, Args)]
+pub struct DataArgs {
+    /// The task's name (see `tfbert tasks`), or a task file that ends in `.json`.
+    #[arg(long, value_name = "TASK")]
+    pub task: String,
+
+    /// Folder of the data sets.
+    #[arg(long, env = "TFBERT_DATA", default_value = "data", value_name = "DIR")]
+    pub data_dir: PathBuf,
+}
+
+/// What is kept for later runs.
+#[derive(Debug, Clone, Args)]
+pub struct CacheArgs {
+    /// Folder that keeps tokenised training files and compiled programs [default: `tfbert` in the
+    /// user's cache folder].
+    #[arg(long, env = "TFBERT_CACHE", value_name = "DIR")]
+    pub cache_dir: Option<PathBuf>,
+
+    /// Neither read nor write that folder.
+    #[arg(long)]
+    pub no_cache: bool,
+}

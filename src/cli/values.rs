@@ -1,0 +1,51 @@
+//! Parsers of flags' values. Each error names the range.
+
+use crate::optimizer::non_negative;
+
+pub(super) fn positive(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("expected a whole number from 1".into()),
+        Ok(number) => Ok(number),
+    }
+}
+
+/// The most passes over the training file, as in task files: a mistyped number is an error here, and
+/// not a failed allocation later.
+const MOST_EPOCHS: usize = 100_000;
+
+/// The most examples of a batch, as in task files.
+const LARGEST_BATCH: usize = 1 << 16;
+
+/// The most threads; more would only cost the time to start them.
+const MOST_THREADS: usize = 1024;
+
+pub(super) fn epochs(text: &str) -> Result<usize, String> {
+    from_one_to(MOST_EPOCHS, text)
+}
+
+pub(super) fn batch_size(text: &str) -> Result<usize, String> {
+    from_one_to(LARGEST_BATCH, text)
+}
+
+pub(super) fn threads(text: &str) -> Result<usize, String> {
+    from_one_to(MOST_THREADS, text)
+}
+
+fn from_one_to(most: usize, text: &str) -> Result<usize, String> {
+    let number = positive(text).ok().filter(|number| *number <= most);
+    number.ok_or_else(|| format!("expected a whole number from 1 to {most}"))
+}
+
+pub(super) fn fraction(text: &str) -> Result<f32, String> {
+    non_negative(text)
+        .ok()
+        .filter(|fraction| *fraction <= 1.0)
+        .ok_or_else(|| "expected 0 to 1".into())
+}
+
+pub(super) fn fraction_below_one(text: &str) -> Result<f32, String> {
+    fraction(text)
+        .ok()
+        .filter(|fraction| *fraction < 1.0)
+        .ok_or_else(|| "expected 0 to below 1".into())
+}
