@@ -219,7 +219,7 @@ fn input_hash(input: &Input) -> u64 {
     match input {
         Input::Text { text, text_pair } => (text, text_pair).hash(&mut hasher),
         Input::Question { question, context } => (question, context).hash(&mut hasher),
-        Input::Words(words) => words.hash(&mut hasher),
+        Input::Words(_) | Input::SplitText { .. } => input.words().hash(&mut hasher),
         Input::Choices { context, start, endings } => (context, start, endings).hash(&mut hasher),
     }
     hasher.finish()
@@ -231,7 +231,9 @@ fn has_empty_text(input: &Input) -> bool {
     match input {
         Input::Text { text, text_pair } => blank(text) || text_pair.as_deref().is_some_and(blank),
         Input::Question { question, context } => blank(question) || blank(context),
-        Input::Words(words) => words.iter().all(|word| blank(word)),
+        Input::Words(_) | Input::SplitText { .. } => {
+            input.words().is_none_or(|words| words.iter().all(|word| blank(word)))
+        }
         Input::Choices { context, endings, .. } => {
             blank(context) || endings.iter().any(|ending| blank(ending))
         }

@@ -33,7 +33,7 @@ pub struct Request<'a> {
 /// Predicts texts; a JSON object for each, in their order.
 ///
 /// A text is what the model's head reads: a text, two texts with a tab between (where the task has
-/// pairs), a question (with `context`), words with spaces between, or a context and its endings
+/// pairs), a question (with `context`), a sentence to find entities in, or a context and its endings
 /// with tabs between.
 ///
 /// # Errors
@@ -55,8 +55,8 @@ pub fn predict(
         .enumerate()
         .map(|(i, text)| {
             let typed = TypedText { line: text, is_pair, context: context.as_ref() };
-            let input =
-                stages::typed_input(head, typed).map_err(|error| error.at_line(&path, i + 1))?;
+            let input = stages::typed_input(head, typed, request.tokenizer)
+                .map_err(|error| error.at_line(&path, i + 1))?;
             Ok(Example { id: i.to_string(), line: i + 1, input, target: None })
         })
         .collect::<Result<Vec<_>>>()?;

@@ -27,7 +27,7 @@ struct Stages {
     /// Predictions and targets to what metrics are computed from, with details for the report.
     metric_input: ToMetricInput,
     /// A line of the user's to what the model reads.
-    typed_input: fn(TypedText<'_>) -> Result<Input>,
+    typed_input: fn(TypedText<'_>, &Tokenizer) -> Result<Input>,
     /// A prediction to the JSON object that `tfbert predict` prints.
     object: fn(&Example, &Prediction, &[String]) -> Option<Value>,
     /// Predictions to files.
@@ -41,7 +41,7 @@ const CLASSIFY: Stages = Stages {
     cut: cut_texts,
     predictions: prediction::classes,
     metric_input: scores::classes,
-    typed_input: dataset::typed_text,
+    typed_input: |typed, _| dataset::typed_text(typed),
     object: report::label_object,
     write: report::write_labels_or_scores,
 };
@@ -51,7 +51,7 @@ const REGRESS: Stages = Stages {
     cut: cut_texts,
     predictions: prediction::scores,
     metric_input: scores::numbers,
-    typed_input: dataset::typed_text,
+    typed_input: |typed, _| dataset::typed_text(typed),
     object: report::score_object,
     write: report::write_labels_or_scores,
 };
@@ -61,7 +61,7 @@ const SPAN: Stages = Stages {
     cut: cut_questions,
     predictions: prediction::spans,
     metric_input: scores::answers,
-    typed_input: dataset::typed_question,
+    typed_input: |typed, _| dataset::typed_question(typed),
     object: report::answer_object,
     write: report::write_answers,
 };
@@ -71,7 +71,7 @@ const TAG: Stages = Stages {
     cut: cut_words,
     predictions: prediction::tags,
     metric_input: scores::tags,
-    typed_input: dataset::typed_words,
+    typed_input: feature::typed_sentence,
     object: report::tags_object,
     write: report::write_tags,
 };
@@ -81,7 +81,7 @@ const CHOICE: Stages = Stages {
     cut: cut_texts,
     predictions: prediction::classes,
     metric_input: scores::endings,
-    typed_input: dataset::typed_choices,
+    typed_input: |typed, _| dataset::typed_choices(typed),
     object: report::ending_object,
     write: report::write_json_lines,
 };
@@ -173,8 +173,8 @@ pub fn score(
 /// # Errors
 ///
 /// The line lacks a part, such as the second text of a pair.
-pub fn typed_input(head: Head, typed: TypedText<'_>) -> Result<Input> {
-    (stages(head).typed_input)(typed)
+pub fn typed_input(head: Head, typed: TypedText<'_>, tokenizer: &Tokenizer) -> Result<Input> {
+    (stages(head).typed_input)(typed, tokenizer)
 }
 
 /// A prediction as the JSON object that `tfbert predict` prints. `labels` are shown for the indices

@@ -147,7 +147,8 @@ fn a_long_sentence_is_tagged_in_windows_and_scored_whole() {
     assert!(walked.features.len() > walked.dataset.examples.len(), "no sentence was long");
     assert_perfect("windows", &task, walked.scores.as_ref().unwrap());
     for (example, prediction) in walked.dataset.examples.iter().zip(&walked.predictions) {
-        let (dataset::Input::Words(words), Prediction::Tags(tags)) = (&example.input, prediction)
+        let (dataset::Input::Words(words), Prediction::Tags { tags, .. }) =
+            (&example.input, prediction)
         else {
             panic!("{example:?}");
         };
@@ -162,7 +163,9 @@ fn a_predictor_that_errs_is_not_scored_as_perfect() {
     let walked = walk(&task, &task.dev[0], &labels, &FeatureSettings::from_task(&task));
     let mut predictions = walked.predictions;
     let with_entity = predictions.iter_mut().find_map(|prediction| match prediction {
-        Prediction::Tags(tags) if tags.iter().any(|&tag| labels.names()[tag] != "O") => Some(tags),
+        Prediction::Tags { tags, .. } if tags.iter().any(|&tag| labels.names()[tag] != "O") => {
+            Some(tags)
+        }
         _ => None,
     });
     with_entity.expect("the sample has entities").fill(labels.index("O").unwrap());

@@ -10,8 +10,8 @@ use super::values::{batch_size, threads};
 /// Arguments of `tfbert predict`.
 #[derive(Debug, Args)]
 pub struct PredictArgs {
-    /// Texts; for pairs the two texts of each, with a tab between; for questions the questions.
-    /// Without texts and on a terminal, a prompt asks for them.
+    /// Texts; for pairs the two texts of each, with a tab between; for questions the questions; for
+    /// tags sentences as they are written. Without texts and on a terminal, a prompt asks for them.
     #[arg(value_name = "TEXT")]
     pub texts: Vec<String>,
 

@@ -4,6 +4,7 @@
 //! a rule that the task names (see [`Repairs`](crate::task::Repairs)), and each use is counted.
 
 use std::fmt;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use crate::error::Place;
@@ -20,7 +21,7 @@ mod typed;
 pub use labels::Labels;
 pub use source::{DataSource, Position, log_repairs};
 pub(crate) use squad::byte_offset;
-pub use typed::{TypedText, typed_choices, typed_question, typed_text, typed_words};
+pub use typed::{TypedText, typed_choices, typed_question, typed_text};
 
 /// One thing to predict, as its file has it.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,6 +67,13 @@ pub enum Input {
     },
     /// A sentence cut into words.
     Words(Vec<String>),
+    /// A text in which the words of a sentence were found.
+    SplitText {
+        /// The text.
+        text: String,
+        /// Where each word stands in it, in bytes.
+        words: Vec<Range<usize>>,
+    },
     /// A context, the words that each ending begins with, and the endings.
     Choices {
         /// The context (SWAG's `sent1`).
@@ -75,6 +83,19 @@ pub enum Input {
         /// The endings to choose from.
         endings: Vec<String>,
     },
+}
+
+impl Input {
+    /// The words of a sentence; `None` for what is not cut into words.
+    pub fn words(&self) -> Option<Vec<&str>> {
+        match self {
+            Self::Words(words) => Some(words.iter().map(String::as_str).collect()),
+            Self::SplitText { text, words } => {
+                Some(words.iter().map(|word| &text[word.clone()]).collect())
+            }
+            Self::Text { .. } | Self::Question { .. } | Self::Choices { .. } => None,
+        }
+    }
 }
 
 /// What is right for an example.

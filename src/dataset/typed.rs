@@ -52,15 +52,6 @@ pub fn typed_question(typed: TypedText<'_>) -> Result<Input> {
     Ok(Input::Question { question: question.to_owned(), context })
 }
 
-/// Words with spaces between.
-///
-/// # Errors
-///
-/// Never.
-pub fn typed_words(typed: TypedText<'_>) -> Result<Input> {
-    Ok(Input::Words(typed.line.split_whitespace().map(str::to_owned).collect()))
-}
-
 /// A context and its endings, with tabs between.
 ///
 /// # Errors

@@ -18,7 +18,7 @@ mod tokenizer;
 pub use choice::choices;
 pub use question::questions;
 pub use store::{Cache, CacheKey, FeatureStore, StoreWriter, Summary};
-pub use tag::words;
+pub use tag::{typed_sentence, words};
 pub use text::texts;
 pub use tokenizer::Tokenizer;
 

@@ -12,7 +12,7 @@ use super::sequence::{SequenceTemplate, TokenSequence};
 use super::{
     Alignment, CHUNK, FeatureSettings, FeatureTarget, Features, NO_TAG, Sequence, Tokenizer,
 };
-use crate::dataset::{Dataset, Example, Input, Target};
+use crate::dataset::{Dataset, Example, Input, Target, TypedText};
 use crate::error::{Error, Result};
 
 /// One feature a sentence, several for one that is over-long.
@@ -57,6 +57,17 @@ pub fn words(
     Ok(features)
 }
 
+/// A text as it is written, cut into words by the tokenizer's own rules: BERT's split punctuation off
+/// and take each Chinese character by itself.
+///
+/// # Errors
+///
+/// The tokenizer's own.
+pub fn typed_sentence(typed: TypedText<'_>, tokenizer: &Tokenizer) -> Result<Input> {
+    let words = tokenizer.words(typed.line)?;
+    Ok(Input::SplitText { text: typed.line.to_owned(), words })
+}
+
 /// The word pieces of a sentence.
 struct Pieces {
     ids: Vec<i32>,
@@ -68,7 +79,7 @@ struct Pieces {
 
 impl Pieces {
     fn encode(example: &Example, tokenizer: &Tokenizer, room: usize) -> Result<Self> {
-        let Input::Words(words) = &example.input else {
+        let Some(words) = example.input.words() else {
             return Err(Error::new("expected a sentence cut into words"));
         };
         let mut pieces = Self {

@@ -1,8 +1,12 @@
 //! The `tokenizers` crate, from an export's `tokenizer.json`.
 
+use std::ops::Range;
 use std::path::Path;
 
-use tokenizers::{EncodeInput, Encoding, ModelWrapper, Token};
+use tokenizers::{
+    EncodeInput, Encoding, ModelWrapper, Normalizer, OffsetReferential, OffsetType,
+    PreTokenizedString, PreTokenizer, Token,
+};
 
 use crate::error::{Error, Result};
 
@@ -82,6 +86,53 @@ impl Tokenizer {
         Ok(encoding.get_ids().iter().map(|&id| id as i32).collect())
     }
 
+    /// Where the words of a text stand in it, in bytes: the parts that the tokenizer's normaliser and
+    /// pre-tokenizer make before it cuts them into pieces, without white space around them.
+    ///
+    /// BERT's tokenizer splits at white space, splits punctuation off and takes each Chinese character
+    /// by itself. A part is also split where a script that is written without spaces begins or ends,
+    /// so that a name in Latin letters inside Japanese text is a word. A tokenizer without a
+    /// pre-tokenizer splits at white space.
+    ///
+    /// # Errors
+    ///
+    /// The tokenizer's own.
+    pub fn words(&self, text: &str) -> Result<Vec<Range<usize>>> {
+        let mut words: Vec<Range<usize>> = Vec::new();
+        for part in self.parts(text)? {
+            // Parts that come from one character (a normaliser may write `½` as three) are one word.
+            let start = words.last().map_or(part.start, |last| part.start.max(last.end));
+            let part = text.get(start..part.end.max(start)).ok_or_else(|| {
+                Error::new("the tokenizer splits a text inside a character; expected whole ones")
+            })?;
+            // A part may hold the space before its word, or be the whole text.
+            for word in part.split_whitespace() {
+                let mut at = start + word.as_ptr().addr() - part.as_ptr().addr();
+                for run in runs_of_one_script(word) {
+                    words.push(at..at + run.len());
+                    at += run.len();
+                }
+            }
+        }
+        Ok(words)
+    }
+
+    /// The parts of a text before it is cut into pieces, in bytes.
+    fn parts(&self, text: &str) -> Result<Vec<Range<usize>>> {
+        let failed = |error: tokenizers::Error| Error::new(error.to_string());
+        let mut split = PreTokenizedString::from(text);
+        if let Some(normalizer) = self.inner.get_normalizer() {
+            split.normalize(|part| normalizer.normalize(part)).map_err(failed)?;
+        }
+        let Some(pre_tokenizer) = self.inner.get_pre_tokenizer() else {
+            let whole = 0..text.len();
+            return Ok(Vec::from([whole]));
+        };
+        pre_tokenizer.pre_tokenize(&mut split).map_err(failed)?;
+        let parts = split.get_splits(OffsetReferential::Original, OffsetType::Byte);
+        Ok(parts.into_iter().map(|(_, (start, end), _)| start..end).collect())
+    }
+
     /// Tokens with their byte offsets; `special` adds `[CLS]` and `[SEP]`.
     ///
     /// # Errors
@@ -131,6 +182,36 @@ impl Tokenizer {
     }
 }
 
+/// Blocks of scripts that are written without spaces between words, apart from Chinese characters,
+/// which BERT's tokenizer takes by themselves.
+const SCRIPTS_WITHOUT_SPACES: [(char, char); 8] = [
+    ('\u{e00}', '\u{e7f}'),   // Thai
+    ('\u{e80}', '\u{eff}'),   // Lao
+    ('\u{1000}', '\u{109f}'), // Burmese
+    ('\u{1780}', '\u{17ff}'), // Khmer
+    ('\u{3040}', '\u{309f}'), // Hiragana
+    ('\u{30a0}', '\u{30ff}'), // Katakana
+    ('\u{31f0}', '\u{31ff}'), // Katakana, small letters
+    ('\u{ff66}', '\u{ff9d}'), // Katakana, half width
+];
+
+/// A word cut where a script that is written without spaces begins or ends.
+fn runs_of_one_script(word: &str) -> Vec<&str> {
+    let script = |c: char| SCRIPTS_WITHOUT_SPACES.iter().position(|(a, z)| (*a..=*z).contains(&c));
+    let mut runs = Vec::new();
+    let (mut start, mut current) = (0, None);
+    for (at, character) in word.char_indices() {
+        let new = script(character);
+        if at > 0 && new != current {
+            runs.push(&word[start..at]);
+            start = at;
+        }
+        current = new;
+    }
+    runs.push(&word[start..]);
+    runs
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,6 +226,27 @@ mod tests {
         assert!(tokenizer.check_fits(entries + 7, 1, false).is_ok());
         let error = tokenizer.check_fits(entries - 1, 2, true).unwrap_err();
         assert!(error.what().contains(&format!("{entries} entries")), "{error}");
+    }
+
+    fn words_of<'t>(tokenizer: &Tokenizer, text: &'t str) -> Vec<&'t str> {
+        tokenizer.words(text).unwrap().into_iter().map(|word| &text[word]).collect()
+    }
+
+    #[test]
+    fn a_text_is_cut_into_words_as_bert_does_and_each_is_a_part_of_the_text() {
+        let tokenizer = Tokenizer::from_bytes(TOKENIZER).unwrap();
+        let words = |text| words_of(&tokenizer, text);
+        assert_eq!(
+            words(" Anna's in Oslo, (twice).\t"),
+            ["Anna", "'", "s", "in", "Oslo", ",", "(", "twice", ")", "."]
+        );
+        assert_eq!(words("今日はAnnaが東京へ"), ["今", "日", "は", "Anna", "が", "東", "京", "へ"]);
+        assert_eq!(
+            words("マリア(Maria)とไทยOslo"),
+            ["マリア", "(", "Maria", ")", "と", "ไทย", "Oslo"]
+        );
+        assert_eq!(words("Élodie E\u{301}lodie\u{200b} \u{0}x"), ["Élodie", "E\u{301}lodie", "x"]);
+        assert!(words(" \u{a0}\n").is_empty());
     }
 
     #[test]

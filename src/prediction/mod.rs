@@ -24,8 +24,13 @@ pub enum Prediction {
     Score(f32),
     /// A stretch of the passage, or none.
     Span(SpanPrediction),
-    /// The index of a label for each word.
-    Tags(Vec<usize>),
+    /// A label for each word.
+    Tags {
+        /// The index of each word's most probable label.
+        tags: Vec<usize>,
+        /// Its probability.
+        probabilities: Vec<f32>,
+    },
 }
 
 /// How logits become predictions.

@@ -1,12 +1,12 @@
 //! The most probable tag of every word.
 
-use super::class::argmax;
+use super::class::{argmax, softmax};
 use super::{FeatureLogits, Prediction, PredictionSettings};
-use crate::dataset::{Dataset, Input};
+use crate::dataset::{Dataset, Example};
 use crate::error::{Error, Result};
 use crate::feature::{Alignment, Features};
 
-/// One prediction a sentence, with a tag for each word.
+/// One prediction a sentence, with a tag and its probability for each word.
 ///
 /// # Errors
 ///
@@ -17,26 +17,29 @@ pub fn tags(
     logits: &FeatureLogits,
     _settings: &PredictionSettings,
 ) -> Result<Vec<Prediction>> {
-    let words = |input: &Input| if let Input::Words(words) = input { words.len() } else { 0 };
-    let mut tags: Vec<Vec<Option<usize>>> =
-        dataset.examples.iter().map(|example| vec![None; words(&example.input)]).collect();
+    let words = |example: &Example| example.input.words().map_or(0, |words| words.len());
+    let mut found: Vec<Vec<Option<(usize, f32)>>> =
+        dataset.examples.iter().map(|example| vec![None; words(example)]).collect();
     for feature in 0..features.len() {
         let Some(Alignment::Words { first_pieces }) = features.alignment(feature) else { continue };
         let logits = logits.get(feature);
         let width = logits.len() / features.length(feature);
         for &(word, position) in first_pieces {
             let start = position as usize * width;
-            tags[features.example(feature)][word as usize] =
-                Some(argmax(&logits[start..start + width]));
+            let probabilities = softmax(&logits[start..start + width]);
+            let tag = argmax(&probabilities);
+            found[features.example(feature)][word as usize] = Some((tag, probabilities[tag]));
         }
     }
-    let complete = |(example, tags): (usize, Vec<Option<usize>>)| {
-        let tags: Option<Vec<usize>> = tags.into_iter().collect();
-        tags.map(Prediction::Tags).ok_or_else(|| {
-            let place = dataset.place(example);
-            Error::new("a word of the sentence got no tag from the model")
-                .at_line(&place.path, dataset.examples[example].line)
-        })
+    let complete = |(example, words): (usize, Vec<Option<(usize, f32)>>)| {
+        let words: Option<(Vec<usize>, Vec<f32>)> = words.into_iter().collect();
+        words.map(|(tags, probabilities)| Prediction::Tags { tags, probabilities }).ok_or_else(
+            || {
+                let place = dataset.place(example);
+                Error::new("a word of the sentence got no tag from the model")
+                    .at_line(&place.path, dataset.examples[example].line)
+            },
+        )
     };
-    tags.into_iter().enumerate().map(complete).collect()
+    found.into_iter().enumerate().map(complete).collect()
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::tag_names;
-use crate::dataset::{Dataset, Input, Labels, Target};
+use crate::dataset::{Dataset, Labels, Target};
 use crate::error::Result;
 use crate::prediction::Prediction;
 
@@ -20,7 +20,8 @@ pub(super) fn text(
 ) -> Result<String> {
     let mut text = String::new();
     for (example, prediction) in dataset.examples.iter().zip(predictions) {
-        let (Input::Words(words), Prediction::Tags(tags)) = (&example.input, prediction) else {
+        let (Some(words), Prediction::Tags { tags, .. }) = (example.input.words(), prediction)
+        else {
             return Err(super::misfit(dataset, example));
         };
         let tags = tag_names(dataset, example, labels, tags)?;

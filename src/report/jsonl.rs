@@ -81,7 +81,7 @@ fn row_prediction<'a>(
             probabilities: ByLabel { names: labels.names(), values: probabilities },
         },
         (Prediction::Score(score), _) => RowPrediction::Score { score: *score },
-        (Prediction::Span(_) | Prediction::Tags(_), _) => {
+        (Prediction::Span(_) | Prediction::Tags { .. }, _) => {
             return Err(super::misfit(dataset, example));
         }
     })

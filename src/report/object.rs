@@ -1,8 +1,11 @@
 //! A prediction as a JSON object, as `tfbert predict` prints it.
 
+use std::ops::Range;
+
 use serde_json::{Map, Value, json};
 
 use crate::dataset::{Example, Input};
+use crate::metric::{self, Entity};
 use crate::prediction::Prediction;
 
 /// The text, its most probable label, and the probabilities of all by label. `None` where example
@@ -53,15 +56,65 @@ pub fn answer_object(
     }))
 }
 
-/// The words, their tags, and the text with its entities in brackets; see [`label_object`].
+/// The text, its words and their tags; of tags of entities also the `entities` and the text with them
+/// in brackets (`marked`). See [`label_object`].
+///
+/// An entity has its `type`, its `text`, where it stands in the text (`start` and `end` in Unicode
+/// characters, counted from 0, the end not included), and as `score` the mean probability of its words'
+/// tags.
 pub fn tags_object(example: &Example, prediction: &Prediction, labels: &[String]) -> Option<Value> {
-    let (Prediction::Tags(tags), Input::Words(words)) = (prediction, &example.input) else {
-        return None;
-    };
+    let Prediction::Tags { tags, probabilities } = prediction else { return None };
+    let (text, places) = text_and_words(&example.input)?;
     let names: Option<Vec<&str>> =
         tags.iter().map(|&tag| labels.get(tag).map(String::as_str)).collect();
-    let names = names?;
-    Some(json!({ "words": words, "tags": names, "text": with_brackets(words, &names) }))
+    let names = names.filter(|names| names.len() == places.len())?;
+    let words: Vec<&str> = places.iter().map(|place| &text[place.clone()]).collect();
+    let mut object = Map::from_iter([("text".to_owned(), text.as_str().into())]);
+    object.insert("words".into(), words.into());
+    object.insert("tags".into(), names.clone().into());
+    if labels.iter().any(|label| label.starts_with("B-")) {
+        let found = metric::entities(&names);
+        let entities: Vec<Value> = found
+            .iter()
+            .map(|entity| {
+                let place = stretch(entity, &places);
+                let start = text[..place.start].chars().count();
+                let covered = &text[place];
+                let score = &probabilities[entity.start..entity.end];
+                json!({
+                    "type": entity.entity_type,
+                    "text": covered,
+                    "start": start,
+                    "end": start + covered.chars().count(),
+                    "score": score.iter().sum::<f32>() / score.len() as f32,
+                })
+            })
+            .collect();
+        object.insert("entities".into(), entities.into());
+        object.insert("marked".into(), with_brackets(&text, &found, &places).into());
+    }
+    Some(object.into())
+}
+
+/// The text of a sentence and where its words stand in it, in bytes. Words that come without a text
+/// are put together with spaces.
+fn text_and_words(input: &Input) -> Option<(String, Vec<Range<usize>>)> {
+    if let Input::SplitText { text, words } = input {
+        return Some((text.clone(), words.clone()));
+    }
+    let words = input.words()?;
+    let mut end = 0;
+    let places = words.iter().map(|word| {
+        let start = end;
+        end += word.len() + 1;
+        start..start + word.len()
+    });
+    Some((words.join(" "), places.collect()))
+}
+
+/// Where an entity stands in the text, in bytes.
+fn stretch(entity: &Entity<'_>, places: &[Range<usize>]) -> Range<usize> {
+    places[entity.start].start..places[entity.end - 1].end
 }
 
 /// The context, the most probable ending, and the probabilities of all; see [`label_object`].
@@ -94,42 +147,64 @@ fn text_object(example: &Example) -> Option<Map<String, Value>> {
     Some(object)
 }
 
-/// Words with their entities in brackets: `[PER Neil Armstrong] landed`.
-fn with_brackets(words: &[String], tags: &[&str]) -> String {
-    let mut text = String::new();
-    let mut open: Option<&str> = None;
-    for (word, tag) in words.iter().zip(tags) {
-        let entity_type = tag.split_once('-').map(|(_, entity_type)| entity_type);
-        let goes_on = tag.starts_with("I-") && entity_type == open;
-        if !goes_on && open.take().is_some() {
-            text.push(']');
-        }
-        if !text.is_empty() {
-            text.push(' ');
-        }
-        if let (false, Some(entity_type)) = (goes_on, entity_type) {
-            text.push('[');
-            text.push_str(entity_type);
-            text.push(' ');
-            open = Some(entity_type);
-        }
-        text.push_str(word);
+/// A text with its entities in brackets: `[PER Neil Armstrong] landed`.
+fn with_brackets(text: &str, entities: &[Entity<'_>], places: &[Range<usize>]) -> String {
+    let mut marked = String::new();
+    let mut end = 0;
+    for entity in entities {
+        let place = stretch(entity, places);
+        marked.push_str(&text[end..place.start]);
+        marked.push_str(&format!("[{} {}]", entity.entity_type, &text[place.clone()]));
+        end = place.end;
     }
-    if open.is_some() {
-        text.push(']');
-    }
-    text
+    marked + &text[end..]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const LABELS: [&str; 5] = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"];
+
+    fn tagged(input: Input, tags: &[usize]) -> Value {
+        let example = Example { id: "0".into(), line: 1, input, target: None };
+        let probabilities = (0..tags.len()).map(|i| 1.0 / (1 << i) as f32).collect();
+        let prediction = Prediction::Tags { tags: tags.to_vec(), probabilities };
+        tags_object(&example, &prediction, &LABELS.map(str::to_owned)).unwrap()
+    }
+
     #[test]
-    fn entities_are_bracketed_where_they_begin_and_end() {
+    fn entities_stand_in_characters_of_the_text_which_stays_as_it_was() {
+        let text = "今日はAnnaが東京へ".to_owned();
+        let places = [0..3, 3..6, 6..9, 9..13, 13..16, 16..19, 19..22, 22..25];
+        let input = Input::SplitText { text: text.clone(), words: places.to_vec() };
+        let object = tagged(input, &[0, 0, 0, 1, 0, 3, 4, 0]);
+        assert_eq!(object["text"], text);
+        let anna = json!({"type": "PER", "text": "Anna", "start": 3, "end": 7, "score": 0.125});
+        let tokyo =
+            json!({"type": "LOC", "text": "東京", "start": 8, "end": 10, "score": 3.0 / 128.0});
+        assert_eq!(object["entities"], json!([anna, tokyo]));
+        assert_eq!(object["marked"], "今日は[PER Anna]が[LOC 東京]へ");
+        assert_eq!(object["words"][3], "Anna");
+        assert_eq!(object["tags"][3], "B-PER");
+    }
+
+    #[test]
+    fn entities_of_words_are_bracketed_where_they_begin_and_end() {
         let words = ["Ada", "Lovelace", "met", "Bob", "Eve"].map(str::to_owned);
-        let tags = ["B-PER", "I-PER", "O", "B-PER", "B-PER"];
-        assert_eq!(with_brackets(&words, &tags), "[PER Ada Lovelace] met [PER Bob] [PER Eve]");
+        let object = tagged(Input::Words(words.into()), &[1, 2, 0, 1, 1]);
+        assert_eq!(object["text"], "Ada Lovelace met Bob Eve");
+        assert_eq!(object["marked"], "[PER Ada Lovelace] met [PER Bob] [PER Eve]");
+        assert_eq!(object["entities"][1]["start"], 17);
+    }
+
+    #[test]
+    fn tags_that_stand_for_themselves_are_no_entities() {
+        let input = Input::Words(vec!["runs".into()]);
+        let example = Example { id: "0".into(), line: 1, input, target: None };
+        let prediction = Prediction::Tags { tags: vec![1], probabilities: vec![0.5] };
+        let object = tags_object(&example, &prediction, &["NOUN".into(), "VERB".into()]).unwrap();
+        assert_eq!(object, json!({"text": "runs", "words": ["runs"], "tags": ["VERB"]}));
     }
 
     #[test]

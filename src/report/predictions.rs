@@ -235,7 +235,11 @@ mod tests {
             ("0", words("Ada runs"), Some(Target::Tags(vec![1, 0]))),
             ("1", words("Oslo"), None),
         ]);
-        let predictions = [Prediction::Tags(vec![0, 0]), Prediction::Tags(vec![5])];
+        let tags = |tags: &[usize]| Prediction::Tags {
+            tags: tags.to_vec(),
+            probabilities: vec![1.0; tags.len()],
+        };
+        let predictions = [tags(&[0, 0]), tags(&[5])];
         let (name, file) = written(&conll, &conll.test[0], &rows, &predictions).unwrap();
         assert_eq!(name, "test.txt");
         assert_eq!(file, "Ada B-PER O\nruns O O\n\nOslo B-LOC\n\n");

@@ -25,8 +25,8 @@ pub fn tags(
     };
     let (pred, gold): (Vec<_>, Vec<_>) =
         pairs(dataset, predictions, |prediction, target| match (prediction, target) {
-            (Prediction::Tags(pred), Target::Tags(gold)) if pred.len() == gold.len() => {
-                Some((names(pred)?, names(gold)?))
+            (Prediction::Tags { tags, .. }, Target::Tags(gold)) if tags.len() == gold.len() => {
+                Some((names(tags)?, names(gold)?))
             }
             _ => None,
         })?
@@ -75,7 +75,11 @@ mod tests {
         };
         let examples = gold.iter().enumerate().map(example).collect();
         let dataset = Dataset { path: "dev.txt".into(), examples, split: "dev".into() };
-        let pred: Vec<_> = pred.iter().map(|tags| Prediction::Tags(indices(tags))).collect();
+        let prediction = |tags: &&str| {
+            let tags = indices(tags);
+            Prediction::Tags { probabilities: vec![1.0; tags.len()], tags }
+        };
+        let pred: Vec<_> = pred.iter().map(prediction).collect();
         score(&task, &dataset, &Labels::new(NAMES.map(str::to_owned).into()), &pred)
     }
 
