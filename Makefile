@@ -94,6 +94,7 @@ test-rust: test-exports
 test-python: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -q -rs python_export
 	$(BIN)/python -m pytest -q benches/reproduce
+	$(BIN)/python -m pytest -q benches/peers
 
 FUZZ_SECONDS ?= 30
 FUZZ_FLAGS ?=
@@ -117,15 +118,19 @@ bench: build saved_models/minilm-l6/classify/saved_model.pb ## Time training ste
 	$(TFBERT) bench
 	cargo bench --locked
 
-# PEERS=torch,keras adds KerasHub; ARGS goes to benches/peers/compare.py (--epoch, --shapes, …).
+# PEERS=torch,keras adds KerasHub; ARGS goes to benches/peers/compare.py (--run, --shapes, …).
 PEERS ?= torch
 PEERS_VENV := .venv-peers
 PEERS_PIP := $(PEERS_VENV)/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes
 
+needs = $(if $(strip $(foreach word,$(1),$(findstring $(word),$(ARGS)))),$(2))
+
 bench-peers: build saved_models/minilm-l6/classify/saved_model.pb \
-		$(if $(findstring --evaluate,$(ARGS)),saved_models/minilm-l6/span/saved_model.pb) \
-		$(PEERS_VENV)/.installed $(if $(findstring keras,$(PEERS)),$(PEERS_VENV)/.installed-keras)
-bench-peers: ## Time training steps beside PyTorch's (PEERS=torch,keras ARGS="--epoch …")
+		$(call needs,--evaluate --tokenise squad,saved_models/minilm-l6/span/saved_model.pb) \
+		$(call needs,conll2003,saved_models/minilm-l6/tag/saved_model.pb) \
+		$(PEERS_VENV)/.installed $(if $(findstring keras,$(PEERS)),$(PEERS_VENV)/.installed-keras) \
+		$(call needs,--run,$(PEERS_VENV)/.installed-reproduce)
+bench-peers: ## Time steps beside PyTorch's, or whole runs (ARGS="--run sst2,mrpc")
 	$(PEERS_VENV)/bin/python benches/peers/compare.py --peers $(PEERS) $(ARGS)
 
 bench-peers-base: build saved_models/random-bert-base/classify/saved_model.pb

@@ -15,6 +15,8 @@ def main() -> None:
     parser.add_argument("--precision", choices=["f32", "bf16"], required=True)
     parser.add_argument("--steps", type=int, default=9)
     parser.add_argument("--warmup", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=None)
+    parser.add_argument("--jit-compile", action="store_true", help="the step compiled by XLA")
     args = parser.parse_args()
 
     guard_amx()
@@ -23,7 +25,10 @@ def main() -> None:
     import keras
     import keras_hub
     import numpy as np
+    import tensorflow as tf
 
+    if args.threads:
+        tf.config.threading.set_intra_op_parallelism_threads(args.threads)
     keras.utils.set_random_seed(1)
     sizes = encoder_config(args.model)
     dtype = "mixed_bfloat16" if args.precision == "bf16" else "float32"
@@ -42,11 +47,10 @@ def main() -> None:
     )
     optimizer = keras.optimizers.AdamW(1e-6, weight_decay=0.01, epsilon=1e-6, global_clipnorm=1.0)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    # Keras compiles with XLA by default where it can, which is slower for this model on a CPU.
     model.compile(
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         optimizer=optimizer,
-        jit_compile=False,
+        jit_compile=args.jit_compile,
     )
 
     rows, length = parse_shape(args.shape)

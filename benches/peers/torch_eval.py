@@ -1,4 +1,4 @@
-"""A development set predicted by Hugging Face's Trainer in bf16, as `tfbert eval` predicts it:
+"""A development set predicted by Hugging Face's Trainer, as `tfbert eval` predicts it:
 tuned, which groups rows by length and pads each batch to its longest, or with the order and the
 padding of transformers' example scripts.
 
@@ -59,9 +59,13 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--defaults", action="store_true", help="the example scripts' defaults")
     parser.add_argument("--limit", type=int, help="only so many batches")
+    parser.add_argument("--precision", choices=["f32", "bf16"], default="f32")
+    parser.add_argument("--threads", type=int, default=None)
+    parser.add_argument("--compile", action="store_true", help="the model under torch.compile")
     args = parser.parse_args()
 
     guard_amx()
+    import torch
     from transformers import (
         AutoModelForQuestionAnswering,
         AutoModelForSequenceClassification,
@@ -71,6 +75,8 @@ def main() -> None:
         TrainingArguments,
     )
 
+    if args.threads:
+        torch.set_num_threads(args.threads)
     tokenizer = AutoTokenizer.from_pretrained(minilm_folder())
     task, kind = {
         "sst2": (sst2, AutoModelForSequenceClassification),
@@ -84,11 +90,12 @@ def main() -> None:
     timed = features[: args.limit * args.batch_size] if args.limit else features
     tuned = {} if args.defaults else {"train_sampling_strategy": "group_by_length"}
     trainer = Trainer(
-        model=kind.from_pretrained(minilm_folder()),
+        model=kind.from_pretrained(minilm_folder(), attn_implementation="sdpa"),
         args=TrainingArguments(
             output_dir=str(args.output),
             use_cpu=True,
-            bf16=True,
+            bf16=args.precision == "bf16",
+            torch_compile=args.compile,
             per_device_eval_batch_size=args.batch_size,
             report_to=[],
             disable_tqdm=True,

@@ -2,8 +2,8 @@
 
     python trainer.py SETTING.toml --seed 1 --data-dir DIR --output RESULT.json
 
-The settings are those of tfbert's run: AdamW, linear warm-up and decay, clipping, dropout, batches
-of like length, 32-bit floats on the CPU. Each side draws its own head, order and dropout masks.
+The settings are those of tfbert's run: AdamW (fused), linear warm-up and decay, clipping, dropout,
+batches of like length, on the CPU. Each side draws its own head, order and dropout masks.
 """
 
 import argparse
@@ -25,20 +25,20 @@ from machine import load, processor
 PACKAGES = ("torch", "transformers", "accelerate", "numpy")
 
 
-def train(setting: dict, seed: int, data_dir: Path, encoder: Path, threads: int) -> dict:
+def train(setting: dict, encoder: Path, args: argparse.Namespace) -> dict:
     """The evaluations of a run, and the seconds that it took."""
     import torch
     from transformers import AutoTokenizer, Trainer, TrainingArguments, set_seed
 
     from peer_tasks import peer_task
 
-    torch.set_num_threads(threads)
+    torch.set_num_threads(args.threads)
     flags = setting["flags"]
-    set_seed(seed)
+    set_seed(args.seed)
     tokenizer = AutoTokenizer.from_pretrained(encoder)
-    task = peer_task(setting["task"], data_dir, tokenizer, flags)
+    task = peer_task(setting["task"], args.data_dir, tokenizer, flags)
     labels = {} if task.labels is None else {"num_labels": task.labels}
-    model = task.model_class.from_pretrained(encoder, **labels)
+    model = task.model_class.from_pretrained(encoder, attn_implementation="sdpa", **labels)
     train_features = task.features("train", flags.get("limit-train"))
     dev_features = task.features("dev", flags.get("limit-dev"))
     start = time.perf_counter()
@@ -48,7 +48,11 @@ def train(setting: dict, seed: int, data_dir: Path, encoder: Path, threads: int)
             args=TrainingArguments(
                 output_dir=scratch,
                 use_cpu=True,
-                seed=seed,
+                seed=args.seed,
+                bf16=args.precision == "bf16",
+                torch_compile=args.compile,
+                optim="adamw_torch_fused",
+                max_steps=args.max_steps or -1,
                 num_train_epochs=flags["epochs"],
                 per_device_train_batch_size=flags["batch-size"],
                 per_device_eval_batch_size=32,
@@ -72,6 +76,8 @@ def train(setting: dict, seed: int, data_dir: Path, encoder: Path, threads: int)
             compute_metrics=lambda found: task.scores(found.predictions, found.label_ids),
         )
         trainer.train()
+        if args.save_model:
+            trainer.save_model(str(args.save_model))
         history = trainer.state.log_history
     evaluations = [
         {
@@ -96,14 +102,19 @@ def main() -> None:
     parser.add_argument("--encoder", type=Path, help="its folder [default: MiniLM-L6's package]")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--precision", choices=["f32", "bf16"], default="f32")
+    parser.add_argument("--compile", action="store_true", help="the model under torch.compile")
+    parser.add_argument("--max-steps", type=int, help="only so many updates")
+    parser.add_argument("--save-model", type=Path, help="a folder for the final weights")
     args = parser.parse_args()
     guard_amx()
     setting = tomllib.loads(args.setting.read_text(encoding="utf-8"))
     before = load()
-    found = train(setting, args.seed, args.data_dir, args.encoder or minilm_folder(), args.threads)
+    found = train(setting, args.encoder or minilm_folder(), args)
     result = {
         "setting": args.setting.stem,
         "side": "trainer",
+        "precision": args.precision,
         "seed": args.seed,
         **found,
         "load_before": before,
