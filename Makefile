@@ -72,7 +72,7 @@ saved_models/minilm-l6/%/saved_model.pb: | $(INSTALLED)
 	$(EXPORT) --encoder minilm-l6 --head $* --output saved_models
 
 # The exports that tests use, made again when the Python package changes.
-test-exports: target/exports/.made target/exports/.made-minilm
+test-exports: target/exports/.made target/exports/.made-minilm target/exports/.made-whole-step
 
 target/exports/.made: $(EXPORT_SOURCES) | $(INSTALLED)
 	$(EXPORT) --encoder tiny --head all --output target/exports --force
@@ -80,6 +80,10 @@ target/exports/.made: $(EXPORT_SOURCES) | $(INSTALLED)
 
 target/exports/.made-minilm: $(EXPORT_SOURCES) | $(INSTALLED)
 	$(EXPORT) --encoder minilm-l6 --head classify --output target/exports --force
+	@touch $@
+
+target/exports/.made-whole-step: $(EXPORT_SOURCES) | $(INSTALLED)
+	$(EXPORT) --encoder tiny --name tiny-whole-step --head classify --whole-step --output target/exports --force
 	@touch $@
 
 lint: $(VENV)/.installed-dev ## Formatting and lints

@@ -20,7 +20,7 @@ pub use data::DataCommand;
 pub use eval::EvalArgs;
 pub use look::{DoctorArgs, TasksArgs};
 pub use predict::PredictArgs;
-pub use shared::{CacheArgs, DataArgs, PrecisionArg};
+pub use shared::{CacheArgs, DataArgs, PrecisionArg, WholeStepArg};
 pub use train::TrainArgs;
 
 /// Fine-tune, evaluate and use BERT from one binary, on TensorFlow's C API.

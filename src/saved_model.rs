@@ -54,6 +54,8 @@ pub struct Export {
     pub model: Description,
     /// The signatures of the training graph.
     pub signatures: BTreeMap<String, Signature>,
+    /// The signatures of the whole-step graph; empty in an export without that graph.
+    pub whole_step_signatures: BTreeMap<String, Signature>,
 }
 
 /// A model that was trained: the serving graph and its weights.
@@ -132,6 +134,8 @@ struct DescriptionFile {
     weights_sha256: String,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     signatures: BTreeMap<String, Signature>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    whole_step_signatures: BTreeMap<String, Signature>,
     #[serde(default)]
     serving_signatures: BTreeMap<String, Signature>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -209,7 +213,35 @@ impl Export {
         check_file(dir, &Path::new(ASSETS).join("serving").join("saved_model.pb"))?;
         check_file(dir, Path::new(VARIABLES))?;
         let signatures = file.signatures.clone();
-        Ok(Self { model: file.description(dir), signatures })
+        let whole_step_signatures = file.whole_step_signatures.clone();
+        if !whole_step_signatures.is_empty() {
+            check_file(dir, &Path::new(WHOLE_STEP).join("saved_model.pb"))?;
+        }
+        Ok(Self { model: file.description(dir), signatures, whole_step_signatures })
+    }
+
+    /// The folder of the training graph, or of the whole-step graph, with its signatures.
+    ///
+    /// # Errors
+    ///
+    /// The export has no whole-step graph.
+    pub fn graph(&self, whole_step: bool) -> Result<(PathBuf, &BTreeMap<String, Signature>)> {
+        let dir = &self.model.dir;
+        if !whole_step {
+            return Ok((dir.clone(), &self.signatures));
+        }
+        if self.whole_step_signatures.is_empty() {
+            return Err(Error::usage("the export has no whole-step graph").at(dir).hint(
+                "export it anew with `python -m python_export --whole-step --force …`, or leave out \
+                 `--whole-step on`",
+            ));
+        }
+        Ok((dir.join(WHOLE_STEP), &self.whole_step_signatures))
+    }
+
+    /// The prefix of the weights' files.
+    pub fn weights(&self) -> PathBuf {
+        self.model.dir.join("variables").join("variables")
     }
 
     /// The text of the `tfbert.json` of the model that training makes of this export.
@@ -229,6 +261,7 @@ impl Export {
             precisions: model.precisions,
             weights_sha256: model.weights_sha256,
             signatures: BTreeMap::new(),
+            whole_step_signatures: BTreeMap::new(),
             serving_signatures: model.serving_signatures,
             trained: Some(training),
         };
@@ -260,6 +293,9 @@ impl TrainedModel {
         Ok(Self { model: file.description(dir), training })
     }
 }
+
+/// The folder of an export's whole-step graph.
+const WHOLE_STEP: &str = "assets.extra/whole_step";
 
 /// The file that leads to a SavedModel's weights.
 const VARIABLES: &str = "variables/variables.index";

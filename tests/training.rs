@@ -83,6 +83,7 @@ impl Setup {
         RunRecord {
             tfbert_version: "0".into(),
             tensorflow_version: "0".into(),
+            whole_step: false,
             command: Vec::new(),
             task: self.task.clone(),
             labels: self.labels.names().to_vec(),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::shared::{CacheArgs, PrecisionArg};
+use super::shared::{CacheArgs, PrecisionArg, WholeStepArg};
 use super::values::{positive, threads};
 use crate::bench::BatchShape;
 
@@ -27,6 +27,11 @@ pub struct BenchArgs {
     /// Number format of matrix products.
     #[arg(long, value_enum, default_value = "auto")]
     pub precision: PrecisionArg,
+
+    /// Train with a step that XLA compiles as one function; the export needs that graph
+    /// (`python -m python_export --whole-step`).
+    #[arg(long, value_enum, default_value = "auto")]
+    pub whole_step: WholeStepArg,
 
     /// Timed steps of each shape.
     #[arg(long, default_value_t = 15, value_parser = positive)]

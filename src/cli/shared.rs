@@ -15,6 +15,17 @@ pub enum PrecisionArg {
     Bf16,
 }
 
+/// Which graph trains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum WholeStepArg {
+    /// On a GPU, where the export has that graph.
+    Auto,
+    /// Always; slower on CPUs.
+    On,
+    /// Never.
+    Off,
+}
+
 /// What reads data.
 #[derive(Debug, Clone, Args)]
 pub struct DataArgs {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::shared::{CacheArgs, DataArgs, PrecisionArg};
+use super::shared::{CacheArgs, DataArgs, PrecisionArg, WholeStepArg};
 use super::values::{batch_size, epochs, fraction, fraction_below_one, positive, threads};
 use crate::optimizer::{AdamW, non_negative};
 use crate::run::Seeds;
@@ -89,6 +89,11 @@ pub struct TrainArgs {
     /// Number format of matrix products.
     #[arg(long, value_enum, default_value = "auto")]
     pub precision: PrecisionArg,
+
+    /// Train with a step that XLA compiles as one function; the export needs that graph
+    /// (`python -m python_export --whole-step`).
+    #[arg(long, value_enum, default_value = "auto")]
+    pub whole_step: WholeStepArg,
 
     /// Seed of the head's first weights, the order of examples, and dropout [default: 1].
     #[arg(long)]

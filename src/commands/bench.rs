@@ -26,7 +26,8 @@ pub fn run(args: &BenchArgs, cli: &Cli) -> Result<()> {
     let library = process.load()?;
     let Description { head, encoder, .. } = &export.model;
     // First, since a process has the threads of its first session.
-    let mut model = TrainingSession::load(&library, &export, precision, threads)?;
+    let whole_step = super::whole_step(&device, args.whole_step, &export);
+    let mut model = TrainingSession::load(&library, &export, precision, threads, whole_step)?;
     let peak = matmul_peak(&library, precision, threads)?;
     model.init(bench::num_labels(*head), args.seed)?;
     let settings = BenchSettings {
@@ -83,6 +84,7 @@ pub fn run(args: &BenchArgs, cli: &Cli) -> Result<()> {
         let mut result = json!({
             "shapes": found,
             "precision": precision,
+            "whole_step": whole_step,
             "model": args.model,
             "encoder": encoder.name,
             "head": head,

@@ -118,7 +118,7 @@ fn aborts(device: &Device) -> Option<Error> {
 /// The devices of a session.
 fn devices(report: &mut Report, library: &Library, device: &Device, export: &Export) -> Result<()> {
     let precision = device.precision();
-    let model = match TrainingSession::load(library, export, precision, 0) {
+    let model = match TrainingSession::load(library, export, precision, 0, false) {
         Ok(model) => model,
         Err(error) => return report.problem("devices", &error),
     };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
-use tfbert::cli::{CacheArgs, Cli, PrecisionArg};
+use tfbert::cli::{CacheArgs, Cli, PrecisionArg, WholeStepArg};
 use tfbert::dataset::DataSource;
 use tfbert::error::{Error, Result};
 use tfbert::evaluate::EncodedDataset;
@@ -15,7 +15,7 @@ use tfbert::feature::{FeatureSettings, Tokenizer};
 use tfbert::files::user_cache_folder;
 use tfbert::model::Precision;
 use tfbert::runtime::{Device, Process, ProcessOptions};
-use tfbert::saved_model::Description;
+use tfbert::saved_model::{Description, Export};
 use tfbert::stages::{cut_message, features};
 use tfbert::task::Task;
 
@@ -48,6 +48,25 @@ pub fn precision(device: &Device, argument: PrecisionArg) -> Precision {
         PrecisionArg::F32 => Precision::F32,
         PrecisionArg::Bf16 => Precision::Bf16,
         PrecisionArg::Auto => device.precision(),
+    }
+}
+
+/// Whether an export is trained with its whole-step graph.
+pub fn whole_step(device: &Device, argument: WholeStepArg, export: &Export) -> bool {
+    match argument {
+        WholeStepArg::On => true,
+        WholeStepArg::Off => false,
+        WholeStepArg::Auto => {
+            let has_graph = !export.whole_step_signatures.is_empty();
+            if device.gpu().is_some() && !has_graph {
+                log::info!(
+                    "{}: this export has no whole-step graph, with which a GPU trains faster; export it \
+                     with `python -m python_export --whole-step --force …`",
+                    export.model.dir.display()
+                );
+            }
+            device.gpu().is_some() && has_graph
+        }
     }
 }
 

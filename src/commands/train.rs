@@ -97,12 +97,15 @@ impl Trainer {
         let (train, tokenised_in) = files.training_features(&request, args)?;
         let settings = &request.with_class_weights(args, settings, &labels, &train)?;
 
+        let whole_step = super::whole_step(&self.device, args.whole_step, export);
+        export.graph(whole_step)?; // Refused before the run's folder is made.
         let stop = Arc::clone(&self.stop);
         let library = self.library()?;
         let options = flags::options(args);
         let record = RunRecord {
             tfbert_version: env!("CARGO_PKG_VERSION").into(),
             tensorflow_version: library.version().to_owned(),
+            whole_step,
             command: std::env::args().collect(),
             labels: labels.names().to_vec(),
             settings: settings.clone(),
@@ -121,8 +124,9 @@ impl Trainer {
         }
 
         let threads = args.threads.unwrap_or(0);
+        let precision = settings.precision;
         let (model, dev) = std::thread::scope(|scope| {
-            let load = || TrainingSession::load(library, export, settings.precision, threads);
+            let load = || TrainingSession::load(library, export, precision, threads, whole_step);
             let model = scope.spawn(load);
             let dev = files.encode_dev(&request);
             let model =

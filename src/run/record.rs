@@ -21,6 +21,9 @@ pub struct RunRecord {
     pub tfbert_version: String,
     /// TensorFlow's version.
     pub tensorflow_version: String,
+    /// Whether a step is one compiled function (`--whole-step`).
+    #[serde(default)]
+    pub whole_step: bool,
     /// The command as it was typed.
     pub command: Vec<String>,
     /// The task's row.
@@ -84,6 +87,7 @@ impl RunRecord {
         let Self {
             tfbert_version: _,
             tensorflow_version: _,
+            whole_step: _,
             command: _,
             task,
             labels,
@@ -119,6 +123,13 @@ impl RunRecord {
                      differ from those of an uninterrupted run"
                 );
             }
+        }
+        if self.whole_step != now.whole_step {
+            let on = if self.whole_step { "on" } else { "off" };
+            log::warn!(
+                "the run was started with `--whole-step {on}`: without that flag the last digits may \
+                 differ from those of an uninterrupted run"
+            );
         }
         let known = flat(&self.determined())?;
         let now = flat(&now.determined())?;

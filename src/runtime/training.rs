@@ -32,15 +32,18 @@ pub struct TrainingSession {
 
 impl TrainingSession {
     /// Loads an export, to compute with `precision` on `threads` threads (0 is one for each core).
+    /// With `whole_step` it trains with the graph whose step XLA compiles as one function.
     ///
     /// # Errors
     ///
-    /// It lacks the precision, TensorFlow cannot load it, or it differs from its description.
+    /// It lacks the precision or the whole-step graph, TensorFlow cannot load it, or it differs from
+    /// its description.
     pub fn load(
         library: &Library,
         export: &Export,
         precision: Precision,
         threads: usize,
+        whole_step: bool,
     ) -> Result<Self> {
         let dir = &export.model.dir;
         if !export.model.precisions.contains(&precision) {
@@ -48,16 +51,27 @@ impl TrainingSession {
                 .at(dir)
                 .hint("choose another `--precision`"));
         }
-        // Exports of earlier versions have none.
+        let (folder, signatures) = export.graph(whole_step)?;
+        // The whole-step graph has none, nor have exports of earlier versions.
         let has_halves = [TRAIN, ACCUMULATE]
             .iter()
-            .all(|call| export.signatures.contains_key(&signature(call, precision, true)));
+            .all(|call| signatures.contains_key(&signature(call, precision, true)));
         let split = if has_halves { WorkSplit::HalfBatches } else { WorkSplit::Operations };
         let device = library.device();
         let session_threads = device.threads(threads, split);
-        let graph = LoadedGraph::load(library, dir, session_threads, &export.signatures)?;
+        let graph = LoadedGraph::load(library, &folder, session_threads, signatures)?;
+        if whole_step {
+            // That graph lies without weights; a graph without them is loaded without values.
+            graph.restore(&export.weights())?;
+        }
         let on_gpu = graph.on_gpu();
-        if !on_gpu && !has_halves {
+        if device.gpu().is_some() && !on_gpu {
+            log::warn!(
+                "TensorFlow sees no GPU, although the driver lists one: computing on the CPU; \
+                 `tfbert doctor` says what is missing"
+            );
+        }
+        if !on_gpu && !has_halves && !whole_step {
             log::info!(
                 "{}: this export is of an earlier version; one made anew with `python -m \
                  python_export --force …` trains faster",
