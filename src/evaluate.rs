@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::analysis::{Analysis, Lengths};
 use crate::batch::{
     BatchLayout, PlannedBatch, evaluation_plan, padding_share, parallel_for_each, prefetch,
 };
@@ -184,6 +185,32 @@ pub fn score_at_best_threshold(
         }
     }
     score(task, data, labels, evaluation)
+}
+
+/// What a scored evaluation shows beyond its metrics, with the `most` worst mistakes. `max_length` is
+/// the longest sequence that is not cut.
+///
+/// # Errors
+///
+/// See [`score`].
+pub fn analyse(
+    task: &Task,
+    data: &EncodedDataset,
+    labels: &Labels,
+    evaluation: &Evaluation,
+    scores: &Scores,
+    (max_length, most): (usize, usize),
+) -> Result<Analysis> {
+    let features = &data.features;
+    let lengths = (0..features.len()).map(|feature| features.length(feature));
+    let predictions = &evaluation.predictions;
+    Ok(Analysis {
+        split: data.dataset.split.clone(),
+        examples: data.dataset.examples.len(),
+        metrics: scores.by_name(),
+        lengths: Lengths::new(lengths, max_length, features.truncated),
+        findings: stages::findings(task, &data.dataset, labels, predictions, most)?,
+    })
 }
 
 /// The null threshold of the highest F1, for a task whose questions may have no answer.

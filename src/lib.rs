@@ -20,6 +20,7 @@ pub mod files;
 pub mod task;
 pub mod text;
 
+pub mod analysis;
 pub mod batch;
 pub mod dataset;
 pub mod feature;

@@ -57,7 +57,7 @@ pub struct TrainSettings {
     pub limit_dev: Option<usize>,
     /// Updates between two evaluations; by default once an epoch.
     pub eval_steps: Option<usize>,
-    /// Updates between two lines of `metrics.jsonl`.
+    /// Updates between two lines of `metrics.jsonl`; a line comes also before each evaluation.
     pub log_steps: usize,
     /// Longest answer in word pieces.
     pub max_answer_length: usize,
@@ -72,7 +72,8 @@ pub struct RunOptions {
     pub save_steps: Option<usize>,
     /// A checkpoint is written also when so many minutes have passed since the last.
     pub save_minutes: Option<usize>,
-    /// Number of newest checkpoints to keep, besides the best one and one to fall back to.
+    /// Number of newest checkpoints to keep, besides the best one and one to fall back to. 0 is as 1
+    /// until the run is complete, and then none is kept.
     pub keep_checkpoints: usize,
     /// What to do when a loss is not finite.
     pub on_nan: OnNan,
@@ -80,7 +81,7 @@ pub struct RunOptions {
 
 impl Default for RunOptions {
     fn default() -> Self {
-        Self { save_steps: None, save_minutes: None, keep_checkpoints: 1, on_nan: OnNan::Stop }
+        Self { save_steps: None, save_minutes: None, keep_checkpoints: 0, on_nan: OnNan::Stop }
     }
 }
 

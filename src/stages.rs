@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::analysis::{self, Findings};
 use crate::dataset::{self, Dataset, Example, Input, Labels, TypedText};
 use crate::error::{Error, Result};
 use crate::feature::{self, FeatureSettings, Features, Tokenizer};
@@ -26,6 +27,8 @@ struct Stages {
         fn(&Dataset, &Features, &FeatureLogits, &PredictionSettings) -> Result<Vec<Prediction>>,
     /// Predictions and targets to what metrics are computed from, with details for the report.
     metric_input: ToMetricInput,
+    /// Predictions and targets to what they show beyond the metrics.
+    findings: ToFindings,
     /// A line of the user's to what the model reads.
     typed_input: fn(TypedText<'_>, &Tokenizer) -> Result<Input>,
     /// A prediction to the JSON object that `tfbert predict` prints.
@@ -34,6 +37,8 @@ struct Stages {
     write: fn(&PredictionFile<'_>) -> Result<Vec<PathBuf>>,
 }
 
+type ToFindings = fn(&Task, &Dataset, &Labels, &[Prediction], usize) -> Result<Findings>;
+
 type ToMetricInput = fn(&Task, &Dataset, &Labels, &[Prediction]) -> Result<(MetricInput, Details)>;
 
 const CLASSIFY: Stages = Stages {
@@ -41,6 +46,7 @@ const CLASSIFY: Stages = Stages {
     cut: cut_texts,
     predictions: prediction::classes,
     metric_input: scores::classes,
+    findings: analysis::classes,
     typed_input: |typed, _| dataset::typed_text(typed),
     object: report::label_object,
     write: report::write_labels_or_scores,
@@ -51,6 +57,7 @@ const REGRESS: Stages = Stages {
     cut: cut_texts,
     predictions: prediction::scores,
     metric_input: scores::numbers,
+    findings: analysis::numbers,
     typed_input: |typed, _| dataset::typed_text(typed),
     object: report::score_object,
     write: report::write_labels_or_scores,
@@ -61,6 +68,7 @@ const SPAN: Stages = Stages {
     cut: cut_questions,
     predictions: prediction::spans,
     metric_input: scores::answers,
+    findings: analysis::answers,
     typed_input: |typed, _| dataset::typed_question(typed),
     object: report::answer_object,
     write: report::write_answers,
@@ -71,6 +79,7 @@ const TAG: Stages = Stages {
     cut: cut_words,
     predictions: prediction::tags,
     metric_input: scores::tags,
+    findings: analysis::tags,
     typed_input: feature::typed_sentence,
     object: report::tags_object,
     write: report::write_tags,
@@ -81,6 +90,7 @@ const CHOICE: Stages = Stages {
     cut: cut_texts,
     predictions: prediction::classes,
     metric_input: scores::endings,
+    findings: analysis::endings,
     typed_input: |typed, _| dataset::typed_choices(typed),
     object: report::ending_object,
     write: report::write_json_lines,
@@ -168,6 +178,24 @@ pub fn score(
     Scores::compute(task, &input, details)
 }
 
+/// What the predictions of a dataset whose examples have targets show beyond the metrics, with the
+/// `most` worst mistakes.
+///
+/// # Errors
+///
+/// An example without target, a prediction that does not fit it, or not one prediction for each
+/// example.
+pub fn findings(
+    task: &Task,
+    dataset: &Dataset,
+    labels: &Labels,
+    predictions: &[Prediction],
+    most: usize,
+) -> Result<Findings> {
+    check_count(dataset, predictions)?;
+    (stages(task.head).findings)(task, dataset, labels, predictions, most)
+}
+
 /// What a model with this head reads of a line that the user typed.
 ///
 /// # Errors
@@ -195,10 +223,10 @@ pub fn prediction_object(
 
 /// Writes the predictions of one split into `dir`, which is created if missing, and returns the files.
 ///
-/// - a split with a name for a leaderboard: GLUE's TSV under that name;
-/// - tags: `<split>.txt` in CoNLL's columns;
+/// - a split with a name for a leaderboard: GLUE's TSV under that name, and `<split>.jsonl`;
+/// - tags: `<split>.txt` in CoNLL's columns, and `<split>.jsonl`;
 /// - answers: SQuAD's files (see [`report::squad`]) in the folder `<split>`, since their names are
-///   fixed;
+///   fixed, and `<split>.jsonl`;
 /// - all else: `<split>.jsonl`.
 ///
 /// Each file is whole or absent: it is written under another name and renamed.

@@ -223,7 +223,8 @@ impl<'a> Trainer<'a> {
         }
         self.timing.first_step.get_or_insert_with(|| self.started.elapsed());
         let epoch = self.plan.epochs_done(step + 1);
-        self.recorder.record_step(outcome, learning_rate, epoch)
+        let evaluates = self.plan.is_evaluated_after(step + 1);
+        self.recorder.record_step(outcome, learning_rate, epoch, evaluates)
     }
 
     fn step_inputs(&self, batch: &[Batch], step: usize, learning_rate: f32) -> StepInputs {
@@ -292,7 +293,11 @@ impl<'a> Trainer<'a> {
         let step = self.recorder.step();
         let epoch = self.plan.epochs_done(step);
         let found = evaluation::evaluate(self.job, self.model, step, epoch)?;
-        self.recorder.record_evaluation(found, epoch)
+        if self.recorder.record_evaluation(&found, epoch)? {
+            self.job.folder.check_held()?;
+            evaluation::analyse(self.job, step, &found)?.write(self.job.folder.dir())?;
+        }
+        Ok(())
     }
 
     fn export(&mut self, best: &Best) -> Result<()> {

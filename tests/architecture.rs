@@ -32,6 +32,7 @@ const ORDER: &[&str] = &[
     "run",
     "settings",
     "optimizer",
+    "analysis",
     "scores",
     "saved_model",
     "prediction",

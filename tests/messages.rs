@@ -19,6 +19,7 @@ const LONGEST: usize = 300;
 /// The commands that can print the texts of a module or file below `src/`; the longest name that fits
 /// counts. A flag that a text names without its command must exist on each of them.
 const COMMANDS: &[(&str, &[&str])] = &[
+    ("analysis", &["train", "eval"]),
     ("batch", &["train", "eval", "predict"]),
     ("bench", &["bench"]),
     ("cli", &[]),

@@ -461,3 +461,34 @@ fn a_result_that_cannot_be_written_is_an_error() {
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output).1.contains("could not write to stdout"), "{}", text(&output).1);
 }
+
+#[test]
+fn a_complete_run_keeps_its_model_and_what_it_showed_and_no_checkpoints() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let stdout = succeed(&mut train_tiny(&run));
+    let trained = last_json(&stdout);
+    assert!(
+        stdout.contains("\n  class     precision     recall         f1  support\n"),
+        "{stdout}"
+    );
+    assert_eq!(trained["tables"]["per_class"][1]["class"], "positive");
+    assert!(trained["settings"]["learning_rate"].is_number(), "{trained}");
+    assert!(!run.join("checkpoints").exists());
+    assert!(!step_losses(&run).is_empty(), "a short run has losses too");
+    let again = last_json(&succeed(train_tiny(&run).arg("--resume")));
+    assert_eq!(again, trained);
+
+    let mut eval = tfbert();
+    eval.args(["eval", "--task", "sst2", "--data-dir", "data", "--limit-dev", "40", "--json"]);
+    let stdout = succeed(eval.args(["--errors", "2"]).arg("--model").arg(run.join("model")));
+    let evaluated = last_json(&stdout);
+    assert_eq!(evaluated["tables"], trained["tables"], "training and eval show the same");
+    let mistakes = &evaluated["mistakes"];
+    assert_eq!(mistakes["worst"].as_array().unwrap().len(), 2, "{mistakes}");
+    let line = format!("dev.tsv:{}: ", mistakes["worst"][0]["line"]);
+    assert!(stdout.contains(&line), "{line}: {stdout}");
+    let rows = fs::read_to_string(run.join("predictions/dev.jsonl")).unwrap();
+    let row: serde_json::Value = serde_json::from_str(rows.lines().next().unwrap()).unwrap();
+    assert!(row["text"].is_string() && row["gold"].is_string(), "{row}");
+}

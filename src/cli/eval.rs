@@ -43,6 +43,10 @@ pub struct EvalArgs {
     #[arg(long, value_name = "N", value_parser = positive)]
     pub limit_dev: Option<usize>,
 
+    /// Print the N worst mistakes, with their texts and where they stand in the file.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub errors: usize,
+
     /// Print the result as one JSON object, the last line on stdout.
     #[arg(long)]
     pub json: bool,

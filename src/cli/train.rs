@@ -132,11 +132,13 @@ pub struct TrainArgs {
     #[arg(long, value_name = "MINUTES", value_parser = positive)]
     pub save_minutes: Option<usize>,
 
-    /// Number of newest checkpoints to keep, besides the best one and one to fall back to.
-    #[arg(long, default_value_t = 1, value_parser = positive)]
+    /// Number of newest checkpoints to keep, besides the best one and one to fall back to, also when
+    /// the run is complete. With 0 the run keeps none when it is complete, and as for 1 until then.
+    #[arg(long, value_name = "N", default_value_t = 0)]
     pub keep_checkpoints: usize,
 
-    /// Updates between two lines of losses in metrics.jsonl [default: 10].
+    /// Updates between two lines of losses in metrics.jsonl; one comes also before each evaluation
+    /// [default: 10].
     #[arg(long, value_parser = positive)]
     pub log_steps: Option<usize>,
 

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Instant;
 
-use serde_json::json;
+use serde_json::{Value, json};
+use tfbert::analysis::{Analysis, MOST_MISTAKES};
 use tfbert::cli::{Cli, EvalArgs};
 use tfbert::dataset::{DataSource, Labels};
 use tfbert::error::{Error, Result};
@@ -124,6 +125,15 @@ impl Job<'_> {
             None => "predicted, not scored: no labels".to_owned(),
         };
         print_line(format!("{} {}: {values}", task.name, split.name))?;
+        let most = self.args.errors.max(MOST_MISTAKES);
+        let bounds = (self.trained.training.features.max_length, most);
+        let analysis = scores
+            .as_ref()
+            .map(|scores| evaluate::analyse(task, data, labels, evaluation, scores, bounds))
+            .transpose()?;
+        if let Some(analysis) = &analysis {
+            self.print_analysis(analysis, data)?;
+        }
         let examples = data.dataset.examples.len();
         log::info!(
             "{examples} examples in {seconds:.2}s, {:.0}/s; padding {:.0}%",
@@ -131,11 +141,18 @@ impl Job<'_> {
             100.0 * evaluation.padding
         );
         if self.args.json {
+            let mistakes = analysis.as_ref().map(|analysis| &analysis.findings.mistakes);
+            let mistakes = mistakes.filter(|_| self.args.errors > 0).map(|mistakes| {
+                let shown = mistakes.worst.iter().take(self.args.errors).collect::<Vec<_>>();
+                json!({"total": mistakes.total, "worst": shown})
+            });
             print_line(json!({
                 "task": task.name,
                 "split": split.name,
                 "examples": examples,
                 "metrics": scores.as_ref().map(evaluate::to_json),
+                "tables": analysis.as_ref().map(|analysis| Value::Object(analysis.to_json())),
+                "mistakes": mistakes,
                 "details": scores.as_ref().map(|scores| &scores.details),
                 "seconds": seconds,
                 "model": self.trained.model.dir,
@@ -145,6 +162,16 @@ impl Job<'_> {
             }))?;
         }
         Ok(())
+    }
+
+    /// Prints the tables, and as many mistakes as were asked for.
+    fn print_analysis(&self, analysis: &Analysis, data: &EncodedDataset) -> Result<()> {
+        analysis.lines(super::SHOWN_ROWS).iter().try_for_each(print_line)?;
+        let mistakes = &analysis.findings.mistakes;
+        match self.args.errors {
+            0 => Ok(()),
+            most => mistakes.lines(most, &data.dataset.path).iter().try_for_each(print_line),
+        }
     }
 }
 

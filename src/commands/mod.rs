@@ -29,6 +29,9 @@ pub mod train;
 /// What `eval` and `predict` say where memory ran out.
 pub const BATCH_MEMORY_HINT: &str = "memory ran out: use a smaller `--batch-size`";
 
+/// The most rows of a table that `train` and `eval` print.
+pub const SHOWN_ROWS: usize = 20;
+
 /// Writes a line to stdout.
 ///
 /// A reader that has gone is no error: `head` for example has seen enough, and what else the command

@@ -12,7 +12,7 @@ use tfbert::evaluate::EncodedDataset;
 use tfbert::feature::FeatureSizes as _;
 use tfbert::files::names;
 use tfbert::report::duration;
-use tfbert::run::{RunFolder, RunRecord, RunResult, open_log};
+use tfbert::run::{RunAnalysis, RunFolder, RunRecord, RunResult, open_log};
 use tfbert::runtime::{Device, EventFile, Library, Process, TrainingSession, WorkSplit};
 use tfbert::saved_model::Description;
 use tfbert::settings::TrainSettings;
@@ -120,6 +120,9 @@ impl Trainer {
         if let Some(result) = resumed.as_ref().and_then(RunFolder::result) {
             log::info!("{}: the run is complete; this is its result", output.display());
             print_result(args, task, &result, &output)?;
+            if let (Some(folder), 0) = (&resumed, args.keep_checkpoints) {
+                folder.remove_checkpoints()?;
+            }
             return Ok(Complete { result, labels: labels.len() });
         }
 
@@ -161,7 +164,7 @@ impl Trainer {
         };
         let mut events = EventFile::new(folder.dir());
         let outcome = train::train(&job, &mut model, &mut events)?;
-        let result = finish(args, &job, &outcome, start, tokenised_in)?;
+        let result = finish(args, &job, &record, &outcome, start, tokenised_in)?;
         Ok(Complete { result, labels: labels.len() })
     }
 }
@@ -219,6 +222,7 @@ fn announce(
 fn finish(
     args: &TrainArgs,
     job: &Job<'_>,
+    record: &RunRecord,
     outcome: &Outcome,
     start: Instant,
     tokenised_in: Option<Duration>,
@@ -226,6 +230,8 @@ fn finish(
     let (split, scores) = &outcome.best.scores[0];
     let train_seconds = outcome.duration.as_secs_f64();
     let splits = outcome.best.scores.iter();
+    let analysis = analysis_of(job.folder.dir(), outcome.best.step)?;
+    let selecting = analysis.as_ref().and_then(|analysis| analysis.splits.first());
     let result = RunResult {
         task: job.task.name.clone(),
         split: split.clone(),
@@ -246,8 +252,14 @@ fn finish(
         padding: outcome.padding,
         seed: job.settings.seed,
         precision: job.settings.precision,
+        settings: Some(job.settings.clone()),
+        model: Some(record.model.clone()),
+        tables: selecting.map(|analysis| analysis.to_json()).unwrap_or_default(),
     };
     job.folder.write_result(&result)?;
+    if job.options.keep_checkpoints == 0 {
+        job.folder.remove_checkpoints()?;
+    }
     log::info!(
         "{} steps in {}; first step after {:.1}s; input waits {:.1}%; padding {:.0}%",
         result.steps,
@@ -260,9 +272,19 @@ fn finish(
     Ok(result)
 }
 
-/// Prints the scores of each development split and where the model lies.
+/// What the evaluation after `step` shows; `None` where the run's folder has it of another step.
+fn analysis_of(run: &Path, step: usize) -> Result<Option<RunAnalysis>> {
+    Ok(RunAnalysis::read(run)?.filter(|analysis| analysis.step == step))
+}
+
+/// Prints the scores of each development split, the tables of the first, and where the model lies.
 fn print_result(args: &TrainArgs, task: &Task, result: &RunResult, output: &Path) -> Result<()> {
     result.lines(task).iter().try_for_each(print_line)?;
+    if let Some(analysis) = analysis_of(output, result.best_step)? {
+        let selecting = analysis.splits.first();
+        let lines = selecting.map(|analysis| analysis.lines(super::SHOWN_ROWS));
+        lines.unwrap_or_default().iter().try_for_each(print_line)?;
+    }
     print_line(format!("model: {}", output.join(names::MODEL).display()))?;
     if args.json {
         print_line(result.to_json()?)?;

@@ -10,6 +10,10 @@ pub const SEEDS_RESULT: &str = "seeds.json";
 pub const METRICS: &str = "metrics.jsonl";
 /// The lines that a person saw.
 pub const LOG: &str = "log.txt";
+/// What the best evaluation shows beyond its metrics.
+pub const ANALYSIS: &str = "analysis.json";
+/// The run on one page.
+pub const REPORT: &str = "report.html";
 /// What the names of TensorBoard's files begin with.
 pub const EVENTS_PREFIX: &str = "events.out.tfevents.";
 /// The folder of checkpoints.

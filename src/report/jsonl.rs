@@ -1,19 +1,25 @@
-//! Labels, endings and numbers as JSON lines, for splits without a leaderboard.
+//! Predictions as JSON lines: with the texts, and with what is right where the file tells it.
 
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use crate::dataset::{Dataset, Example, Input, Labels};
+use crate::dataset::{Dataset, Example, Input, Labels, Target};
 use crate::error::Result;
 use crate::prediction::Prediction;
 
 /// An object for each example: `id`, and
 ///
-/// - of a label: `label` and `probabilities` by label, in the order of the logits;
+/// - of a label: `label` and `probabilities` by label, in the order of the logits; `text`, and
+///   `text_pair` of a pair;
 /// - of an ending: `label`, its position from 0, and the `probabilities` of all in their order;
-/// - of a number: `score`.
+///   `context`, `start` and `endings`;
+/// - of a number: `score`, `text` and `text_pair`;
+/// - of an answer: `answer`, its `probability` and `start`, `null_odds` and the `question`. The passage
+///   is left out, since many questions share it;
+/// - of a sentence: `tags` and their `probabilities`, one for each of its `words`.
 ///
-/// What is not a number is `null`.
+/// `gold` is what is right, where the file tells it; of an answer, the list of those accepted. What is
+/// not a number is `null`.
 ///
 /// # Errors
 ///
@@ -27,7 +33,9 @@ pub(super) fn text(
     for (example, prediction) in dataset.examples.iter().zip(predictions) {
         let row = Row {
             id: &example.id,
+            gold: gold(dataset, labels, example)?,
             prediction: row_prediction(dataset, labels, example, prediction)?,
+            input: row_input(&example.input),
         };
         text += &serde_json::to_string(&row).expect("a row of texts and numbers is JSON");
         text.push('\n');
@@ -38,16 +46,69 @@ pub(super) fn text(
 #[derive(Serialize)]
 struct Row<'a> {
     id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gold: Option<Gold<'a>>,
     #[serde(flatten)]
     prediction: RowPrediction<'a>,
+    #[serde(flatten)]
+    input: RowInput<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Gold<'a> {
+    Label(&'a str),
+    Ending(usize),
+    Score(f32),
+    Answers(Vec<&'a str>),
+    Tags(Vec<&'a str>),
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum RowInput<'a> {
+    Text {
+        text: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        text_pair: Option<&'a str>,
+    },
+    Choices {
+        context: &'a str,
+        start: &'a str,
+        endings: &'a [String],
+    },
+    Question {
+        question: &'a str,
+    },
+    Words {
+        words: Vec<&'a str>,
+    },
 }
 
 #[derive(Serialize)]
 #[serde(untagged)]
 enum RowPrediction<'a> {
-    Label { label: &'a str, probabilities: ByLabel<'a> },
-    Ending { label: usize, probabilities: &'a [f32] },
-    Score { score: f32 },
+    Label {
+        label: &'a str,
+        probabilities: ByLabel<'a>,
+    },
+    Ending {
+        label: usize,
+        probabilities: &'a [f32],
+    },
+    Score {
+        score: f32,
+    },
+    Answer {
+        answer: &'a str,
+        probability: Option<f32>,
+        start: Option<usize>,
+        null_odds: Option<f64>,
+    },
+    Tags {
+        tags: Vec<&'a str>,
+        probabilities: &'a [f32],
+    },
 }
 
 /// An object whose keys are in the order of the labels.
@@ -66,6 +127,40 @@ impl Serialize for ByLabel<'_> {
     }
 }
 
+fn gold<'a>(
+    dataset: &Dataset,
+    labels: &'a Labels,
+    example: &'a Example,
+) -> Result<Option<Gold<'a>>> {
+    Ok(match &example.target {
+        Some(Target::Class(ending)) if matches!(example.input, Input::Choices { .. }) => {
+            Some(Gold::Ending(*ending))
+        }
+        Some(Target::Class(label)) => {
+            Some(Gold::Label(super::label_name(dataset, example, labels, *label)?))
+        }
+        Some(Target::Score(score)) => Some(Gold::Score(*score)),
+        Some(Target::Answers(answers)) => {
+            Some(Gold::Answers(answers.iter().map(|answer| answer.text.as_str()).collect()))
+        }
+        Some(Target::Tags(tags)) => {
+            Some(Gold::Tags(super::tag_names(dataset, example, labels, tags)?))
+        }
+        None => None,
+    })
+}
+
+fn row_input(input: &Input) -> RowInput<'_> {
+    match input {
+        Input::Text { text, text_pair } => RowInput::Text { text, text_pair: text_pair.as_deref() },
+        Input::Choices { context, start, endings } => RowInput::Choices { context, start, endings },
+        Input::Question { question, .. } => RowInput::Question { question },
+        Input::Words(_) | Input::SplitText { .. } => {
+            RowInput::Words { words: input.words().unwrap_or_default() }
+        }
+    }
+}
+
 fn row_prediction<'a>(
     dataset: &Dataset,
     labels: &'a Labels,
@@ -81,8 +176,18 @@ fn row_prediction<'a>(
             probabilities: ByLabel { names: labels.names(), values: probabilities },
         },
         (Prediction::Score(score), _) => RowPrediction::Score { score: *score },
-        (Prediction::Span(_) | Prediction::Tags { .. }, _) => {
-            return Err(super::misfit(dataset, example));
+        (Prediction::Span(span), _) => {
+            let best = span.n_best.iter().find(|best| best.text == span.text);
+            RowPrediction::Answer {
+                answer: &span.text,
+                probability: best.map(|best| best.probability),
+                start: best.and_then(|best| best.start),
+                null_odds: span.null_odds,
+            }
         }
+        (Prediction::Tags { tags, probabilities }, _) => RowPrediction::Tags {
+            tags: super::tag_names(dataset, example, labels, tags)?,
+            probabilities,
+        },
     })
 }

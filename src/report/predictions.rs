@@ -40,8 +40,8 @@ fn make_folder(dir: &Path) -> Result<()> {
     fs::create_dir_all(dir).map_err(|error| Error::io("make", dir, &error))
 }
 
-/// Writes labels or numbers: GLUE's TSV where the split has a name for the leaderboard, else JSON
-/// lines.
+/// Writes labels or numbers as JSON lines, and GLUE's TSV too where the split has a name for the
+/// leaderboard.
 ///
 /// # Errors
 ///
@@ -50,7 +50,9 @@ pub fn write_labels_or_scores(file: &PredictionFile<'_>) -> Result<Vec<PathBuf>>
     match &file.split.submission {
         Some(name) => {
             let text = glue::text(file.task, file.dataset, file.labels, file.predictions)?;
-            file.write(name, &text)
+            let mut written = file.write(name, &text)?;
+            written.extend(write_json_lines(file)?);
+            Ok(written)
         }
         None => write_json_lines(file),
     }
@@ -66,17 +68,19 @@ pub fn write_json_lines(file: &PredictionFile<'_>) -> Result<Vec<PathBuf>> {
     file.write(&format!("{}.jsonl", file.split.name), &text)
 }
 
-/// Writes `<split>.txt` in CoNLL's columns.
+/// Writes `<split>.txt` in CoNLL's columns, and `<split>.jsonl`.
 ///
 /// # Errors
 ///
 /// A prediction that does not fit the task, or a folder that cannot be written.
 pub fn write_tags(file: &PredictionFile<'_>) -> Result<Vec<PathBuf>> {
     let text = conll::text(file.dataset, file.labels, file.predictions)?;
-    file.write(&format!("{}.txt", file.split.name), &text)
+    let mut written = file.write(&format!("{}.txt", file.split.name), &text)?;
+    written.extend(write_json_lines(file)?);
+    Ok(written)
 }
 
-/// Writes SQuAD's files into the folder `<split>`.
+/// Writes SQuAD's files into the folder `<split>`, and `<split>.jsonl`.
 ///
 /// # Errors
 ///
@@ -84,7 +88,9 @@ pub fn write_tags(file: &PredictionFile<'_>) -> Result<Vec<PathBuf>> {
 pub fn write_answers(file: &PredictionFile<'_>) -> Result<Vec<PathBuf>> {
     let dir = file.dir.join(&file.split.name);
     make_folder(&dir)?;
-    squad::write(&dir, file.dataset, file.predictions)
+    let mut written = squad::write(&dir, file.dataset, file.predictions)?;
+    written.extend(write_json_lines(file)?);
+    Ok(written)
 }
 
 /// The name of a predicted label.
@@ -116,7 +122,7 @@ pub(super) fn misfit(dataset: &Dataset, example: &Example) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::{Input, Target};
+    use crate::dataset::{Answer, Input, Target};
     use crate::prediction::SpanPrediction;
     use crate::stages::write_predictions;
     use crate::task;
@@ -151,8 +157,8 @@ mod tests {
         let folder = dir.path().join("runs/x/predictions");
         let labels = Labels::new(task.labels.clone().unwrap_or_default());
         let paths = write_predictions(task, split, dataset, &labels, predictions, &folder)?;
-        let [path] = paths.as_slice() else { panic!("{paths:?}") };
-        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "nothing else is left there");
+        let path = &paths[0];
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), paths.len(), "nothing else is left");
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         Ok((name, fs::read_to_string(path).unwrap()))
     }
@@ -248,12 +254,13 @@ mod tests {
     #[test]
     fn labels_become_json_lines_with_their_probabilities() {
         let sst2 = task::find("sst2").unwrap();
-        let rows = dataset(vec![("5", text("a"), None)]);
+        let rows = dataset(vec![("5", text("a"), Some(Target::Class(0)))]);
         let (name, file) = written(&sst2, &sst2.dev[0], &rows, &[class(1, &[0.25, 0.75])]).unwrap();
         assert_eq!(name, "dev.jsonl");
         assert_eq!(
             file,
-            "{\"id\":\"5\",\"label\":\"1\",\"probabilities\":{\"0\":0.25,\"1\":0.75}}\n"
+            "{\"id\":\"5\",\"gold\":\"0\",\"label\":\"1\",\
+             \"probabilities\":{\"0\":0.25,\"1\":0.75},\"text\":\"a\"}\n"
         );
     }
 
@@ -265,17 +272,21 @@ mod tests {
             start: String::new(),
             endings: vec!["b".into(), "c".into()],
         };
-        let rows = dataset(vec![("5", choices, None)]);
+        let rows = dataset(vec![("5", choices, Some(Target::Class(0)))]);
         let (_, file) = written(&swag, &swag.dev[0], &rows, &[class(1, &[0.25, 0.75])]).unwrap();
-        assert_eq!(file, "{\"id\":\"5\",\"label\":1,\"probabilities\":[0.25,0.75]}\n");
+        assert_eq!(
+            file,
+            "{\"id\":\"5\",\"gold\":0,\"label\":1,\"probabilities\":[0.25,0.75],\
+             \"context\":\"a\",\"start\":\"\",\"endings\":[\"b\",\"c\"]}\n"
+        );
 
         let stsb = task::find("stsb").unwrap();
         let rows = dataset(vec![("a\"b", text("a"), None)]);
         let (_, file) = written(&stsb, &stsb.dev[0], &rows, &[Prediction::Score(5.25)]).unwrap();
-        assert_eq!(file, "{\"id\":\"a\\\"b\",\"score\":5.25}\n");
+        assert_eq!(file, "{\"id\":\"a\\\"b\",\"score\":5.25,\"text\":\"a\"}\n");
         let (_, file) =
             written(&stsb, &stsb.dev[0], &rows, &[Prediction::Score(f32::NAN)]).unwrap();
-        assert_eq!(file, "{\"id\":\"a\\\"b\",\"score\":null}\n");
+        assert_eq!(file, "{\"id\":\"a\\\"b\",\"score\":null,\"text\":\"a\"}\n");
     }
 
     #[test]
@@ -283,7 +294,8 @@ mod tests {
         let squad = task::find("squad").unwrap();
         let dir = tempfile::tempdir().unwrap();
         let question = Input::Question { question: "a?".into(), context: "é".into() };
-        let rows = dataset(vec![("a\"b", question, None)]);
+        let gold = Target::Answers(vec![Answer { text: "é".into(), start: 0 }]);
+        let rows = dataset(vec![("a\"b", question, Some(gold))]);
         let answer = SpanPrediction { text: "é".into(), ..SpanPrediction::default() };
         let predictions = [Prediction::Span(answer)];
         let labels = Labels::default();
@@ -292,6 +304,12 @@ mod tests {
         };
         let paths = write(&squad.dev[0]);
         assert!(paths.contains(&dir.path().join("dev/predictions.json")), "{paths:?}");
+        let lines = fs::read_to_string(dir.path().join("dev.jsonl")).unwrap();
+        assert_eq!(
+            lines,
+            "{\"id\":\"a\\\"b\",\"gold\":[\"é\"],\"answer\":\"é\",\"probability\":null,\
+             \"start\":null,\"null_odds\":null,\"question\":\"a?\"}\n"
+        );
         assert!(write(squad.train.as_ref().unwrap()).iter().all(|path| !paths.contains(path)));
     }
 
@@ -310,6 +328,6 @@ mod tests {
         assert!(write_predictions(&sst2, &sst2.test[0], &rows, &labels, &[], dir.path()).is_err());
         let left = fs::read_to_string(dir.path().join("SST-2.tsv")).unwrap();
         assert_eq!(left, "index\tprediction\n5\t1\n");
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "with the JSON lines");
     }
 }

@@ -7,6 +7,8 @@
 //!   checkpoints/step-000500/   complete or absent
 //!   model/         the final SavedModel
 //!   predictions/   in the format of the task's scorer
+//!   analysis.json  what the best evaluation shows beyond its metrics
+//!   report.html    the run on one page
 //!   result.json    written last: the run is complete
 //! ```
 
@@ -19,6 +21,7 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::files::{names, partial_path, write_file};
 
+mod analysis;
 mod checkpoint;
 mod log_file;
 mod metrics_log;
@@ -27,6 +30,7 @@ mod result;
 mod retention;
 mod seeds;
 
+pub use analysis::RunAnalysis;
 pub use checkpoint::{Best, Checkpoints, Pending, State};
 pub(crate) use checkpoint::{parse_manifest, parse_state};
 pub use log_file::{log_line, open_log};
@@ -145,6 +149,21 @@ impl RunFolder {
         write_file(&self.dir.join(names::RESULT), &(result.to_json()? + "\n"))
     }
 
+    /// Removes the checkpoints of a complete run, which only its training needed.
+    ///
+    /// # Errors
+    ///
+    /// They cannot be removed.
+    pub fn remove_checkpoints(&self) -> Result<()> {
+        let path = self.dir.join(names::CHECKPOINTS);
+        match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::io("remove", &path, &error))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Refuses a folder that is gone, or not the one any more that this locked.
     ///
     /// # Errors
@@ -175,8 +194,9 @@ impl RunFolder {
             fs::read_dir(&self.dir).map_err(|error| Error::io("list", &self.dir, &error))?;
         files.extend(entries.flatten().filter_map(|entry| {
             let name = entry.file_name().to_string_lossy().into_owned();
-            let is_log = name == names::METRICS || name == names::LOG;
-            (is_log || name.starts_with(names::EVENTS_PREFIX)).then_some(name)
+            let ours = [names::METRICS, names::LOG, names::ANALYSIS, names::REPORT];
+            (ours.contains(&name.as_str()) || name.starts_with(names::EVENTS_PREFIX))
+                .then_some(name)
         }));
         for path in files.iter().map(|name| self.dir.join(name)).filter(|path| path.exists()) {
             fs::remove_file(&path).map_err(|error| Error::io("remove", &path, &error))?;

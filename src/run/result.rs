@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 use crate::model::Precision;
+use crate::settings::TrainSettings;
 use crate::task::Task;
 
 /// Value by the name of a metric; `None` is undefined.
@@ -53,6 +55,15 @@ pub struct RunResult {
     pub seed: u64,
     /// The number format of matrix products.
     pub precision: Precision,
+    /// The hyper-parameters; older versions did not keep them here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<TrainSettings>,
+    /// The export that training started from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<PathBuf>,
+    /// Values of the selecting split by class, type or answer length, such as `per_class`.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub tables: Map<String, Value>,
 }
 
 impl RunResult {

@@ -1,10 +1,13 @@
 //! Evaluations during training.
 
 use super::Job;
+use crate::analysis::{Lengths, MOST_MISTAKES};
 use crate::error::{Error, Result};
-use crate::evaluate::{self, EncodedDataset, EvaluationSettings};
+use crate::evaluate::{self, EncodedDataset, Evaluation, EvaluationSettings};
+use crate::feature::FeatureSizes as _;
 use crate::model::Model;
 use crate::report::duration;
+use crate::run::RunAnalysis;
 use crate::scores::Scores;
 
 /// The flag of `tfbert train` that makes an evaluation need less memory.
@@ -17,6 +20,7 @@ pub(super) struct SplitScores {
     pub(super) scores: Scores,
     /// Mean loss of the labels, where the model computes one.
     pub(super) loss: Option<f64>,
+    pub(super) evaluation: Evaluation,
 }
 
 /// Evaluates every development split, in the task's order.
@@ -63,5 +67,20 @@ fn split(
              anew with a lower `--learning-rate`"
         );
     }
-    Ok(SplitScores { split: split.clone(), scores, loss: evaluation.loss })
+    Ok(SplitScores { split: split.clone(), scores, loss: evaluation.loss, evaluation })
+}
+
+/// What the evaluation after `step` shows beyond its scores.
+pub(super) fn analyse(job: &Job<'_>, step: usize, found: &[SplitScores]) -> Result<RunAnalysis> {
+    let max_length = job.settings.features.max_length;
+    let splits = job.dev.iter().zip(found).map(|(data, found)| {
+        let bounds = (max_length, MOST_MISTAKES);
+        evaluate::analyse(job.task, data, job.labels, &found.evaluation, &found.scores, bounds)
+    });
+    let lengths = (0..job.train.len()).map(|feature| job.train.length(feature));
+    Ok(RunAnalysis {
+        step,
+        train_lengths: Lengths::new(lengths, max_length, job.train.summary().truncated),
+        splits: splits.collect::<Result<_>>()?,
+    })
 }

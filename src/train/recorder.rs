@@ -78,12 +78,14 @@ impl<'a> Recorder<'a> {
         (loss_count > 0).then(|| loss_sum / loss_count as f64)
     }
 
-    /// Counts an update, or one that was left out, and writes a line every `log_steps`.
+    /// Counts an update, or one that was left out. Writes a line every `log_steps`, and before an
+    /// evaluation, so that a short run has losses too.
     pub(super) fn record_step(
         &mut self,
         outcome: StepOutcome,
         learning_rate: f32,
         epoch: f64,
+        evaluates: bool,
     ) -> Result<()> {
         let StepOutcome { loss, grad_norm } = outcome;
         self.state.step += 1;
@@ -95,7 +97,7 @@ impl<'a> Recorder<'a> {
             self.state.skipped += 1;
             log::warn!("step {step}: the loss is {loss}, the gradient's norm {grad_norm}: skipped");
         }
-        if step.is_multiple_of(self.log_steps) {
+        if evaluates || step.is_multiple_of(self.log_steps) {
             if let Some(loss) = self.mean_loss() {
                 self.write(&Line::Step { step, epoch, loss, learning_rate, grad_norm })?;
             }
@@ -105,21 +107,24 @@ impl<'a> Recorder<'a> {
         Ok(())
     }
 
-    /// Writes a line for each development split, and keeps the evaluation if it is the best.
-    pub(super) fn record_evaluation(&mut self, found: Vec<SplitScores>, epoch: f64) -> Result<()> {
+    /// Writes a line for each development split. Keeps the evaluation if it is the best, and says
+    /// whether it is.
+    pub(super) fn record_evaluation(&mut self, found: &[SplitScores], epoch: f64) -> Result<bool> {
         let step = self.state.step;
-        for SplitScores { split, scores, loss } in &found {
+        for SplitScores { split, scores, loss, .. } in found {
             let metrics = evaluate::to_json(scores);
             self.write(&Line::Evaluation { step, epoch, split, loss: *loss, metrics })?;
         }
         let loss = found.first().and_then(|found| found.loss).filter(|loss| loss.is_finite());
-        let scores = found.into_iter().map(|found| (found.split, found.scores)).collect();
+        let scores =
+            found.iter().map(|found| (found.split.clone(), found.scores.clone())).collect();
         let new = Best { step, scores, loss };
-        if self.state.best.as_ref().is_none_or(|old| is_better(self.task, &new, old)) {
+        let is_best = self.state.best.as_ref().is_none_or(|old| is_better(self.task, &new, old));
+        if is_best {
             self.state.best = Some(new);
         }
         self.state.evaluated = step;
-        Ok(())
+        Ok(is_best)
     }
 
     fn write(&mut self, line: &Line<'_>) -> Result<()> {
@@ -215,10 +220,14 @@ fn selecting_value(task: &Task, of: &Best) -> Option<f64> {
     of.scores.first().and_then(|(_, scores)| scores.get(task.selecting_metric()))
 }
 
-/// Whether an evaluation is better than an earlier one. One whose metric is undefined is worse than
-/// any other; of two such, the one of the lower loss is better, and without losses the later one.
+/// Whether an evaluation is better than an earlier one. Of two with the same metric, the one of the
+/// lower loss is better, else the earlier. One whose metric is undefined is worse than any other; of
+/// two such, the one of the lower loss is better, and without losses the later one.
 fn is_better(task: &Task, new: &Best, old: &Best) -> bool {
     match (selecting_value(task, new), selecting_value(task, old)) {
+        (Some(value), Some(known)) if value == known => {
+            matches!((new.loss, old.loss), (Some(new), Some(old)) if new < old)
+        }
         (Some(new), Some(old)) => task.selecting_metric().is_better(new, old),
         (Some(_), None) => true,
         (None, Some(_)) => false,
@@ -246,7 +255,10 @@ mod tests {
             is_better(&task, &evaluation(&task, new.0, new.1), &evaluation(&task, old.0, old.1))
         };
         assert!(better((Some(0.2), Some(9.0)), (Some(0.1), Some(1.0))));
-        assert!(!better((Some(0.1), Some(1.0)), (Some(0.1), Some(9.0))), "the first of equals");
+        assert!(better((Some(0.1), Some(1.0)), (Some(0.1), Some(9.0))), "the lower loss");
+        assert!(!better((Some(0.1), Some(9.0)), (Some(0.1), Some(1.0))));
+        assert!(!better((Some(0.1), Some(1.0)), (Some(0.1), Some(1.0))), "the first of equals");
+        assert!(!better((Some(0.1), None), (Some(0.1), Some(1.0))), "the first of equals");
         assert!(better((Some(-0.5), Some(9.0)), (None, Some(1.0))));
         assert!(!better((None, Some(1.0)), (Some(-0.5), Some(9.0))));
         assert!(better((None, Some(1.0)), (None, Some(2.0))));

@@ -41,7 +41,7 @@ pub fn command(output: &Path) -> Command {
         .args(["--limit-train", "100", "--limit-dev", "16", "--batch-size", "4", "--epochs", "5"])
         .args(["--max-steps", "120", "--max-length", "16", "--learning-rate", "1e-3"])
         .args(["--log-steps", "2", "--save-steps", "3", "--eval-steps", "20", "--threads", "1"])
-        .args(["--eval-batch-size", "4"])
+        .args(["--eval-batch-size", "4", "--keep-checkpoints", "1"])
         .arg("--model")
         .arg(tiny("classify"))
         .arg("--output")
@@ -67,6 +67,7 @@ impl Ended {
     pub fn new(run: &Path, stdout: &str) -> Self {
         let names = [
             "metrics.jsonl",
+            "analysis.json",
             "model/saved_model.pb",
             "model/variables/variables.index",
             "model/variables/variables.data-00000-of-00001",
