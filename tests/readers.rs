@@ -18,9 +18,13 @@ fn column(name: &str) -> Option<Column> {
 
 /// Tasks of every form that are read from a file `train`, by name and by position.
 fn tasks() -> Vec<Task> {
-    let named = Columns { text: column("text"), label: column("label"), ..Columns::default() };
+    let named = Columns {
+        text: column("text").map(Into::into),
+        label: column("label"),
+        ..Columns::default()
+    };
     let numbered = Columns {
-        text: Some(Column::Index(1)),
+        text: Some(Column::Index(1).into()),
         label: Some(Column::Index(0)),
         ..Columns::default()
     };

@@ -35,8 +35,8 @@ fn tables_that_python_writes_are_read_field_for_field() {
         task.folder = String::new();
         task.train.as_mut().unwrap().file = "train".into();
         task.columns = Columns {
-            text: column("text"),
-            text_pair: column("text_pair"),
+            text: column("text").map(Into::into),
+            text_pair: column("text_pair").map(Into::into),
             label: column("label"),
             ..Columns::default()
         };

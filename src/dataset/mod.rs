@@ -10,7 +10,9 @@ use std::path::PathBuf;
 use crate::error::Place;
 
 mod conll;
+mod dev_rows;
 mod labels;
+mod question_rows;
 mod reader;
 mod rows;
 mod source;

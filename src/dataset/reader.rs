@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{Example, Labels, conll, squad, table};
+use super::{Example, Labels, conll, question_rows, squad, table};
 use crate::error::Result;
 use crate::task::{Format, Split, Task};
 
@@ -43,7 +43,10 @@ pub(super) fn open<'a>(
     labels: &'a Labels,
 ) -> Result<Box<dyn Reader + 'a>> {
     Ok(match task.format {
-        Format::Tsv | Format::Csv | Format::Jsonl => {
+        Format::Jsonl | Format::Json if task.head.asks_about_passage() => {
+            Box::new(question_rows::QuestionRows::open(task, split, path)?)
+        }
+        Format::Tsv | Format::Csv | Format::Jsonl | Format::Json => {
             Box::new(table::TableReader::open(task, split, path, labels)?)
         }
         Format::Squad => Box::new(squad::SquadReader::open(task, split, path)?),

@@ -1,26 +1,29 @@
-//! The rows of TSV, CSV and JSON lines files, one at a time.
+//! The rows of TSV, CSV, JSON lines and JSON files, one at a time.
 
 use std::fmt;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::task::{Column, Format};
+use crate::task::{Column, Format, Task};
 use crate::text::{self, Lines, MAX_ROW, excerpt};
 
 mod csv_row;
+mod json_list;
 
 use csv_row::{CsvFields, csv_row};
+use json_list::JsonList;
 
 /// A table that is being read. [`Rows::advance`] moves to the next row.
 ///
 /// Memory is bounded by the longest row, see [`MAX_ROW`].
 pub(super) struct Rows {
     format: Format,
-    lines: Lines<'static>,
+    path: PathBuf,
+    source: Source,
     /// The first line of the current row, counted from 1.
     line: usize,
     /// The header's names or, for JSON lines, the keys that are asked for.
@@ -35,6 +38,38 @@ pub(super) struct Rows {
     join_cut_rows: bool,
     /// How many rows were put together of several lines, and the line of the first.
     joined: Option<(usize, usize)>,
+    /// How many rows at the end were left out since all their columns are empty.
+    empty_at_end: usize,
+}
+
+/// What rows are cut from.
+enum Source {
+    Lines(Lines<'static>),
+    /// A JSON list, an object at a time.
+    List(JsonList),
+}
+
+/// How a table is read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TableForm {
+    pub(super) format: Format,
+    /// What separates the columns of CSV.
+    pub(super) delimiter: u8,
+    /// Whether a TSV row that is too short goes on on the next line; see
+    /// [`Repairs::join_cut_rows`](crate::task::Repairs::join_cut_rows).
+    pub(super) join_cut_rows: bool,
+}
+
+impl TableForm {
+    /// The form of a task's files.
+    pub(super) fn of(task: &Task) -> Self {
+        Self {
+            format: task.format,
+            // `task::check` accepts ASCII alone.
+            delimiter: task.delimiter.and_then(|sign| u8::try_from(sign).ok()).unwrap_or(b','),
+            join_cut_rows: task.repairs.join_cut_rows,
+        }
+    }
 }
 
 /// The fields of a row, as ranges of one text. A key that a JSON object lacks has none.
@@ -44,37 +79,51 @@ struct Row {
     fields: Vec<Option<Range<usize>>>,
     /// The positions of keys whose value is `null`.
     nulls: Vec<usize>,
+    /// The positions of keys whose value is a list or an object, with the value.
+    nested: Vec<(usize, Value)>,
 }
 
 impl Rows {
     /// Opens a table. `names` are the columns that will be asked for by name; a file of which
     /// columns are asked for by position only has no header.
-    pub(super) fn open(format: Format, path: &Path, names: Vec<String>) -> Result<Self> {
+    pub(super) fn open(form: TableForm, path: &Path, names: Vec<String>) -> Result<Self> {
+        let TableForm { format, delimiter, join_cut_rows } = form;
+        let source = match format {
+            Format::Json => Source::List(JsonList::open(path)?),
+            _ => Source::Lines(Lines::open(path)?),
+        };
         let mut rows = Self {
             format,
-            lines: Lines::open(path)?,
+            path: path.to_owned(),
+            source,
             line: 0,
             names: Vec::new(),
             width: None,
             needed: 0,
-            csv: CsvFields::new(),
+            csv: CsvFields::new(delimiter),
             row: Row::default(),
-            join_cut_rows: false,
+            join_cut_rows,
             joined: None,
+            empty_at_end: 0,
         };
-        if format == Format::Jsonl {
+        if format.has_objects() {
             rows.names = names;
         } else if !names.is_empty() {
-            if rows.advance()?.is_none() {
-                return Err(Error::new(format!(
-                    "it is empty; expected a header with {}",
-                    listed(&names)
-                ))
-                .at(path));
-            }
-            rows.names = rows.row.texts().map(str::to_owned).collect();
+            rows.read_header()?.ok_or_else(|| {
+                let what = format!("it is empty; expected a header with {}", listed(&names));
+                Error::new(what).at(path)
+            })?;
         }
         Ok(rows)
+    }
+
+    /// Reads the first row as the names of the columns; `None` where there is none.
+    pub(super) fn read_header(&mut self) -> Result<Option<&[String]>> {
+        if self.advance()?.is_none() {
+            return Ok(None);
+        }
+        self.names = self.row.texts().map(str::to_owned).collect();
+        Ok(Some(&self.names))
     }
 
     /// Whether a file with a header, or JSON lines, may have this column.
@@ -85,16 +134,14 @@ impl Rows {
         }
     }
 
-    /// Puts rows together that a line feed inside a text cuts in two; see
-    /// [`Repairs::join_cut_rows`](crate::task::Repairs::join_cut_rows).
-    pub(super) fn join_cut_rows(mut self, join: bool) -> Self {
-        self.join_cut_rows = join;
-        self
-    }
-
     /// How many rows were put together of several lines, and the line of the first of them.
     pub(super) fn joined(&self) -> Option<(usize, usize)> {
         self.joined
+    }
+
+    /// How many rows at the end of a CSV file were left out since all their columns are empty.
+    pub(super) fn empty_at_end(&self) -> usize {
+        self.empty_at_end
     }
 
     /// Whether all columns are asked for by position, so that the first line is a row.
@@ -104,15 +151,23 @@ impl Rows {
 
     /// How many bytes of the file were read.
     pub(super) fn bytes_read(&self) -> u64 {
-        self.lines.bytes_read()
+        match &self.source {
+            Source::Lines(lines) => lines.bytes_read(),
+            Source::List(list) => list.bytes_read(),
+        }
+    }
+
+    /// The list or object that a JSON object has in this place.
+    pub(super) fn nested(&self, position: usize) -> Option<&Value> {
+        self.row.nested.iter().find(|(at, _)| *at == position).map(|(_, value)| value)
     }
 
     /// Where a column stands in the row.
     pub(super) fn position(&mut self, column: &Column) -> Result<usize> {
         let name = match column {
-            Column::Index(_) if self.format == Format::Jsonl => {
-                return Err(Error::new("the columns of JSON lines are named, not numbered")
-                    .at(self.lines.path()));
+            Column::Index(_) if self.format.has_objects() => {
+                return Err(Error::new("the columns of JSON objects are named, not numbered")
+                    .at(&self.path));
             }
             Column::Index(index) => {
                 if self.width.is_some_and(|width| *index >= width) {
@@ -120,7 +175,7 @@ impl Rows {
                         "no column {index} (counted from 0) in it; it has {}",
                         listed(&self.names)
                     ))
-                    .at_line(self.lines.path(), 1));
+                    .at_line(&self.path, 1));
                 }
                 self.needed = self.needed.max(index + 1);
                 return Ok(*index);
@@ -131,16 +186,16 @@ impl Rows {
         let Some((position, _)) = found.next() else {
             let what =
                 format!("no column `{}` in it; it has {}", excerpt(name), listed(&self.names));
-            let error = Error::new(what).at_line(self.lines.path(), 1);
+            let error = Error::new(what).at_line(&self.path, 1);
             return Err(match self.separator_hint() {
                 Some(hint) => error.hint(hint),
                 None => error,
             });
         };
-        // JSON lines have the keys that are asked for, which may be the same for two purposes.
-        if self.format != Format::Jsonl && found.next().is_some() {
+        // JSON objects have the keys that are asked for, which may be the same for two purposes.
+        if !self.format.has_objects() && found.next().is_some() {
             return Err(Error::new(format!("it has two columns `{name}`; expected one"))
-                .at_line(self.lines.path(), 1));
+                .at_line(&self.path, 1));
         }
         Ok(position)
     }
@@ -155,9 +210,9 @@ impl Rows {
             Format::Csv if header.contains('\t') => {
                 Some("its header has tabs and no comma; its `format` is `tsv`")
             }
-            Format::Csv if header.contains(';') => {
-                Some("its header has semicolons and no comma; separate its columns by commas")
-            }
+            Format::Csv if header.contains(';') => Some(
+                "its header has semicolons and no comma; add `\"delimiter\": \";\"` to the task file",
+            ),
             _ => None,
         }
     }
@@ -172,10 +227,12 @@ impl Rows {
             let name = excerpt(&self.names[position]);
             Error::new(if self.row.nulls.contains(&position) {
                 format!("`{name}` is null; expected text or a number")
+            } else if self.nested(position).is_some() {
+                format!("`{name}` is neither text nor a number")
             } else {
                 format!("no key `{name}` in it; expected text or a number")
             })
-            .at_line(self.lines.path(), self.line)
+            .at_line(&self.path, self.line)
         })
     }
 
@@ -191,75 +248,108 @@ impl Rows {
     ///
     /// The row is malformed or not as wide as the others.
     pub(super) fn advance(&mut self) -> Result<Option<usize>> {
-        self.row.text.clear();
-        self.row.fields.clear();
-        self.row.nulls.clear();
-        match self.lines.advance()? {
-            None => return Ok(None),
-            Some("") => return self.only_blank_lines_follow(),
-            Some(_) => self.line = self.lines.number(),
+        self.row.clear();
+        let lines = match &mut self.source {
+            Source::List(list) => {
+                let Some(line) = list.advance(&mut self.row, &self.names)? else { return Ok(None) };
+                self.line = line;
+                return Ok(Some(line));
+            }
+            Source::Lines(lines) => lines,
+        };
+        loop {
+            match lines.advance()? {
+                None => return Ok(None),
+                // Whoever writes JSON lines may end them with a blank one.
+                Some(line) if self.format == Format::Jsonl && line.trim().is_empty() => {}
+                Some("") => return only_blank_lines_follow(lines),
+                Some(_) => break,
+            }
         }
+        self.line = lines.number();
         match self.format {
             Format::Jsonl => {
-                self.row.read_json(self.lines.current(), &self.names).map_err(|error| {
+                self.row.read_json(lines.current(), &self.names).map_err(|error| {
                     Error::new(format!("expected a JSON object: {}", without_place(&error)))
-                        .at_line(self.lines.path(), self.line)
+                        .at_line(&self.path, self.line)
                 })?;
+                return Ok(Some(self.line));
             }
-            Format::Csv => {
-                let text = csv_row(&mut self.lines)?;
-                self.csv.read(text, &mut self.row).map_err(|error| {
-                    Error::new(format!("could not read the row: {error}"))
-                        .at_line(self.lines.path(), self.line)
-                })?;
-            }
+            Format::Csv => self.read_csv_row()?,
             _ if self.join_cut_rows => self.read_cut_row()?,
-            _ => self.row.push_all(self.lines.current().split('\t')),
+            _ => self.row.push_all(lines.current().split('\t')),
         }
-        if self.format != Format::Jsonl {
-            self.check_width()?;
+        self.check_width()?;
+        if self.format == Format::Csv && self.row.is_empty() {
+            return self.only_empty_rows_follow();
         }
         Ok(Some(self.line))
+    }
+
+    /// Reads the CSV row that begins on the current line.
+    fn read_csv_row(&mut self) -> Result<()> {
+        let Source::Lines(lines) = &mut self.source else { return Ok(()) };
+        let text = csv_row(lines, self.csv.delimiter())?;
+        self.csv.read(text, &mut self.row).map_err(|error| {
+            Error::new(format!("could not read the row: {error}")).at_line(&self.path, self.line)
+        })
+    }
+
+    /// Passes rows of which every column is empty, as spreadsheets write them behind the last one.
+    fn only_empty_rows_follow(&mut self) -> Result<Option<usize>> {
+        let first = self.line;
+        let mut empty = 1;
+        loop {
+            let Source::Lines(lines) = &mut self.source else { return Ok(None) };
+            match lines.advance()? {
+                None => break,
+                Some("") => {
+                    only_blank_lines_follow(lines)?;
+                    break;
+                }
+                Some(_) => self.line = lines.number(),
+            }
+            self.row.clear();
+            self.read_csv_row()?;
+            if !self.row.is_empty() {
+                return Err(Error::new("every column of the row is empty; expected an example")
+                    .at_line(&self.path, first));
+            }
+            empty += 1;
+        }
+        self.row.clear();
+        self.empty_at_end += empty;
+        Ok(None)
     }
 
     /// Reads the TSV row that begins on the current line, with the lines that follow as long as it
     /// has too few columns. A line that is a whole row by itself is no part of it.
     fn read_cut_row(&mut self) -> Result<()> {
+        let Source::Lines(lines) = &mut self.source else { return Ok(()) };
         let columns = |text: &str| 1 + text.bytes().filter(|&byte| byte == b'\t').count();
         let width = self.width.unwrap_or(0);
-        let mut text = self.lines.current().to_owned();
+        let mut text = lines.current().to_owned();
         let mut found = columns(&text);
         while found < width {
-            let Some(line) = self.lines.advance()? else { break };
+            let Some(line) = lines.advance()? else { break };
             let more = columns(line) - 1;
             if found + more > width || more + 1 == width || text.len() > MAX_ROW {
                 let next = format!(
                     "expected {width} columns, found {found}, and the next line does not complete \
                      the row"
                 );
-                return Err(Error::new(next).at_line(self.lines.path(), self.line));
+                return Err(Error::new(next).at_line(&self.path, self.line));
             }
             text.push('\n');
             text.push_str(line);
             found += more;
         }
-        if self.lines.number() > self.line && found == width {
+        if lines.number() > self.line && found == width {
             let (count, first) = self.joined.unwrap_or((0, self.line));
             self.joined = Some((count + 1, first));
         }
         self.row.push_all(text.split('\t'));
         Ok(())
-    }
-
-    fn only_blank_lines_follow(&mut self) -> Result<Option<usize>> {
-        let blank = self.lines.number();
-        while let Some(line) = self.lines.advance()? {
-            if !line.is_empty() {
-                return Err(Error::new("the line is blank; expected a row")
-                    .at_line(self.lines.path(), blank));
-            }
-        }
-        Ok(None)
     }
 
     fn check_width(&mut self) -> Result<()> {
@@ -277,11 +367,36 @@ impl Rows {
             }
         };
         Err(Error::new(format!("expected {expected} columns{names}, found {found}"))
-            .at_line(self.lines.path(), self.line))
+            .at_line(&self.path, self.line))
     }
 }
 
+/// Passes the rest of a file, which may hold blank lines alone.
+fn only_blank_lines_follow(lines: &mut Lines<'_>) -> Result<Option<usize>> {
+    let blank = lines.number();
+    while let Some(line) = lines.advance()? {
+        if !line.is_empty() {
+            return Err(
+                Error::new("the line is blank; expected a row").at_line(lines.path(), blank)
+            );
+        }
+    }
+    Ok(None)
+}
+
 impl Row {
+    fn clear(&mut self) {
+        self.text.clear();
+        self.fields.clear();
+        self.nulls.clear();
+        self.nested.clear();
+    }
+
+    /// Whether there are several fields and nothing in them.
+    fn is_empty(&self) -> bool {
+        self.fields.len() > 1 && self.text.is_empty()
+    }
+
     fn texts(&self) -> impl Iterator<Item = &str> {
         self.fields.iter().flatten().map(|field| &self.text[field.clone()])
     }
@@ -347,8 +462,9 @@ impl<'de> Visitor<'de> for Wanted<'_> {
                 Value::String(text) => self.row.text.push_str(&text),
                 Value::Number(number) => self.row.text.push_str(&number.to_string()),
                 Value::Bool(bool) => self.row.text.push_str(&bool.to_string()),
-                Value::Array(_) | Value::Object(_) => {
-                    return Err(M::Error::custom(format!("`{key}` is neither text nor a number")));
+                nested @ (Value::Array(_) | Value::Object(_)) => {
+                    self.row.nested.push((position, nested));
+                    continue;
                 }
             }
             self.row.fields[position] = Some(start..self.row.text.len());
@@ -359,7 +475,7 @@ impl<'de> Visitor<'de> for Wanted<'_> {
 
 /// serde_json's message without its line, which counts from the row; the column stays.
 fn without_place(error: &serde_json::Error) -> String {
-    error.to_string().replace(" at line 1 column", " at column")
+    error.to_string().replace(&format!(" at line {} column", error.line()), " at column")
 }
 
 fn listed(names: &[String]) -> String {
@@ -370,147 +486,4 @@ fn listed(names: &[String]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn named(names: &[&str]) -> Vec<String> {
-        names.iter().map(|&name| name.to_owned()).collect()
-    }
-
-    /// Every row's first line and fields, or the first error.
-    fn rows(format: Format, text: &str, names: &[&str]) -> Result<Vec<(usize, Vec<String>)>> {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("rows");
-        std::fs::write(&path, text).unwrap();
-        let mut rows = Rows::open(format, &path, named(names))?;
-        let mut all = Vec::new();
-        while let Some(line) = rows.advance()? {
-            all.push((line, rows.row.texts().map(str::to_owned).collect()));
-        }
-        Ok(all)
-    }
-
-    fn line_of(error: &Error) -> Option<usize> {
-        error.place().unwrap().line
-    }
-
-    #[test]
-    fn a_quoted_field_holds_commas_quotes_and_line_breaks() {
-        let text = "\"a, \"\"b\"\"\r\nc\",1\r\n\"\",\"2\"\n,\n";
-        assert_eq!(
-            rows(Format::Csv, text, &[]).unwrap(),
-            [(1, named(&["a, \"b\"\nc", "1"])), (3, named(&["", "2"])), (4, named(&["", ""])),]
-        );
-    }
-
-    #[test]
-    fn a_quote_that_is_never_closed_names_the_line_on_which_it_opens() {
-        let error = rows(Format::Csv, "1,a\n2,\"b\n3,c\n4,d\n", &[]).unwrap_err();
-        assert_eq!(line_of(&error), Some(2));
-        assert!(error.what().contains("never closed"), "{error}");
-    }
-
-    #[test]
-    fn text_behind_a_closing_quote_is_refused() {
-        let error = rows(Format::Csv, "1,a\n2,\"she said \"no\" twice\"\n", &[]).unwrap_err();
-        assert_eq!(line_of(&error), Some(2));
-        assert!(error.what().contains("follows a closing quote"), "{error}");
-    }
-
-    #[test]
-    fn a_quote_inside_an_unquoted_field_is_a_character() {
-        let found = rows(Format::Csv, "5\" disk,1\n", &[]).unwrap();
-        assert_eq!(found, [(1, named(&["5\" disk", "1"]))]);
-    }
-
-    #[test]
-    fn a_carriage_return_inside_a_field_is_a_character() {
-        let found = rows(Format::Csv, "1,a\rb\r\n2,\"c\rd\"\r\n", &[]).unwrap();
-        assert_eq!(found, [(1, named(&["1", "a\rb"])), (2, named(&["2", "c\rd"]))]);
-    }
-
-    #[test]
-    fn rows_longer_than_any_buffer_are_read_one_by_one() {
-        let long = "x\u{e9}".repeat(50_000);
-        let text = format!("1,{long}\n2,\"{long}\n{long}\"\n3,a\n");
-        let found = rows(Format::Csv, &text, &[]).unwrap();
-        let lines: Vec<_> = found.iter().map(|(line, _)| *line).collect();
-        assert_eq!(lines, [1, 2, 4]);
-        assert_eq!(found[1].1[1], format!("{long}\n{long}"));
-        assert_eq!(found[2].1, named(&["3", "a"]));
-    }
-
-    #[test]
-    fn a_ragged_csv_row_names_its_first_line_and_both_counts() {
-        let error = rows(Format::Csv, "t,l\n\"a\nb\",1\n\"c\nd\"\n", &["t"]).unwrap_err();
-        assert_eq!(line_of(&error), Some(4));
-        assert!(error.what().contains("expected 2 columns (t, l), found 1"), "{error}");
-    }
-
-    #[test]
-    fn a_header_with_the_column_twice_is_ambiguous() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("rows.tsv");
-        std::fs::write(&path, "text\ttext\nfine\tgood\n").unwrap();
-        let mut rows = Rows::open(Format::Tsv, &path, named(&["text"])).unwrap();
-        let error = rows.position(&Column::Name("text".into())).unwrap_err();
-        assert!(error.what().contains("two columns `text`"), "{error}");
-    }
-
-    #[test]
-    fn a_header_with_another_formats_separators_is_named() {
-        for (format, text, hint) in [
-            (Format::Tsv, "text,label\n", "its `format` is `csv`"),
-            (Format::Csv, "text\tlabel\n", "its `format` is `tsv`"),
-            (Format::Csv, "text;label\n", "by commas"),
-        ] {
-            let dir = tempfile::tempdir().unwrap();
-            let path = dir.path().join("rows");
-            std::fs::write(&path, text).unwrap();
-            let mut rows = Rows::open(format, &path, named(&["text"])).unwrap();
-            let error = rows.position(&Column::Name("text".into())).unwrap_err();
-            assert!(error.hint_text().unwrap().contains(hint), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_json_key_that_stands_twice_is_refused() {
-        let error = rows(Format::Jsonl, "{\"t\": 1}\n{\"t\": 1, \"t\": 2}\n", &["t"]).unwrap_err();
-        assert_eq!(line_of(&error), Some(2));
-        assert!(error.what().contains("`t` twice"), "{error}");
-    }
-
-    #[test]
-    fn a_json_list_where_text_is_expected_names_its_line() {
-        let error = rows(Format::Jsonl, "{\"t\": [1]}\n", &["t"]).unwrap_err();
-        assert!(error.what().contains("`t` is neither text nor a number"), "{error}");
-        assert_eq!(line_of(&error), Some(1));
-    }
-
-    #[test]
-    fn something_behind_a_json_object_is_refused() {
-        let error = rows(Format::Jsonl, "{\"t\": 1} {\"t\": 2}\n", &["t"]).unwrap_err();
-        assert!(error.what().contains("trailing characters"), "{error}");
-    }
-
-    proptest! {
-        /// The oracle is the `csv` crate's writer.
-        #[test]
-        fn what_another_program_writes_as_csv_is_read_back(
-            table in (1usize..4).prop_flat_map(|width| {
-                prop::collection::vec(prop::collection::vec("[a\",\n ;é]{0,6}", width), 1..6)
-            })
-        ) {
-            let mut writer = csv::Writer::from_writer(Vec::new());
-            for row in &table {
-                writer.write_record(row).unwrap();
-            }
-            let text = String::from_utf8(writer.into_inner().unwrap()).unwrap();
-            let found = rows(Format::Csv, &text, &[]).unwrap();
-            let fields: Vec<_> = found.into_iter().map(|(_, fields)| fields).collect();
-            prop_assert_eq!(fields, table);
-        }
-    }
-}
+mod tests;

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use super::dev_rows::DevRows;
 use super::{Dataset, Example, Labels, reader};
 use crate::error::{Error, Result};
-use crate::task::{Split, Task};
+use crate::task::{Part, Split, Task};
 
 /// One file of a task, and what of it is read.
 #[derive(Debug, Clone, Copy)]
@@ -97,11 +98,23 @@ impl DataSource<'_> {
         path: &Path,
         mut each: impl FnMut(Example, Position) -> Result<()>,
     ) -> Result<Vec<String>> {
-        let mut reader = reader::open(self.task, self.split, path, self.labels)?;
+        let (task, split, labels) = (self.task, self.split, self.labels);
+        let part = task.part_of(split);
+        let dev =
+            part.map(|(rule, _)| DevRows::draw(task, split, path, labels, rule)).transpose()?;
+        let is_read = |number| match (&dev, part) {
+            (Some(dev), Some((_, part))) => dev.contains(number) == (part == Part::Dev),
+            _ => true,
+        };
+        let mut reader = reader::open(task, split, path, labels)?;
         let limit = self.limit.unwrap_or(usize::MAX);
-        let mut examples = 0;
+        let (mut examples, mut number) = (0, 0);
         while examples < limit {
             let Some(example) = reader.next_example()? else { break };
+            number += 1;
+            if !is_read(number - 1) {
+                continue;
+            }
             examples += 1;
             each(example, Position { examples, bytes: reader.bytes_read() })?;
         }

@@ -22,14 +22,16 @@ use serde::de::DeserializeSeed;
 use serde_json::error::Category;
 
 use super::reader::Reader;
-use super::{Answer, Example, Input, Target};
+use super::{Example, Input};
 use crate::error::{Error, Result};
 use crate::task::{Split, Task};
-use crate::text::{check_encoding, count, excerpt};
+use crate::text::{check_encoding, excerpt};
 
 mod json;
+mod rules;
 
 use json::{Level, LineCounter, Node};
+pub(super) use rules::{Asked, RawAnswer, Rules, moved_message};
 
 const FORM: &str = "the form is {\"data\": [{\"paragraphs\": [{\"context\": \"…\", \"qas\": [{\"id\": \"…\", \
                     \"question\": \"…\", \"answers\": [{\"text\": \"…\", \"answer_start\": 0}]}]}]}]}";
@@ -69,12 +71,7 @@ impl SquadReader {
         }
         let (sender, examples) = sync_channel(AHEAD);
         let counts = Arc::new(Counts::default());
-        let rules = Rules {
-            task: task.name.clone(),
-            with_negative: task.version_2_with_negative,
-            is_test: task.is_test(split),
-            find_answers: task.repairs.find_answers,
-        };
+        let rules = Rules::of(task, split);
         let (path, shared) = (path.to_owned(), Arc::clone(&counts));
         let parse = move || parse(source, path, rules, sender, shared);
         let parser = std::thread::Builder::new()
@@ -106,13 +103,7 @@ impl Reader for SquadReader {
     }
 
     fn repairs(&self) -> Vec<String> {
-        match self.counts.moved_answers.load(Ordering::Relaxed) {
-            0 => Vec::new(),
-            moved => vec![format!(
-                "{} not at the `answer_start` given, taken from the nearest place with that text",
-                count(moved, "answer")
-            )],
-        }
+        moved_message(self.counts.moved_answers.load(Ordering::Relaxed)).into_iter().collect()
     }
 }
 
@@ -149,18 +140,6 @@ fn parse(
     };
     // Whoever no longer listens does not need it.
     let _ = parser.examples.send(Err(failure));
-}
-
-/// What the task expects of a question.
-struct Rules {
-    /// The task's name, for messages.
-    task: String,
-    /// Whether a question may have no answer.
-    with_negative: bool,
-    /// Whether a question may lack its answers.
-    is_test: bool,
-    /// Whether an answer is looked for where it does not stand at its `answer_start`.
-    find_answers: bool,
 }
 
 /// What has been read, and where reading is.
@@ -210,13 +189,6 @@ struct Question {
     question: String,
     is_impossible: Option<bool>,
     answers: Option<Vec<RawAnswer>>,
-}
-
-#[derive(Default)]
-struct RawAnswer {
-    line: usize,
-    text: String,
-    start: i64,
 }
 
 impl Parser {
@@ -307,114 +279,11 @@ impl Parser {
 
     fn example(&self, question: Question, context: &Arc<str>) -> Result<Example> {
         let Question { line, id, question, is_impossible, answers } = question;
-        let target = self
-            .expected(line, is_impossible, answers)
-            .and_then(|answers| {
-                let Some(answers) = answers else { return Ok(None) };
-                let located = answers.into_iter().map(|answer| self.located(answer, context));
-                located
-                    .collect::<std::result::Result<_, _>>()
-                    .map(|list| Some(Target::Answers(list)))
-            })
-            .map_err(|QuestionError { line, what, hint }| {
-                let what = format!("question `{}`: {what}", excerpt(&id));
-                let error = Error::new(what).at_line(&self.path, line);
-                if hint.is_empty() { error } else { error.hint(hint) }
-            })?;
+        let asked = Asked { line, id: &id, is_impossible, answers };
+        let (target, moved) = self.rules.target(asked, context, &self.path)?;
+        self.counts.moved_answers.fetch_add(moved, Ordering::Relaxed);
         let input = Input::Question { question, context: Arc::clone(context) };
         Ok(Example { id, line, input, target })
-    }
-
-    /// The answers that a question is said to have: `None` where the file does not tell.
-    fn expected(
-        &self,
-        line: usize,
-        is_impossible: Option<bool>,
-        answers: Option<Vec<RawAnswer>>,
-    ) -> std::result::Result<Option<Vec<RawAnswer>>, QuestionError> {
-        let with_negative = self.rules.with_negative;
-        let error =
-            |what: String, hint: &str| Err(QuestionError { line, what, hint: hint.to_owned() });
-        if is_impossible == Some(true) {
-            let name = &self.rules.task;
-            return match answers.map_or(0, |answers| answers.len()) {
-                _ if !with_negative => error(
-                    format!(
-                        "`is_impossible` is true, but task `{name}` has no questions without an answer"
-                    ),
-                    "use `--task squad2`, or set `version_2_with_negative` in the task's own file",
-                ),
-                0 => Ok(Some(Vec::new())),
-                given => error(format!("`is_impossible` is true, but `answers` has {given}"), ""),
-            };
-        }
-        match answers {
-            Some(answers) if !answers.is_empty() => Ok(Some(answers)),
-            // Some files of version 2.0 leave the flag out.
-            Some(none) if with_negative && is_impossible.is_none() => Ok(Some(none)),
-            _ if self.rules.is_test => Ok(None),
-            None => error("the question has no key `answers`".to_owned(), FORM),
-            Some(_) if with_negative => {
-                error("`answers` is empty, but `is_impossible` is false".to_owned(), "")
-            }
-            Some(_) => error(
-                "`answers` is empty; expected an answer".to_owned(),
-                "use `--task squad2` if questions may have no answer",
-            ),
-        }
-    }
-}
-
-/// What is wrong with a question. An empty hint is none.
-struct QuestionError {
-    line: usize,
-    what: String,
-    hint: String,
-}
-
-impl Parser {
-    /// The answer, if it stands where it says, or elsewhere if the task looks for it.
-    fn located(
-        &self,
-        answer: RawAnswer,
-        context: &str,
-    ) -> std::result::Result<Answer, QuestionError> {
-        let RawAnswer { line, text, start } = answer;
-        if text.is_empty() {
-            return Err(QuestionError {
-                line,
-                what: "an answer's `text` is empty".into(),
-                hint: String::new(),
-            });
-        }
-        let character = usize::try_from(start).ok();
-        let byte = character.and_then(|character| byte_offset(context, character));
-        let instead = match (character, byte) {
-            (Some(start), Some(byte)) if context[byte..].starts_with(&text) => {
-                return Ok(Answer { text, start });
-            }
-            (_, Some(byte)) if byte < context.len() => {
-                let there: String = context[byte..].chars().take(text.chars().count()).collect();
-                format!("`{}` stands there", excerpt(&there))
-            }
-            _ => format!("the context has {} characters", context.chars().count()),
-        };
-        let nearest = context
-            .match_indices(&text)
-            .map(|(byte, _)| context[..byte].chars().count())
-            .min_by_key(|&found| start.abs_diff(found as i64));
-        if let (Some(start), true) = (nearest, self.rules.find_answers) {
-            self.counts.moved_answers.fetch_add(1, Ordering::Relaxed);
-            return Ok(Answer { text, start });
-        }
-        let what = format!(
-            "the answer `{}` does not stand at its `answer_start` {start}: {instead}",
-            excerpt(&text)
-        );
-        let hint = nearest.map_or("the context does not hold this text".to_owned(), |found| {
-            format!("it stands at {found}; `answer_start` counts Unicode characters from 0")
-        });
-        Err(QuestionError { line, what, hint })
     }
 }
 

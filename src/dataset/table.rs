@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::reader::Reader;
-use super::rows::Rows;
+use super::rows::{Rows, TableForm};
 use super::{Example, Input, Labels, Target};
 use crate::error::{Error, Result};
-use crate::task::{Column, Columns, Head, Split, Task};
+use crate::task::{Column, Columns, Head, Split, Task, TextColumns};
 use crate::text::{count, excerpt};
 
 /// Reads a table.
@@ -34,8 +34,7 @@ impl<'a> TableReader<'a> {
     ) -> Result<Self> {
         let columns = task.columns_of(split);
         let is_test = task.is_test(split);
-        let mut rows = Rows::open(task.format, path, names(columns))?
-            .join_cut_rows(task.repairs.join_cut_rows);
+        let mut rows = Rows::open(TableForm::of(task), path, names(columns))?;
         let positions = Positions::find(columns, is_test, &mut rows)?;
         Ok(Self { task, labels, path, is_test, rows, positions, number: 0, without_label: 0 })
     }
@@ -60,10 +59,18 @@ impl<'a> TableReader<'a> {
                     .collect::<Result<Vec<_>>>()?,
             });
         }
-        Ok(Input::Text {
-            text: self.optional_field(*text)?,
-            text_pair: text_pair.map(|position| self.field(position)).transpose()?,
-        })
+        let text_pair = if text_pair.is_empty() { None } else { Some(self.text(text_pair)?) };
+        Ok(Input::Text { text: self.text(text)?, text_pair })
+    }
+
+    /// The text in these columns.
+    fn text(&self, positions: &[usize]) -> Result<String> {
+        if let [only] = positions {
+            return self.field(*only);
+        }
+        let fields: Result<Vec<&str>> =
+            positions.iter().map(|&position| self.rows.field(position)).collect();
+        Ok(TextColumns::join(fields?))
     }
 }
 
@@ -123,7 +130,7 @@ impl Reader for TableReader<'_> {
             None => None,
         };
         if line == 1 && label.is_none() && self.rows.has_no_header() {
-            let text = self.optional_field(self.positions.text)?;
+            let text = self.text(&self.positions.text)?;
             if TEXT_HEADER_NAMES.contains(&text.trim().to_lowercase().as_str()) {
                 let what = format!("the first line's text is `{text}`, as in a header");
                 return Err(self.maybe_header(Error::new(what).at_line(self.path, line), line));
@@ -191,6 +198,13 @@ impl Reader for TableReader<'_> {
                 excerpt(label)
             ));
         }
+        match self.rows.empty_at_end() {
+            0 => {}
+            empty => made.push(format!(
+                "{} at the end left out that have only empty columns",
+                count(empty, "row")
+            )),
+        }
         made
     }
 }
@@ -232,8 +246,8 @@ fn target(task: &Task, text: &str, labels: &Labels, endings: usize) -> Result<Ta
 #[derive(Debug, Default)]
 struct Positions {
     id: Option<usize>,
-    text: Option<usize>,
-    text_pair: Option<usize>,
+    text: Vec<usize>,
+    text_pair: Vec<usize>,
     context: Option<usize>,
     start: Option<usize>,
     endings: Vec<usize>,
@@ -247,12 +261,18 @@ impl Positions {
             Some(column) if is_test && !rows.has(column) => None,
             label => label.as_ref(),
         };
+        let texts = |text: &Option<TextColumns>, rows: &mut Rows| -> Result<Vec<usize>> {
+            let columns = text.iter().flat_map(TextColumns::columns);
+            columns.map(|column| rows.position(column)).collect()
+        };
+        let text = texts(&columns.text, rows)?;
+        let text_pair = texts(&columns.text_pair, rows)?;
         let mut position =
             |column: Option<&Column>| column.map(|column| rows.position(column)).transpose();
         Ok(Self {
             id: position(columns.id.as_ref())?,
-            text: position(columns.text.as_ref())?,
-            text_pair: position(columns.text_pair.as_ref())?,
+            text,
+            text_pair,
             context: position(columns.context.as_ref())?,
             start: position(columns.start.as_ref())?,
             label: position(label)?,
@@ -266,17 +286,12 @@ impl Positions {
 }
 
 /// The names among the columns; positions have none.
-fn names(columns: &Columns) -> Vec<String> {
-    let Columns { id, text, text_pair, context, start, endings, word, label } = columns;
-    [id, text, text_pair, context, start, word, label]
-        .into_iter()
-        .flatten()
-        .chain(endings)
-        .filter_map(|column| match column {
-            Column::Name(name) => Some(name.clone()),
-            Column::Index(_) => None,
-        })
-        .collect()
+pub(super) fn names(columns: &Columns) -> Vec<String> {
+    let all = columns.all().filter_map(|(_, column)| match column {
+        Column::Name(name) => Some(name.clone()),
+        Column::Index(_) => None,
+    });
+    all.collect()
 }
 
 #[cfg(test)]

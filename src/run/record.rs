@@ -99,6 +99,7 @@ impl RunRecord {
         } = self;
         let mut task = task.clone();
         task.base = None;
+        task.folder = String::new();
         task.label_names = None;
         // The same file reads the same with and without a repair, or is refused without it.
         task.repairs = Repairs::default();

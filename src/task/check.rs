@@ -3,7 +3,7 @@
 
 use std::path::{Component, Path};
 
-use super::{Column, Columns, Defaults, Format, Head, Repairs, Split, Task};
+use super::{Column, Defaults, DevFromTrain, Format, Head, Repairs, Split, Task};
 use crate::metric::{InputKind, Metric};
 
 /// What is wrong with a task, and the keys that lead to it.
@@ -33,9 +33,11 @@ pub(super) fn check(task: &Task) -> Checked {
     if let Some(model_of) = task.model_of.as_ref().filter(|name| !is_plain_name(name)) {
         return problem(&["model_of"], not_plain("model_of", model_of, "a folder"));
     }
-    if !task.folder.is_empty() {
+    if !Path::new(&task.folder).is_absolute() && !task.folder.is_empty() {
         stays_inside(&["folder"], &task.folder)?;
     }
+    delimiter(task)?;
+    dev_from_train(task)?;
     if task.version_2_with_negative && !task.head.may_lack_answer() {
         return problem(
             &["version_2_with_negative"],
@@ -54,6 +56,46 @@ pub(super) fn check(task: &Task) -> Checked {
     score_range(task)?;
     splits(task)?;
     defaults(&task.defaults)
+}
+
+fn delimiter(task: &Task) -> Checked {
+    match task.delimiter {
+        Some(_) if task.format != Format::Csv => problem(
+            &["delimiter"],
+            format!("`delimiter` is for the format `csv`, not for `{}`", task.format.name()),
+        ),
+        // The CSV reader wants a byte, and a letter or digit is a mistake.
+        Some(sign)
+            if !sign.is_ascii() || sign.is_ascii_alphanumeric() || "\"\n\r".contains(sign) =>
+        {
+            problem(
+                &["delimiter"],
+                format!("`delimiter` is {sign:?}; expected one such as `;`, `|` or `\\t`"),
+            )
+        }
+        _ => Ok(()),
+    }
+}
+
+fn dev_from_train(task: &Task) -> Checked {
+    let Some(DevFromTrain { share, .. }) = task.dev_from_train else { return Ok(()) };
+    if !(share > 0.0 && share < 1.0) {
+        return problem(
+            &["dev_from_train", "share"],
+            format!("`share` is {share}; expected a number above 0 and below 1"),
+        );
+    }
+    let Some(train) = &task.train else {
+        return problem(&["dev_from_train"], "it names no `train` file to take a part of");
+    };
+    match task.dev.as_slice() {
+        [] => Ok(()),
+        [dev] if dev.file == train.file => Ok(()),
+        _ => problem(
+            &["dev_from_train"],
+            "it has a `dev` file, so no part of the training file becomes one; leave out one of them",
+        ),
+    }
 }
 
 fn listed_labels(task: &Task, names: &[String]) -> Checked {
@@ -271,7 +313,7 @@ fn columns(task: &Task, split: &Split, at: &[String]) -> Checked {
         );
     }
     let read = task.head.columns();
-    for (key, column) in by_key(columns) {
+    for (key, column) in columns.all() {
         let path = [to_columns.clone(), vec![key]].concat();
         if !read.contains(&key) {
             let expected = match read {
@@ -284,8 +326,11 @@ fn columns(task: &Task, split: &Split, at: &[String]) -> Checked {
             );
         }
         match (task.format, column) {
-            (Format::Jsonl, Column::Index(_)) => {
-                return problem(&path, "the columns of JSON lines are named; expected a key");
+            (Format::Jsonl | Format::Json, Column::Index(_)) => {
+                return problem(&path, "the columns of JSON objects are named; expected a key");
+            }
+            (Format::Squad, _) => {
+                return problem(&path, "SQuAD's form has no columns; expected no `columns`");
             }
             (Format::Conll, Column::Name(_)) => {
                 return problem(
@@ -310,8 +355,8 @@ fn columns(task: &Task, split: &Split, at: &[String]) -> Checked {
         ],
     };
     if let Some(label) = &columns.label
-        && let Some((key, _)) = by_key(columns)
-            .find(|&(key, column)| column == label && !["id", "label"].contains(&key))
+        && let Some((key, _)) =
+            columns.all().find(|&(key, column)| column == label && !["id", "label"].contains(&key))
     {
         let name = match label {
             Column::Name(name) => format!("`{name}`"),
@@ -340,23 +385,6 @@ fn any_of<'a>(names: impl Iterator<Item = &'a str>) -> String {
         Some((last, others)) => format!("{} or {last}", others.join(", ")),
         None => String::new(),
     }
-}
-
-/// The columns that are named, with their keys.
-fn by_key(columns: &Columns) -> impl Iterator<Item = (&'static str, &Column)> {
-    let Columns { id, text, text_pair, context, start, endings, word, label } = columns;
-    [
-        ("id", id),
-        ("text", text),
-        ("text_pair", text_pair),
-        ("context", context),
-        ("start", start),
-        ("word", word),
-        ("label", label),
-    ]
-    .into_iter()
-    .filter_map(|(key, column)| column.as_ref().map(|column| (key, column)))
-    .chain(endings.iter().map(|column| ("endings", column)))
 }
 
 /// Largest numbers that a task file may ask for, far beyond sense, so that a mistyped one is an

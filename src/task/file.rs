@@ -19,14 +19,41 @@ pub fn find(name: &str) -> Result<Task> {
     if Path::new(name).extension().is_some_and(|extension| extension == "json") {
         return load(Path::new(name));
     }
-    tasks().iter().find(|task| task.name == name).cloned().ok_or_else(|| {
-        let distance = |task: &&Task| strsim::levenshtein(&task.name, name);
-        let nearest = tasks().iter().min_by_key(distance).filter(|task| distance(task) <= 2);
-        let meant =
-            nearest.map_or(String::new(), |task| format!("; did you mean `{}`?", task.name));
-        Error::usage(format!("there is no task `{name}`{meant}"))
-            .hint("list the tasks with `tfbert tasks`, or name a task file that ends in `.json`")
-    })
+    tasks().iter().find(|task| task.name == name).cloned().ok_or_else(|| no_task(name))
+}
+
+/// Extensions of files of examples.
+const DATA_EXTENSIONS: [&str; 7] = ["csv", "tsv", "jsonl", "conll", "conllu", "parquet", "txt"];
+
+/// Answers a name that is no task's: with the file that it may be, or the task that is near.
+fn no_task(name: &str) -> Error {
+    let path = Path::new(name);
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    if extension.is_some_and(|found| DATA_EXTENSIONS.contains(&found.to_lowercase().as_str())) {
+        let what = format!("`{name}` is a file of examples; expected a task's name or task file");
+        return Error::usage(what)
+            .hint("name it in a task file; one to start from: `tfbert tasks --show sst2`");
+    }
+    if path.is_file() || path.is_dir() {
+        let what = format!("`{name}` is no task file; expected a name that ends in `.json`");
+        return Error::usage(what).hint("list the tasks with `tfbert tasks`");
+    }
+    let meant = nearest(name).map_or(String::new(), |task| format!("; did you mean `{task}`?"));
+    Error::usage(format!("there is no task `{name}`{meant}"))
+        .hint("list the tasks with `tfbert tasks`, or name a task file that ends in `.json`")
+}
+
+/// The task of which a name is a misspelling: another case, other signs between its letters, or one
+/// letter in four that differs.
+fn nearest(name: &str) -> Option<&'static str> {
+    let plain = |name: &str| -> String {
+        name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    };
+    let name = plain(name);
+    let distance = |task: &Task| strsim::damerau_levenshtein(&plain(&task.name), &name);
+    let (task, distance) =
+        tasks().iter().map(|task| (task, distance(task))).min_by_key(|(_, distance)| *distance)?;
+    (distance <= name.chars().count() / 4).then_some(task.name.as_str())
 }
 
 /// Reads a user's own task.
@@ -54,6 +81,7 @@ pub fn load(path: &Path) -> Result<Task> {
     check(&task).map_err(|Problem { what, keys }| {
         Error::new(what).at_line(path, line_of(&text, &keys)).hint(HINT)
     })?;
+    task.add_dev_from_train();
     task.base = Some(path.parent().unwrap_or(Path::new("")).to_owned());
     Ok(task)
 }
@@ -73,6 +101,7 @@ fn read(path: &Path) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::task::Part;
 
     const MINE: &str = r#"{
   "name": "mine",
@@ -116,8 +145,67 @@ mod tests {
     fn a_mistyped_task_is_answered_with_the_nearest_name() {
         let error = find("sst-2").unwrap_err();
         assert!(error.what().contains("did you mean `sst2`"), "{error}");
-        let error = find("my-task").unwrap_err();
-        assert_eq!(error.what(), "there is no task `my-task`", "no name is near");
+        for (typed, meant) in [("RTE", "rte"), ("CoNLL-2003", "conll2003"), ("sqaud", "squad")] {
+            let error = find(typed).unwrap_err();
+            assert!(error.what().ends_with(&format!("did you mean `{meant}`?")), "{error}");
+        }
+        for far in ["my-task", "ner", "imdb", "", "-"] {
+            assert_eq!(find(far).unwrap_err().what(), format!("there is no task `{far}`"));
+        }
+    }
+
+    #[test]
+    fn a_file_of_examples_is_answered_with_the_command_that_trains_on_it() {
+        let error = find("some/tickets.CSV").unwrap_err();
+        assert!(error.what().contains("is a file of examples"), "{error}");
+    }
+
+    #[test]
+    fn labels_may_be_written_as_numbers() {
+        let task = load_text(&MINE.replace(r#"["low", "high"]"#, "[0, 1]")).unwrap();
+        assert_eq!(task.labels.unwrap(), ["0", "1"]);
+        refused(r#"["low", "high"]"#, "[0, 1.5]", 12, "the text of a label, or a whole number");
+    }
+
+    #[test]
+    fn a_delimiter_is_one_sign_and_for_csv() {
+        let with = |delimiter: &str| format!("\"csv\", \"delimiter\": {delimiter}");
+        for delimiter in [r#"";""#, r#""\t""#, r#""|""#] {
+            assert!(load_text(&MINE.replace("\"csv\"", &with(delimiter))).is_ok(), "{delimiter}");
+        }
+        for delimiter in [r#""a""#, r#""\"""#, r#""é""#] {
+            refused("\"csv\"", &with(delimiter), 4, "expected one such as");
+        }
+        refused("\"csv\"", &with(r#"";;""#), 4, "invalid value");
+        let tsv = with(r#"";""#).replace("csv", "tsv");
+        refused("\"csv\"", &tsv, 4, "`delimiter` is for the format `csv`");
+    }
+
+    #[test]
+    fn a_part_of_the_training_file_is_the_development_file_of_a_task_without_one() {
+        let dev = &MINE[MINE.find("\"dev\"").unwrap()..MINE.find("\"test\"").unwrap()];
+        let with = |rule: &str| MINE.replace(dev, &format!("\"dev_from_train\": {rule},\n\n"));
+        let task = load_text(&with(r#"{"share": 0.2}"#)).unwrap();
+        let [dev] = task.dev.as_slice() else { panic!("{:?}", task.dev) };
+        assert_eq!((dev.name.as_str(), dev.file.as_str()), ("dev", "a/train.csv"));
+        assert_eq!(task.part_of(dev).unwrap().1, Part::Dev);
+        assert_eq!(task.part_of(task.train.as_ref().unwrap()).unwrap().1, Part::Train);
+        assert!(task.part_of(&task.test[0]).is_none());
+        let again = load_text(&serde_json::to_string(&task).unwrap()).unwrap();
+        assert_eq!(Task { base: None, ..again }, Task { base: None, ..task });
+        for share in ["0", "1", "-0.5", "1e400"] {
+            let error = load_text(&with(&format!("{{\"share\": {share}}}"))).unwrap_err();
+            assert_eq!(error.place().unwrap().line, Some(7), "{share}: {error}");
+        }
+        let rule = "\"folder\": \"parts\", \"dev_from_train\": {\"share\": 0.5}";
+        refused("\"folder\": \"parts\"", rule, 5, "it has a `dev` file");
+    }
+
+    #[test]
+    fn a_folder_may_be_absolute_and_its_files_stand_below_it() {
+        let task = load_text(&MINE.replace("\"parts\"", "\"/data/parts\"")).unwrap();
+        let train = task.path(task.train.as_ref().unwrap(), Path::new("/elsewhere"));
+        assert_eq!(train, Path::new("/data/parts/a/train.csv"));
     }
 
     #[test]
@@ -217,7 +305,12 @@ mod tests {
         refused("\"text\": \"t\",", "\"word\": 0,", 8, "reads no column `word`; expected `id`");
         refused("\"label\": \"category\"", "\"label\": -1", 11, "a column's name or its position");
         refused("\"label\": \"category\"", "\"label\": [2]", 11, "a column's name or its position");
-        refused("\"csv\"", "\"squad\"", 4, "the head `classify` reads `tsv`, `csv` or `jsonl`");
+        refused(
+            "\"csv\"",
+            "\"squad\"",
+            4,
+            "the head `classify` reads `tsv`, `csv`, `jsonl` or `json`",
+        );
         refused(
             "\"csv\",",
             "\"jsonl\", \"columns\": {\"text\": 1},",

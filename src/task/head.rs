@@ -75,7 +75,7 @@ struct Facts {
     columns: &'static [&'static str],
 }
 
-const TABLES: &[Format] = &[Format::Tsv, Format::Csv, Format::Jsonl];
+const TABLES: &[Format] = &[Format::Tsv, Format::Csv, Format::Jsonl, Format::Json];
 
 const CLASSIFY: Facts = Facts {
     name: "classify",
@@ -109,8 +109,8 @@ const SPAN: Facts = Facts {
     has_scores: false,
     may_lack_answer: true,
     metric_input: InputKind::Answers,
-    formats: &[Format::Squad],
-    columns: &[],
+    formats: &[Format::Squad, Format::Jsonl, Format::Json],
+    columns: &["id", "question", "context", "answers"],
 };
 
 const TAG: Facts = Facts {

@@ -2,21 +2,21 @@
 //!
 //! A built-in task is a row of [`tasks`]; a user's own task is the same row as a JSON file.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
-use serde::de::{self, Deserializer, Unexpected, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::metric::{Metric, MetricName};
 
 mod check;
+mod columns;
 mod file;
 mod head;
 mod locate;
 mod table;
 
+pub use columns::{Column, Columns, TextColumns};
 pub use file::{find, load};
 pub use head::{Head, LabelType};
 pub use table::tasks;
@@ -27,10 +27,12 @@ pub use table::tasks;
 pub enum Format {
     /// Columns separated by tabs; quotes are ordinary characters, as in GLUE.
     Tsv,
-    /// Comma-separated values with quotes (RFC 4180).
+    /// Comma-separated values with quotes (RFC 4180), or with another [`Task::delimiter`].
     Csv,
     /// One JSON object a line.
     Jsonl,
+    /// A JSON list of objects.
+    Json,
     /// SQuAD's JSON, versions 1.1 and 2.0.
     Squad,
     /// One word a line, a blank line between sentences.
@@ -44,9 +46,15 @@ impl Format {
             Self::Tsv => "tsv",
             Self::Csv => "csv",
             Self::Jsonl => "jsonl",
+            Self::Json => "json",
             Self::Squad => "squad",
             Self::Conll => "conll",
         }
+    }
+
+    /// Whether its rows are JSON objects, whose columns are keys.
+    pub fn has_objects(self) -> bool {
+        matches!(self, Self::Jsonl | Self::Json)
     }
 
     /// What one example of it is called.
@@ -54,86 +62,11 @@ impl Format {
         match self {
             Self::Tsv | Self::Csv => "a row for each example",
             Self::Jsonl => "a JSON object on each line",
+            Self::Json => "a list of JSON objects",
             Self::Squad => "`data`, `paragraphs` and `qas` as in SQuAD",
             Self::Conll => "a word on each line",
         }
     }
-}
-
-/// A column of a table: its name in the header, or its position counted from 0 in a file without one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub enum Column {
-    /// By position.
-    Index(usize),
-    /// By the header's name.
-    Name(String),
-}
-
-impl fmt::Display for Column {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Index(index) => write!(f, "{index}"),
-            Self::Name(name) => write!(f, "{name}"),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Column {
-    fn deserialize<D: Deserializer<'de>>(json: D) -> std::result::Result<Self, D::Error> {
-        struct NameOrIndex;
-        impl Visitor<'_> for NameOrIndex {
-            type Value = Column;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a column's name or its position counted from 0")
-            }
-
-            fn visit_str<E: de::Error>(self, name: &str) -> std::result::Result<Column, E> {
-                Ok(Column::Name(name.to_owned()))
-            }
-
-            fn visit_u64<E: de::Error>(self, index: u64) -> std::result::Result<Column, E> {
-                // No table is that wide; the bound keeps sums of positions from overflowing.
-                match u32::try_from(index) {
-                    Ok(index) => Ok(Column::Index(index as usize)),
-                    Err(_) => Err(E::invalid_value(Unexpected::Unsigned(index), &self)),
-                }
-            }
-        }
-        json.deserialize_any(NameOrIndex)
-    }
-}
-
-/// Where an example's parts stand in a row. A task names those its head reads.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Columns {
-    /// The row's identifier; by default the row's number counted from 0.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<Column>,
-    /// The first or only text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub text: Option<Column>,
-    /// The second text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub text_pair: Option<Column>,
-    /// Choice: the context.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub context: Option<Column>,
-    /// Choice: the words that begin every ending.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub start: Option<Column>,
-    /// Choice: the endings.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub endings: Vec<Column>,
-    /// Tag: the word; by default the first column.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub word: Option<Column>,
-    /// The label, score, tag or position of the right ending; a file without it has no targets.
-    /// For tags by default the last column.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub label: Option<Column>,
 }
 
 /// What is done about known flaws of a task's files as they are published. Each use is counted and
@@ -177,6 +110,32 @@ pub struct Split {
     pub submission: Option<String>,
 }
 
+/// Which part of the training file is the development file: a share of each label's examples, of the
+/// sentences, or of the passages, drawn by the hash of their text and the seed. Equal texts are in one
+/// part.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DevFromTrain {
+    /// The share of the examples, above 0 and below 1.
+    pub share: f64,
+    /// The seed by which they are drawn.
+    #[serde(default = "first_seed")]
+    pub seed: u64,
+}
+
+fn first_seed() -> u64 {
+    1
+}
+
+/// A part of the training file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// What is trained on.
+    Train,
+    /// What is evaluated on.
+    Dev,
+}
+
 /// A task: which files, what is in them, how it is scored, what to train it with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -190,7 +149,10 @@ pub struct Task {
     pub head: Head,
     /// The form of its files.
     pub format: Format,
-    /// The folder below `--data-dir`; for a task from a file, relative to that file.
+    /// What separates the columns of a CSV file; by default a comma.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<char>,
+    /// The folder below `--data-dir`; for a task from a file, relative to that file, or absolute.
     #[serde(default)]
     pub folder: String,
     /// The training file; a task without one is scored by another task's model.
@@ -199,6 +161,9 @@ pub struct Task {
     /// Development files; the first selects the best checkpoint.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dev: Vec<Split>,
+    /// How a part of the training file becomes the development file, for a task without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dev_from_train: Option<DevFromTrain>,
     /// Test files, without targets as a rule.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub test: Vec<Split>,
@@ -210,7 +175,11 @@ pub struct Task {
     pub repairs: Repairs,
     /// The labels in the order of the logits; where absent, a classifier's or tagger's labels are
     /// those of the training file, sorted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "columns::texts_or_numbers"
+    )]
     pub labels: Option<Vec<String>>,
     /// What `tfbert predict` shows for each of `labels`, where the files have numbers
     /// (`negative` for SST-2's `0`); predictions for a leaderboard have the files' own.
@@ -290,6 +259,25 @@ impl Task {
     /// The columns of one of its files.
     pub fn columns_of<'a>(&'a self, split: &'a Split) -> &'a Columns {
         split.columns.as_ref().unwrap_or(&self.columns)
+    }
+
+    /// Which part of its file a split is, where the development file is a part of the training file.
+    pub fn part_of(&self, split: &Split) -> Option<(DevFromTrain, Part)> {
+        let rule = self.dev_from_train?;
+        if self.train.as_ref().is_some_and(|train| train.name == split.name) {
+            return Some((rule, Part::Train));
+        }
+        self.dev.iter().any(|dev| dev.name == split.name).then_some((rule, Part::Dev))
+    }
+
+    /// Adds the development split of a task whose development file is a part of the training file.
+    /// A task that has it stays as it is.
+    pub fn add_dev_from_train(&mut self) {
+        if let (Some(_), Some(train), []) = (self.dev_from_train, &self.train, self.dev.as_slice())
+        {
+            let dev = Split { name: "dev".into(), submission: None, ..train.clone() };
+            self.dev.push(dev);
+        }
     }
 
     /// Whether two texts become one sequence: a pair, a question with its passage, or a context

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::{Column, Columns, Defaults, Format, Head, Repairs, Split, Task};
+use super::{Column, Columns, Defaults, Format, Head, Repairs, Split, Task, TextColumns};
 use crate::metric::MetricName::{
     Accuracy, ExactMatch, F1, MatthewsCorrelation, Pearson, Precision, Recall, Spearman,
 };
@@ -16,11 +16,11 @@ static TASKS: LazyLock<Vec<Task>> = LazyLock::new(|| {
     vec![
         Task {
             description: "is a sentence acceptable English? (GLUE)".into(),
-            columns: Columns { text: at(3), label: at(1), ..Columns::default() },
+            columns: Columns { text: text_at(3), label: at(1), ..Columns::default() },
             test: vec![Split {
                 columns: Some(Columns {
                     id: named("index"),
-                    text: named("sentence"),
+                    text: text_named("sentence"),
                     ..Columns::default()
                 }),
                 ..submitted("test", "test.tsv", "CoLA.tsv")
@@ -153,6 +153,8 @@ static TASKS: LazyLock<Vec<Task>> = LazyLock::new(|| {
             description: "which ending follows from the context? (SWAG)".into(),
             head: Head::Choice,
             format: Format::Csv,
+            delimiter: None,
+            dev_from_train: None,
             folder: "swag".into(),
             train: Some(split("train", "train.csv")),
             dev: vec![split("dev", "val.csv")],
@@ -177,6 +179,8 @@ static TASKS: LazyLock<Vec<Task>> = LazyLock::new(|| {
                 .into(),
             head: Head::Tag,
             format: Format::Conll,
+            delimiter: None,
+            dev_from_train: None,
             folder: "conll2003".into(),
             train: Some(split("train", "train.txt")),
             dev: vec![split("dev", "valid.txt")],
@@ -204,7 +208,9 @@ fn glue(name: &str, folder: &str) -> Task {
         description: String::new(),
         head: Head::Classify,
         format: Format::Tsv,
+        delimiter: None,
         folder: folder.into(),
+        dev_from_train: None,
         train: Some(split("train", "train.tsv")),
         dev: vec![split("dev", "dev.tsv")],
         test: vec![],
@@ -265,11 +271,11 @@ fn indexed_test(columns: Columns, submission: &str) -> Split {
 }
 
 fn single(text: &str, label: &str) -> Columns {
-    Columns { text: named(text), label: named(label), ..Columns::default() }
+    Columns { text: text_named(text), label: named(label), ..Columns::default() }
 }
 
 fn pair(text: &str, text_pair: &str, label: &str) -> Columns {
-    Columns { text_pair: named(text_pair), ..single(text, label) }
+    Columns { text_pair: text_named(text_pair), ..single(text, label) }
 }
 
 fn named(name: &str) -> Option<Column> {
@@ -278,6 +284,14 @@ fn named(name: &str) -> Option<Column> {
 
 fn at(index: usize) -> Option<Column> {
     Some(Column::Index(index))
+}
+
+fn text_named(name: &str) -> Option<TextColumns> {
+    named(name).map(TextColumns::from)
+}
+
+fn text_at(index: usize) -> Option<TextColumns> {
+    at(index).map(TextColumns::from)
 }
 
 fn labels(labels: &[&str]) -> Option<Vec<String>> {

@@ -12,6 +12,7 @@ use crate::text::{Lines, MAX_ROW, too_long};
 /// line feed ends a row: a carriage return inside a field is text.
 pub(super) struct CsvFields {
     reader: csv::Reader<Feed>,
+    delimiter: u8,
     record: csv::StringRecord,
 }
 
@@ -31,13 +32,20 @@ impl Read for Feed {
 }
 
 impl CsvFields {
-    pub(super) fn new() -> Self {
+    /// Fields that this byte separates.
+    pub(super) fn new(delimiter: u8) -> Self {
         let reader = csv::ReaderBuilder::new()
+            .delimiter(delimiter)
             .has_headers(false)
             .flexible(true)
             .terminator(csv::Terminator::Any(b'\n'))
             .from_reader(Feed::default());
-        Self { reader, record: csv::StringRecord::new() }
+        Self { reader, delimiter, record: csv::StringRecord::new() }
+    }
+
+    /// What separates the fields.
+    pub(super) fn delimiter(&self) -> u8 {
+        self.delimiter
     }
 
     /// Reads the fields of one row.
@@ -65,7 +73,7 @@ enum At {
 ///
 /// Text behind a closing quote, and a quote that is never closed, are refused here. The `csv` crate
 /// would guess at them and lose rows.
-pub(super) fn csv_row(lines: &mut Lines) -> Result<String> {
+pub(super) fn csv_row(lines: &mut Lines<'_>, delimiter: u8) -> Result<String> {
     let first = lines.number();
     let mut opened = first;
     let mut text = String::new();
@@ -82,12 +90,13 @@ pub(super) fn csv_row(lines: &mut Lines) -> Result<String> {
                 (At::Closed, b'"') => At::Quoted,
                 (At::Quoted, b'"') => At::Closed,
                 (At::Quoted, _) => At::Quoted,
-                (_, b',') => At::FieldStart,
+                (_, byte) if byte == delimiter => At::FieldStart,
                 (At::Closed, _) => {
-                    return Err(Error::new(
-                        "text follows a closing quote; expected a comma, or the quote doubled \
-                         where it is part of the text",
-                    )
+                    return Err(Error::new(format!(
+                        "text follows a closing quote; expected `{}`, or the quote doubled where \
+                             it is part of the text",
+                        (delimiter as char).escape_default()
+                    ))
                     .at_line(lines.path(), lines.number()));
                 }
                 (At::FieldStart | At::Plain, _) => At::Plain,

@@ -2,6 +2,7 @@ use std::io::Write;
 
 use super::super::reader::read_all;
 use super::*;
+use crate::dataset::{Answer, Target};
 use crate::task::{Repairs, find};
 
 /// A task whose misplaced answers are errors.

@@ -194,7 +194,8 @@ fn a_header_on_a_file_whose_columns_are_positions_is_pointed_out() {
     assert!(error.what().contains("the first line's label is `Label`"), "{error}");
 
     // A test file without labels.
-    task.test[0].columns = Some(Columns { text: Some(Column::Index(1)), ..Columns::default() });
+    task.test[0].columns =
+        Some(Columns { text: Some(Column::Index(1).into()), ..Columns::default() });
     let (_dir, path) = file("test.tsv", "id\tsentence\n0\tHe ran.\n");
     let error = read_as(&task, &task.test[0], &path, &labels).unwrap_err();
     assert!(error.what().contains("the first line's text is `sentence`"), "{error}");
