@@ -140,6 +140,7 @@ fn key(example: &Example, seed: u64) -> u64 {
             text_pair.iter().for_each(|pair| add(pair));
         }
         Input::Question { context, .. } => add(context),
+        Input::SplitText { text, .. } => add(text),
         Input::Words(words) => words.iter().for_each(|word| add(word)),
         Input::Choices { context, start, .. } => {
             add(context);
