@@ -177,7 +177,9 @@ class Squad:
             features.append({**feature, "start_positions": start, "end_positions": end})
             windows.append({"question": question, "offsets": offsets})
         if split == "dev":
-            self.windows = windows
+            # Sorted, as trainer.py sorts features, so that window and feature stay together.
+            order = sorted(range(len(features)), key=lambda i: len(features[i]["input_ids"]))
+            features, self.windows = [features[i] for i in order], [windows[i] for i in order]
         return features
 
     def scores(self, logits: tuple[np.ndarray, np.ndarray], labels) -> dict:

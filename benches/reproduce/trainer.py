@@ -32,6 +32,13 @@ def train(setting: dict, encoder: Path, args: argparse.Namespace) -> dict:
 
     from peer_tasks import peer_task
 
+    class SortedEvaluation(Trainer):
+        """Evaluates the rows in their order, which is by length. Grouped by length by the Trainer
+        itself, logits would come in an order that the task does not know."""
+
+        def _get_eval_sampler(self, eval_dataset):
+            return torch.utils.data.SequentialSampler(eval_dataset)
+
     torch.set_num_threads(args.threads)
     flags = setting["flags"]
     set_seed(args.seed)
@@ -41,9 +48,10 @@ def train(setting: dict, encoder: Path, args: argparse.Namespace) -> dict:
     model = task.model_class.from_pretrained(encoder, attn_implementation="sdpa", **labels)
     train_features = task.features("train", flags.get("limit-train"))
     dev_features = task.features("dev", flags.get("limit-dev"))
+    dev_features.sort(key=lambda feature: len(feature["input_ids"]))
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch:
-        trainer = Trainer(
+        trainer = SortedEvaluation(
             model=model,
             args=TrainingArguments(
                 output_dir=scratch,
