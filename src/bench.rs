@@ -16,6 +16,12 @@ use crate::optimizer::AdamW;
 use crate::saved_model::Encoder;
 use crate::task::Head;
 
+mod bandwidth;
+mod explain;
+
+pub use bandwidth::bandwidth;
+pub use explain::{Explanation, Part, PartTime, Rates, StepWork};
+
 /// Labels of the heads that take any number of them; as many as CoNLL-2003 has tags.
 const TAGS: usize = 9;
 /// Endings of a multiple-choice example, as in SWAG.
@@ -74,6 +80,8 @@ pub struct Measurement {
     pub shape: String,
     /// The first training step, which compiles.
     pub first_step_seconds: f64,
+    /// What the first training step took longer than the median of the timed ones.
+    pub compiling_seconds: f64,
     /// The median of the timed training steps.
     pub step_seconds: f64,
     /// The fastest of them.
@@ -154,6 +162,7 @@ pub fn measure(
     let mut measurement = Measurement {
         shape: shape.to_string(),
         first_step_seconds: steps.0[0],
+        compiling_seconds: (steps.0[0] - step_seconds).max(0.0),
         step_seconds,
         min_step_seconds: timed.iter().copied().fold(f64::INFINITY, f64::min),
         steps: timed.len(),

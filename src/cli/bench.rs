@@ -51,6 +51,11 @@ pub struct BenchArgs {
           default_missing_value = "runs/bench")]
     pub profile: Option<PathBuf>,
 
+    /// Print what each part of a step would take at this machine's measured rates of matrix products and
+    /// of memory, beside what it took.
+    #[arg(long)]
+    pub explain: bool,
+
     /// TensorFlow's threads [default: one for each core].
     #[arg(long, value_parser = threads)]
     pub threads: Option<usize>,

@@ -1,5 +1,7 @@
 //! `tfbert bench`.
 
+use std::time::Instant;
+
 use serde_json::json;
 use tfbert::bench::{self, BatchShape, BenchSettings, Measurement};
 use tfbert::cli::{BenchArgs, Cli};
@@ -10,6 +12,8 @@ use tfbert::saved_model::{Description, Export};
 
 use super::print_line;
 
+mod explain;
+
 /// Rows of a profile's table.
 const TOP: usize = 25;
 
@@ -17,6 +21,7 @@ const TOP: usize = 25;
 const MEMORY_HINT: &str = "try smaller `--shapes`";
 
 pub fn run(args: &BenchArgs, cli: &Cli) -> Result<()> {
+    let start = Instant::now();
     let device = Device::detect(cli.tensorflow.as_deref());
     let process = super::training_process(cli, &device, &args.cache, args.threads, MEMORY_HINT)?;
     let export = Export::read(&args.model)?;
@@ -27,9 +32,11 @@ pub fn run(args: &BenchArgs, cli: &Cli) -> Result<()> {
     let Description { head, encoder, .. } = &export.model;
     // First, since a process has the threads of its first session.
     let whole_step = super::whole_step(&device, args.whole_step, &export);
+    explain::check(args.explain, whole_step)?;
     let mut model = TrainingSession::load(&library, &export, precision, threads, whole_step)?;
-    let peak = matmul_peak(&library, precision, threads)?;
     model.init(bench::num_labels(*head), args.seed)?;
+    let start_seconds = start.elapsed().as_secs_f64();
+    let peak = matmul_peak(&library, precision, threads)?;
     let settings = BenchSettings {
         head: *head,
         encoder: encoder.clone(),
@@ -53,6 +60,16 @@ pub fn run(args: &BenchArgs, cli: &Cli) -> Result<()> {
             })?;
         print_line(row(&measured))?;
         found.push(measured);
+    }
+    let mut explained = Vec::new();
+    if args.explain {
+        let rates = explain::rates(&device, threads, peak);
+        for (&shape, measured) in args.shapes.iter().zip(&found) {
+            let seconds = measured.step_seconds;
+            let step = explain::step(&mut model, shape, &settings, precision, rates, seconds)?;
+            print_line(explain::table(&step, rates))?;
+            explained.push(json!({ "rates": rates, "step": step }));
+        }
     }
     let mut profiles = serde_json::Map::new();
     if let Some(dir) = &args.profile {
@@ -90,7 +107,12 @@ pub fn run(args: &BenchArgs, cli: &Cli) -> Result<()> {
             "head": head,
             "peak_gflops_per_second": peak / 1e9,
             "peak_memory_bytes": peak_memory(),
+            "start_seconds": start_seconds,
+            "seconds": start.elapsed().as_secs_f64(),
         });
+        if !explained.is_empty() {
+            result["explained"] = explained.into();
+        }
         if !profiles.is_empty() {
             result["profiles"] = profiles.into();
         }
