@@ -12,7 +12,7 @@ use crate::feature::{FeatureSizes, FeatureStore};
 use crate::files::replace_folder;
 use crate::model::{Batch, BatchProfile, EncoderFacts, Model, Scalars, StepInputs, StepOutcome};
 use crate::report::Progress;
-use crate::run::{Best, Checkpoints, RunFolder, State};
+use crate::run::{Best, Checkpoints, RunFolder, State, Times};
 use crate::saved_model::TrainingRecord;
 use crate::settings::{OnNan, RunOptions, TrainSettings};
 use crate::task::Task;
@@ -22,11 +22,13 @@ mod final_model;
 mod line;
 mod plan;
 mod recorder;
+mod timing;
 mod warnings;
 
 use final_model::training_record;
 pub use plan::StepPlan;
 use recorder::Recorder;
+use timing::{Timing, timed};
 pub use warnings::{Facts, warnings};
 
 /// The flags of `tfbert train` that make a step need less memory.
@@ -85,6 +87,8 @@ pub struct Outcome {
     pub waited: Duration,
     /// The fraction of padding among the tokens of the last epoch.
     pub padding: f64,
+    /// Where the time went; the whole command completes it.
+    pub times: Times,
 }
 
 /// Trains, evaluates, keeps the best, and writes the final model.
@@ -105,13 +109,6 @@ struct Trainer<'a> {
     buckets: Buckets,
     started: Instant,
     timing: Timing,
-}
-
-#[derive(Default)]
-struct Timing {
-    first_step: Option<Duration>,
-    waited: Duration,
-    padding: f64,
 }
 
 impl<'a> Trainer<'a> {
@@ -160,9 +157,11 @@ impl<'a> Trainer<'a> {
             self.epoch(&mut progress)?;
         }
         progress.finish();
-        self.recorder.finish(self.model)?;
+        timed(&mut self.timing.saving, || self.recorder.finish(self.model))?;
         let best = self.recorder.best()?;
+        let exporting = Instant::now();
         self.export(&best)?;
+        self.timing.end = exporting.elapsed();
         Ok(Outcome {
             steps: total,
             best,
@@ -171,6 +170,7 @@ impl<'a> Trainer<'a> {
             first_step: self.timing.first_step.unwrap_or_default(),
             waited: self.timing.waited,
             padding: self.timing.padding,
+            times: self.timing.times(),
         })
     }
 
@@ -207,12 +207,14 @@ impl<'a> Trainer<'a> {
         let learning_rate = self.plan.schedule.learning_rate(step);
         let inputs = self.step_inputs(batch, step, learning_rate);
         log::trace!("step {}: features {:?}", step + 1, features_of(batch));
+        let computing = Instant::now();
         let outcome = self.model.train(batch, &inputs).map_err(|error| {
             let (rows, length) = (batch[0].rows(), batch[0].length());
             error
                 .context(format!("step {} (batch {rows} × {length})", step + 1))
                 .hint_if_out_of_memory(STEP_MEMORY_HINT)
         })?;
+        self.timing.step(batch, computing.elapsed());
         let StepOutcome { loss, grad_norm } = outcome;
         let finite = loss.is_finite() && grad_norm.is_finite();
         // The graph leaves an update out by the gradient's norm alone (`docs/contract.md`).
@@ -272,13 +274,18 @@ impl<'a> Trainer<'a> {
         let evaluates =
             self.plan.is_evaluated_after(step) && self.recorder.evaluated_step() != step;
         if evaluates && self.job.signal().is_none() {
-            match progress.suspend(|| self.evaluate()) {
+            let evaluating = Instant::now();
+            let found = progress.suspend(|| self.evaluate());
+            self.timing.evaluation += evaluating.elapsed();
+            match found {
                 Err(_) if self.job.signal().is_some() => {} // Repeated when the run is resumed.
                 result => result?,
             }
         }
         let signal = self.job.signal();
-        self.recorder.save_if_due(self.model, evaluates, signal.is_some())?;
+        timed(&mut self.timing.saving, || {
+            self.recorder.save_if_due(self.model, evaluates, signal.is_some())
+        })?;
         let complete = step == self.plan.total() && self.recorder.evaluated_step() == step;
         match signal {
             Some(signal) if !complete => {

@@ -15,12 +15,25 @@ fn training_then_evaluating_repeats_the_metrics_digit_for_digit() {
     assert_eq!(trained["task"], "sst2");
     assert_eq!(trained["steps"], 6);
     assert_eq!(trained["examples"], 40);
+    assert_times(&trained);
     for _ in 0..2 {
         let mut eval = tfbert();
         eval.args(["eval", "--task", "sst2", "--data-dir", "data", "--limit-dev", "40", "--json"]);
         let evaluated = last_json(&succeed(eval.arg("--model").arg(run.join("model"))));
         assert_eq!(evaluated["metrics"], trained["metrics"]);
     }
+}
+
+/// Each step belongs to a shape, and the parts of the time add up to the run's.
+#[track_caller]
+fn assert_times(trained: &serde_json::Value) {
+    let times = trained["times"].as_object().unwrap();
+    let shapes = times["shapes"].as_array().unwrap();
+    assert_eq!(shapes.iter().map(|shape| shape["steps"].as_u64().unwrap()).sum::<u64>(), 6);
+    let parts = times.iter().filter_map(|(name, part)| Some((name, part.as_f64()?)));
+    let sum: f64 = parts.inspect(|(name, part)| assert!(*part >= 0.0, "{name}")).map(|p| p.1).sum();
+    let seconds = trained["seconds"].as_f64().unwrap();
+    assert!((sum - seconds).abs() < 1e-3 * seconds, "{sum} of {seconds}: {times:?}");
 }
 
 #[test]

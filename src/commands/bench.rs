@@ -3,19 +3,17 @@
 use std::time::Instant;
 
 use serde_json::json;
-use tfbert::bench::{self, BatchShape, BenchSettings, Measurement};
+use tfbert::bench::{self, BenchSettings, Measurement};
 use tfbert::cli::{BenchArgs, Cli};
 use tfbert::error::{Error, Result};
 use tfbert::model::Model;
-use tfbert::runtime::{Device, OpTime, TrainingSession, matmul_peak, peak_memory};
+use tfbert::runtime::{Device, TrainingSession, matmul_peak, peak_memory};
 use tfbert::saved_model::{Description, Export};
 
 use super::print_line;
 
 mod explain;
-
-/// Rows of a profile's table.
-const TOP: usize = 25;
+mod profile;
 
 /// What to do where memory runs out.
 const MEMORY_HINT: &str = "try smaller `--shapes`";
@@ -71,32 +69,10 @@ pub fn run(args: &BenchArgs, cli: &Cli) -> Result<()> {
             explained.push(json!({ "rates": rates, "step": step }));
         }
     }
-    let mut profiles = serde_json::Map::new();
-    if let Some(dir) = &args.profile {
-        for &shape in &args.shapes {
-            for (of, name) in [("step", ""), ("evaluation", "eval-")] {
-                if of == "evaluation" && !args.eval {
-                    continue;
-                }
-                model.start_trace();
-                if of == "step" {
-                    bench::one_step(&mut model, shape, &settings)?;
-                } else {
-                    bench::one_evaluation(&model, shape, &settings)?;
-                }
-                let trace = model.take_trace()?;
-                let path = dir.join(format!("trace-{name}{precision}-{shape}.json"));
-                trace.write_chrome(&path)?;
-                let times = trace.by_type();
-                print_line(profile(shape, of, &times))?;
-                print_line(format!("trace: {}", path.display()))?;
-                profiles.insert(
-                    format!("{name}{shape}"),
-                    json!({ "ops": times.get(..TOP).unwrap_or(&times), "trace": path }),
-                );
-            }
-        }
-    }
+    let profiles = match &args.profile {
+        Some(dir) => profile::traces(&mut model, dir, &args.shapes, &settings, precision)?,
+        None => serde_json::Map::new(),
+    };
     if args.json {
         let mut result = json!({
             "shapes": found,
@@ -172,24 +148,4 @@ fn row(measured: &Measurement) -> String {
         text += &format!(" {seconds:>9.4} {rate:>9.0}");
     }
     text
-}
-
-/// A table of the time in each type of operation.
-fn profile(shape: BatchShape, of: &str, times: &[OpTime]) -> String {
-    let row = |seconds: f64, share: f64, calls: usize, of: &str| {
-        format!("\n{:>9.2} {:>5.1}% {calls:>6}  {of}", 1e3 * seconds, 100.0 * share)
-    };
-    let all: f64 = times.iter().map(|time| time.seconds).sum();
-    let mut table = format!("\n{shape}: {:.1} ms in operations of one traced {of}\n", 1e3 * all);
-    table += &format!("{:>9} {:>6} {:>6}  operation", "ms", "share", "calls");
-    for time in times.iter().take(TOP) {
-        table += &row(time.seconds, time.share, time.calls, &time.op);
-    }
-    if let Some(rest) = times.get(TOP..).filter(|rest| !rest.is_empty()) {
-        let seconds: f64 = rest.iter().map(|time| time.seconds).sum();
-        let share: f64 = rest.iter().map(|time| time.share).sum();
-        let calls: usize = rest.iter().map(|time| time.calls).sum();
-        table += &row(seconds, share, calls, &format!("{} other types", rest.len()));
-    }
-    table
 }

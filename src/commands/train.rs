@@ -229,6 +229,7 @@ fn finish(
 ) -> Result<RunResult> {
     let (split, scores) = &outcome.best.scores[0];
     let train_seconds = outcome.duration.as_secs_f64();
+    let seconds = start.elapsed().as_secs_f64();
     let splits = outcome.best.scores.iter();
     let analysis = analysis_of(job.folder.dir(), outcome.best.step)?;
     let selecting = analysis.as_ref().and_then(|analysis| analysis.splits.first());
@@ -244,12 +245,13 @@ fn finish(
         skipped: outcome.skipped,
         output: job.folder.dir().to_owned(),
         train_examples: job.train.len(),
-        seconds: start.elapsed().as_secs_f64(),
+        seconds,
         train_seconds,
         tokenise_seconds: tokenised_in.map(|time| time.as_secs_f64()),
         first_step_seconds: outcome.first_step.as_secs_f64(),
         input_wait: outcome.waited.as_secs_f64() / train_seconds.max(1e-9),
         padding: outcome.padding,
+        times: Some(outcome.times.clone().complete(train_seconds, seconds)),
         seed: job.settings.seed,
         precision: job.settings.precision,
         settings: Some(job.settings.clone()),
@@ -268,6 +270,9 @@ fn finish(
         100.0 * result.input_wait,
         100.0 * result.padding
     );
+    if let Some(times) = &result.times {
+        log::info!("{}", times.line());
+    }
     print_result(args, job.task, &result, job.folder.dir())?;
     Ok(result)
 }

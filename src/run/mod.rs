@@ -29,6 +29,7 @@ mod record;
 mod result;
 mod retention;
 mod seeds;
+mod times;
 
 pub use analysis::RunAnalysis;
 pub use checkpoint::{Best, Checkpoints, Pending, State};
@@ -40,6 +41,7 @@ pub use record::{DataRecord, RunRecord};
 pub use result::{Metrics, RunResult};
 pub use retention::{Action, Moment, Retention, Saved};
 pub use seeds::{SeedRun, Seeds, SeedsResult};
+pub use times::{ShapeTimes, Times};
 
 /// How a run starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

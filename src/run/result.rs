@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::times::Times;
 use crate::error::{Error, Result};
 use crate::model::Precision;
 use crate::settings::TrainSettings;
@@ -51,6 +52,9 @@ pub struct RunResult {
     pub input_wait: f64,
     /// The fraction of padding among the tokens.
     pub padding: f64,
+    /// Where the time went; results of earlier versions do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<Times>,
     /// The seed.
     pub seed: u64,
     /// The number format of matrix products.

@@ -1,0 +1,70 @@
+//! `tfbert bench --profile`.
+
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+use tfbert::bench::{self, BatchShape, BenchSettings};
+use tfbert::error::Result;
+use tfbert::model::Precision;
+use tfbert::runtime::{OpTime, TrainingSession};
+
+use crate::commands::print_line;
+
+/// Rows of a profile's table.
+const TOP: usize = 25;
+
+/// Traces a step of each shape, and an evaluation where those are timed: prints a table and writes a
+/// file for each into `dir`.
+pub(super) fn traces(
+    model: &mut TrainingSession,
+    dir: &Path,
+    shapes: &[BatchShape],
+    settings: &BenchSettings,
+    precision: Precision,
+) -> Result<Map<String, Value>> {
+    let mut profiles = Map::new();
+    for &shape in shapes {
+        for (of, name) in [("step", ""), ("evaluation", "eval-")] {
+            if of == "evaluation" && !settings.eval {
+                continue;
+            }
+            model.start_trace();
+            if of == "step" {
+                bench::one_step(model, shape, settings)?;
+            } else {
+                bench::one_evaluation(model, shape, settings)?;
+            }
+            let trace = model.take_trace()?;
+            let path = dir.join(format!("trace-{name}{precision}-{shape}.json"));
+            trace.write_chrome(&path)?;
+            let times = trace.by_type();
+            print_line(table(shape, of, &times))?;
+            print_line(format!("trace: {}", path.display()))?;
+            profiles.insert(
+                format!("{name}{shape}"),
+                json!({ "ops": times.get(..TOP).unwrap_or(&times), "trace": path }),
+            );
+        }
+    }
+    Ok(profiles)
+}
+
+/// A table of the time in each type of operation.
+fn table(shape: BatchShape, of: &str, times: &[OpTime]) -> String {
+    let row = |seconds: f64, share: f64, calls: usize, of: &str| {
+        format!("\n{:>9.2} {:>5.1}% {calls:>6}  {of}", 1e3 * seconds, 100.0 * share)
+    };
+    let all: f64 = times.iter().map(|time| time.seconds).sum();
+    let mut table = format!("\n{shape}: {:.1} ms in operations of one traced {of}\n", 1e3 * all);
+    table += &format!("{:>9} {:>6} {:>6}  operation", "ms", "share", "calls");
+    for time in times.iter().take(TOP) {
+        table += &row(time.seconds, time.share, time.calls, &time.op);
+    }
+    if let Some(rest) = times.get(TOP..).filter(|rest| !rest.is_empty()) {
+        let seconds: f64 = rest.iter().map(|time| time.seconds).sum();
+        let share: f64 = rest.iter().map(|time| time.share).sum();
+        let calls: usize = rest.iter().map(|time| time.calls).sum();
+        table += &row(seconds, share, calls, &format!("{} other types", rest.len()));
+    }
+    table
+}
