@@ -173,6 +173,7 @@ fn span_decoding(criterion: &mut Criterion) {
             n_best_size: 20,
             version_2_with_negative,
             null_threshold: 0.0,
+            label_thresholds: Vec::new(),
         };
         group.bench_function(name, |bencher| {
             bencher.iter(|| predictions(Head::Span, &dataset, &features, &logits, &settings));

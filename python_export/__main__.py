@@ -7,7 +7,7 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-HEAD_NAMES = ("classify", "regress", "span", "tag", "choice")
+HEAD_NAMES = ("classify", "regress", "span", "tag", "choice", "multilabel")
 
 
 def _parser():

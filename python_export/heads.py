@@ -189,4 +189,28 @@ class Choice(Head):
         return {"probabilities": tf.nn.softmax(logits)}
 
 
-HEADS = {head.name_in_contract: head for head in (Classify, Regress, Span, Tag, Choice)}
+class Multilabel(Head):
+    """Any number of labels for a sentence or a pair: each label is there or not."""
+
+    name_in_contract = "multilabel"
+    fixed_labels = None
+    smooths_labels = True
+    labels_shape = (None, None)
+    labels_dtype = tf.float32
+    weights_shape = (None, None)
+
+    def logits(self, encoder, forward, inputs):
+        return self._pooled_logits(encoder, forward, inputs)
+
+    def element_loss(self, logits, labels, inputs, label_smoothing=None):
+        """Sigmoid cross entropy, as PyTorch's `BCEWithLogitsLoss`; smoothing mixes a label's target
+        with 1/2."""
+        if label_smoothing is not None:
+            labels = (1.0 - label_smoothing) * labels + label_smoothing / 2.0
+        return tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
+
+    def serve(self, logits):
+        return {"probabilities": tf.sigmoid(logits)}
+
+
+HEADS = {head.name_in_contract: head for head in (Classify, Regress, Span, Tag, Choice, Multilabel)}

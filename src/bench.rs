@@ -224,7 +224,7 @@ pub fn one_evaluation(
 pub fn num_labels(head: Head) -> usize {
     match head {
         Head::Classify | Head::Span => 2,
-        Head::Tag => TAGS,
+        Head::Multilabel | Head::Tag => TAGS,
         Head::Regress | Head::Choice => 1,
     }
 }
@@ -318,6 +318,9 @@ impl SyntheticBatches {
         match self.head {
             Head::Classify => FeatureTarget::Class(self.below(num_labels(Head::Classify))),
             Head::Choice => FeatureTarget::Class(self.below(CHOICES)),
+            Head::Multilabel => {
+                FeatureTarget::Labels { labels: [self.below(TAGS) as u32].into(), of: TAGS as u32 }
+            }
             Head::Regress => FeatureTarget::Score(self.rng.random_range(0.0..5.0)),
             Head::Span => {
                 let start = self.below(length);

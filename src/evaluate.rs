@@ -14,7 +14,7 @@ use crate::feature::Features;
 use crate::model::{Batch, BatchProfile, Logits, Predictor};
 use crate::prediction::{FeatureLogits, Prediction, PredictionSettings};
 use crate::report::Progress;
-use crate::scores::Scores;
+use crate::scores::{Scores, label_thresholds};
 use crate::stages;
 use crate::task::{Head, Task};
 
@@ -27,7 +27,7 @@ pub struct EncodedDataset {
 }
 
 /// How a dataset is evaluated.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct EvaluationSettings {
     /// The most rows of a batch.
     pub rows: usize,
@@ -165,8 +165,9 @@ pub fn score(
     stages::score(task, &data.dataset, labels, &evaluation.predictions).map(Some)
 }
 
-/// As [`score`]; where questions may have no answer, first finds the null threshold of the highest
-/// F1 and answers by it, so that the scores are those of the model with that threshold.
+/// As [`score`]; where questions may have no answer, or an example any number of labels, first finds the
+/// thresholds of the highest F1 and predicts by them, so that the scores are those of the model with these
+/// thresholds.
 ///
 /// # Errors
 ///
@@ -178,6 +179,13 @@ pub fn score_at_best_threshold(
     evaluation: &mut Evaluation,
 ) -> Result<Option<Scores>> {
     let scores = score(task, data, labels, evaluation)?;
+    if let (true, Some(scores)) = (task.head.predicts_label_sets(), &scores) {
+        let thresholds = label_thresholds(task, labels, &scores.details);
+        for prediction in &mut evaluation.predictions {
+            prediction.apply_label_thresholds(&thresholds);
+        }
+        return score(task, data, labels, evaluation);
+    }
     let Some(threshold) = scores.as_ref().and_then(best_threshold) else { return Ok(scores) };
     for prediction in &mut evaluation.predictions {
         if let Prediction::Span(span) = prediction {
@@ -292,6 +300,7 @@ mod tests {
                 n_best_size: 20,
                 version_2_with_negative: false,
                 null_threshold: 0.0,
+                label_thresholds: Vec::new(),
             },
         };
         let data = EncodedDataset { dataset, features };

@@ -119,6 +119,10 @@ pub struct TrainingRecord {
     /// Answers whose null score beats the best span by more than this are empty (SQuAD 2.0).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub null_threshold: Option<f64>,
+    /// The probability from which on each label is predicted, in the order of `labels`, for the head
+    /// `multilabel`; empty for other heads.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub label_thresholds: Vec<f64>,
 }
 
 /// `tfbert.json` as it lies on disk. Exports have `signatures`, trained models have `trained`.
@@ -189,6 +193,7 @@ impl TrainingRecord {
             n_best_size: task.defaults.n_best_size,
             version_2_with_negative: task.version_2_with_negative,
             null_threshold: self.null_threshold.unwrap_or(0.0),
+            label_thresholds: self.label_thresholds.clone(),
         }
     }
 }
@@ -453,6 +458,7 @@ mod tests {
             precision: Precision::F32,
             metrics: BTreeMap::new(),
             null_threshold: None,
+            label_thresholds: Vec::new(),
         }
     }
 

@@ -120,6 +120,7 @@ impl TrainSettings {
             n_best_size: self.n_best_size,
             version_2_with_negative: task.version_2_with_negative,
             null_threshold: 0.0,
+            label_thresholds: Vec::new(),
         }
     }
 }

@@ -52,6 +52,17 @@ const CLASSIFY: Stages = Stages {
     write: report::write_labels_or_scores,
 };
 
+const MULTILABEL: Stages = Stages {
+    features: feature::texts,
+    cut: cut_texts,
+    predictions: prediction::label_sets,
+    metric_input: scores::label_sets,
+    findings: analysis::label_sets,
+    typed_input: |typed, _| dataset::typed_text(typed),
+    object: report::labels_object,
+    write: report::write_json_lines,
+};
+
 const REGRESS: Stages = Stages {
     features: feature::texts,
     cut: cut_texts,
@@ -113,6 +124,7 @@ fn cut_words(settings: &FeatureSettings) -> (&'static str, usize) {
 fn stages(head: Head) -> &'static Stages {
     match head {
         Head::Classify => &CLASSIFY,
+        Head::Multilabel => &MULTILABEL,
         Head::Regress => &REGRESS,
         Head::Span => &SPAN,
         Head::Tag => &TAG,

@@ -64,6 +64,29 @@ fn every_task_trains_evaluates_and_writes_predictions_from_its_sample() {
 }
 
 #[test]
+fn a_task_with_any_number_of_labels_keeps_its_threshold_in_the_model() {
+    let dir = tempfile::tempdir().unwrap();
+    let (run, file) = (dir.path().join("run"), "data/my-topics/my-topics.json");
+    let mut train = tfbert();
+    train.args(["train", "--task", file, "--max-steps", "2", "--json", "--precision", "f32"]);
+    train.args(["--max-length", "32", "--class-weights", "balanced", "--label-smoothing", "0.1"]);
+    train.arg("--model").arg(tiny("multilabel")).arg("--output").arg(&run);
+    let trained = last_json(&succeed(&mut train));
+    let best = trained["details"]["best_threshold"].as_f64().unwrap();
+    let mut eval = tfbert();
+    eval.args(["eval", "--task", file, "--json", "--model"]).arg(run.join("model"));
+    let evaluated = last_json(&succeed(&mut eval));
+    assert_eq!(evaluated["metrics"], trained["metrics"]);
+    let mut predict = tfbert();
+    predict.arg("predict").arg("--model").arg(run.join("model"));
+    let line = last_json(&succeed(predict.arg("Rain stopped the tennis match")));
+    let labels = line["labels"].as_array().unwrap();
+    let reached = |value: &&Value| value.as_f64().unwrap() >= best;
+    let reached = line["probabilities"].as_object().unwrap().values().filter(reached).count();
+    assert_eq!(labels.len(), reached, "{line}");
+}
+
+#[test]
 fn a_users_own_task_does_the_same_from_a_file() {
     let task = tfbert::task::find("data/my-task/my-task.json").unwrap();
     let dir = tempfile::tempdir().unwrap();

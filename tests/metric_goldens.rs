@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use tfbert::metric::{
-    self, Counts, QuestionScore, SquadVersion, entity_scores, normalize_answer, score_question,
-    span_scores,
+    self, Counts, LabelSets, QuestionScore, SquadVersion, entity_scores, normalize_answer,
+    score_question, span_scores,
 };
 
 #[path = "common/goldens.rs"]
@@ -161,6 +161,32 @@ fn entity_scores_are_those_of_seqeval() {
             check(entity_type, scores.by_type[entity_type], expected);
         }
         assert_close(&case.name, scores.token_accuracy(), case.token_accuracy);
+    }
+}
+
+#[derive(Deserialize)]
+struct LabelSetsCase {
+    name: String,
+    labels: usize,
+    pred: Vec<Vec<usize>>,
+    gold: Vec<Vec<usize>>,
+    micro_f1: Option<f64>,
+    macro_f1: Option<f64>,
+    samples_f1: Option<f64>,
+    subset_accuracy: Option<f64>,
+}
+
+#[test]
+fn metrics_of_sets_of_labels_are_those_of_scikit_learn() {
+    let Cases { cases } = golden::<Cases<LabelSetsCase>>("metrics_label_sets.json");
+    assert_eq!(cases.len(), 11);
+    for case in cases {
+        let sets = LabelSets { labels: case.labels, predicted: case.pred, gold: case.gold };
+        let name = &case.name;
+        assert_close(name, metric::micro_f1(&sets), case.micro_f1);
+        assert_close(name, metric::label_macro_f1(&sets), case.macro_f1);
+        assert_close(name, metric::samples_f1(&sets), case.samples_f1);
+        assert_close(name, metric::subset_accuracy(&sets), case.subset_accuracy);
     }
 }
 

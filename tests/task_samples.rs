@@ -24,7 +24,7 @@ fn perfect_logits(task: &Task, features: &Features, labels: &Labels) -> FeatureL
     let width = task.head.logits_width(labels.len());
     for feature in 0..features.len() {
         let rows = match task.head {
-            Head::Classify | Head::Regress => 1,
+            Head::Classify | Head::Multilabel | Head::Regress => 1,
             Head::Choice => features.sequences(feature),
             Head::Span | Head::Tag => features.length(feature),
         };
@@ -33,6 +33,10 @@ fn perfect_logits(task: &Task, features: &Features, labels: &Labels) -> FeatureL
             FeatureTarget::None => {}
             FeatureTarget::Class(class) => logits[*class as usize] = 1.0,
             FeatureTarget::Score(score) => logits[0] = *score,
+            FeatureTarget::Labels { labels, .. } => {
+                logits.fill(-1.0);
+                labels.iter().for_each(|&label| logits[label as usize] = 1.0);
+            }
             FeatureTarget::Span(0, 0) if !task.version_2_with_negative => {}
             FeatureTarget::Span(start, end) => {
                 let certainty = if *start == 0 { 1.0 } else { 10.0 };
@@ -72,6 +76,7 @@ fn walk(task: &Task, split: &Split, labels: &Labels, settings: &FeatureSettings)
         n_best_size: task.defaults.n_best_size,
         version_2_with_negative: task.version_2_with_negative,
         null_threshold: 0.0,
+        label_thresholds: Vec::new(),
     };
     let predictions = predictions(task.head, &dataset, &features, &logits, &settings).unwrap();
     assert_eq!(predictions.len(), dataset.examples.len(), "{at}: one prediction an example");
@@ -129,6 +134,14 @@ fn a_task_of_the_users_own_goes_the_same_way() {
     walk_all(&task, &FeatureSettings::from_task(&task));
     let labels = Labels::of_task(&task, Path::new("/elsewhere")).unwrap();
     assert!(labels.len() > 2 && labels.names().is_sorted(), "{:?}", labels.names());
+}
+
+#[test]
+fn a_task_with_any_number_of_labels_goes_the_same_way() {
+    let task = task::load(&repository().join("data/my-topics/my-topics.json")).unwrap();
+    walk_all(&task, &FeatureSettings::from_task(&task));
+    let labels = Labels::of_task(&task, Path::new("/elsewhere")).unwrap();
+    assert_eq!(labels.names(), ["culture", "health", "money", "sport", "transport", "weather"]);
 }
 
 #[test]

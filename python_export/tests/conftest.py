@@ -30,7 +30,7 @@ def pytest_runtest_setup(item):
 
 @pytest.fixture(scope="session")
 def tiny_exports(tmp_path_factory):
-    """The folder with the five exports of `tiny`."""
+    """The folder with the exports of `tiny`, one for each head."""
     output = tmp_path_factory.mktemp("saved_models")
     for head in HEAD_NAMES:
         export(read_encoder("tiny"), head, output)

@@ -28,6 +28,9 @@ def inputs_for(head, rows=4, length=16):
     elif head == "tag":
         batch["labels"] = rng.integers(0, 3, (rows, length))
         batch["sample_weight"] = batch["attention_mask"].astype(np.float32)
+    elif head == "multilabel":
+        batch["labels"] = rng.integers(0, 2, (rows, LABELS[head]))
+        batch["sample_weight"] = np.ones((rows, LABELS[head]), np.float32)
     elif head == "choice":
         batch["labels"] = rng.integers(0, 2, rows)
         for name in ("input_ids", "attention_mask", "token_type_ids"):
@@ -35,7 +38,7 @@ def inputs_for(head, rows=4, length=16):
     return batch
 
 
-LABELS = {"classify": 3, "regress": 1, "span": 2, "tag": 3, "choice": 1}
+LABELS = {"classify": 3, "regress": 1, "span": 2, "tag": 3, "choice": 1, "multilabel": 3}
 
 
 def assert_same_weights(left, right):
@@ -386,6 +389,8 @@ def check_serving_outputs(head, outputs):
     elif head == "span":
         np.testing.assert_array_equal(outputs["start_logits"], logits[..., 0])
         np.testing.assert_array_equal(outputs["end_logits"], logits[..., 1])
+    elif head == "multilabel":
+        np.testing.assert_allclose(outputs["probabilities"], 1 / (1 + np.exp(-logits)), atol=1e-6)
     else:
         exponents = np.exp(logits - logits.max(-1, keepdims=True))
         expected = exponents / exponents.sum(-1, keepdims=True)

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 mod answers;
 mod classes;
+mod labels;
 mod lengths;
 mod mistakes;
 mod numbers;
@@ -19,6 +20,7 @@ mod tags;
 
 pub use answers::answers;
 pub use classes::{classes, endings};
+pub use labels::label_sets;
 pub use lengths::{Bar, Lengths};
 pub use mistakes::{Mistake, Mistakes, Piece, Wrong};
 pub use numbers::numbers;

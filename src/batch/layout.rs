@@ -12,7 +12,8 @@ pub struct BatchLayout<'a> {
     pub head: Head,
     /// The token id of padding.
     pub pad_token_id: i32,
-    /// The weight of each label in the loss, in the order of the labels; empty is all 1.
+    /// The weight of each label in the loss, in the order of the labels; empty is all 1. Of `multilabel`
+    /// it is the weight of a label where it is right (PyTorch's `pos_weight`).
     pub class_weights: &'a [f32],
 }
 
@@ -31,7 +32,11 @@ impl BatchLayout<'_> {
         let mut input_ids = vec![self.pad_token_id; size];
         let mut attention_mask = vec![0; size];
         let mut token_type_ids = vec![0; size];
-        let mut labels = Labels::zeros(self.head, rows, length);
+        let each = chosen.iter().map(|&feature| match features.target(feature) {
+            FeatureTarget::Labels { of, .. } => *of as usize,
+            _ => 1,
+        });
+        let mut labels = Labels::zeros(self.head, rows, length, each.max().unwrap_or(1));
         for (row, &feature) in chosen.iter().enumerate() {
             for choice in 0..choices {
                 let sequence = features.sequence(feature, choice);
@@ -72,9 +77,9 @@ struct Labels {
 
 impl Labels {
     /// No label has a value or a weight.
-    fn zeros(head: Head, rows: usize, length: usize) -> Self {
+    fn zeros(head: Head, rows: usize, length: usize, labels: usize) -> Self {
         let (shape, weight_shape) =
-            (head.label_shape(rows, length), head.weight_shape(rows, length));
+            (head.label_shape(rows, length, labels), head.weight_shape(rows, length, labels));
         let size = shape.iter().product();
         let values = match head.label_type() {
             LabelType::Int => TensorData::Ints(vec![0; size]),
@@ -112,11 +117,18 @@ impl Labels {
                     }
                 }
             }
+            (FeatureTarget::Labels { labels: right, of }, TensorData::Floats(labels)) => {
+                self.weights[start..start + *of as usize].fill(1.0);
+                for &label in right {
+                    labels[start + label as usize] = 1.0;
+                    self.weights[start + label as usize] = weight(label as i32);
+                }
+            }
             (
                 FeatureTarget::Class(_) | FeatureTarget::Span(..) | FeatureTarget::Tags(_),
                 TensorData::Floats(_),
             )
-            | (FeatureTarget::Score(_), TensorData::Ints(_)) => {
+            | (FeatureTarget::Score(_) | FeatureTarget::Labels { .. }, TensorData::Ints(_)) => {
                 unreachable!("a feature's target is of its head")
             }
         }
@@ -160,6 +172,12 @@ mod tests {
         let span = laid_out(Head::Span, FeatureTarget::Span(1, 2), &[]);
         assert_eq!(span.labels, Tensor::from_ints(&[2, 2], vec![1, 2, 0, 0]));
         assert_eq!(span.sample_weight, Tensor::from_floats(&[2], vec![1.0, 0.0]));
+        let sets = FeatureTarget::Labels { labels: [2].into(), of: 3 };
+        let sets = laid_out(Head::Multilabel, sets, &[1.0, 1.0, 3.0]);
+        let hot = vec![0.0, 0.0, 1.0, 0.0, 0.0, 0.0];
+        assert_eq!(sets.labels, Tensor::from_floats(&[2, 3], hot));
+        let weights = vec![1.0, 1.0, 3.0, 0.0, 0.0, 0.0];
+        assert_eq!(sets.sample_weight, Tensor::from_floats(&[2, 3], weights));
         let tags = FeatureTarget::Tags([NO_TAG, 1, 0].into());
         let tag = laid_out(Head::Tag, tags, &[1.0, 3.0]);
         assert_eq!(tag.labels, Tensor::from_ints(&[2, 4], vec![0, 1, 0, 0, 0, 0, 0, 0]));

@@ -85,7 +85,7 @@ fn arithmetic_is_counted_as_its_formula_says() {
 
 #[test]
 fn synthetic_batches_are_full_and_repeat_with_their_seed() {
-    for head in [Head::Classify, Head::Regress, Head::Span, Head::Tag, Head::Choice] {
+    for head in Head::ALL {
         let shape = BatchShape { rows: 5, length: 6 };
         let batches =
             |seed| SyntheticBatches::new(&settings(head, seed), shape).take(3).collect::<Vec<_>>();

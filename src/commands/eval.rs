@@ -209,7 +209,7 @@ pub fn trained_model(task: &Task, model_dir: &Path) -> Result<TrainedModel> {
 
 /// Refuses a model that was trained on other labels than the task lists.
 fn check_labels(task: &Task, labels: &Labels, model_dir: &Path) -> Result<()> {
-    match &task.labels {
+    match task.listed_labels() {
         Some(listed) if listed.as_slice() != labels.names() => Err(Error::usage(format!(
             "the model's labels are {}, task `{}` has {}",
             labels.names().join(", "),

@@ -34,8 +34,8 @@ impl Labels {
         if !task.head.has_label_names() {
             return Ok(Self::default());
         }
-        if let Some(names) = &task.labels {
-            return Ok(Self::new(names.clone()));
+        if let Some(names) = task.listed_labels() {
+            return Ok(Self::new(names));
         }
         let Some(train) = &task.train else {
             return Err(Error::new(format!(

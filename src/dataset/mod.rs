@@ -11,6 +11,7 @@ use crate::error::Place;
 
 mod conll;
 mod dev_rows;
+mod label_set;
 mod labels;
 mod question_rows;
 mod reader;
@@ -105,6 +106,13 @@ impl Input {
 pub enum Target {
     /// The index of a label, or of an ending.
     Class(usize),
+    /// Any number of labels.
+    Labels {
+        /// The indices of those that are right, each once.
+        labels: Vec<usize>,
+        /// How many labels there are.
+        of: usize,
+    },
     /// A number.
     Score(f32),
     /// Every accepted answer; empty for a question without an answer.

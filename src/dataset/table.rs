@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::reader::Reader;
 use super::rows::{Rows, TableForm};
-use super::{Example, Input, Labels, Target};
+use super::{Example, Input, Labels, Target, label_set};
 use crate::error::{Error, Result};
 use crate::task::{Column, Columns, Head, Split, Task, TextColumns};
 use crate::text::{count, excerpt};
@@ -89,6 +89,39 @@ impl TableReader<'_> {
         Ok(None)
     }
 
+    /// The names of the labels of a row that has any number of them; `None` for a row of a test file
+    /// that does not tell.
+    fn label_names(&self) -> Result<Option<Vec<String>>> {
+        let separator = self.task.label_separator.unwrap_or(label_set::SEPARATOR);
+        if let Some(position) = self.positions.label {
+            if let Some(list) = self.rows.nested(position) {
+                return label_set::of_json(list).map(Some);
+            }
+            return match self.rows.optional(position) {
+                None if self.is_test => Ok(None),
+                _ => label_set::listed(self.rows.field(position)?, separator).map(Some),
+            };
+        }
+        let names = self.task.listed_labels().unwrap_or_default();
+        let mut found = Vec::new();
+        for (name, &position) in names.into_iter().zip(&self.positions.labels) {
+            if self.is_test && self.rows.optional(position).is_none() {
+                return Ok(None);
+            }
+            if label_set::flag(self.rows.field(position)?, &name)? {
+                found.push(name);
+            }
+        }
+        Ok((!self.positions.labels.is_empty()).then_some(found))
+    }
+
+    /// The target of a row that has any number of labels.
+    fn label_set(&self) -> Result<Option<Target>> {
+        let Some(names) = self.label_names()? else { return Ok(None) };
+        let labels = names.iter().map(|name| self.labels.parse(name)).collect::<Result<_>>()?;
+        Ok(Some(Target::Labels { labels, of: self.labels.len() }))
+    }
+
     /// Adds to an error of the first line that it may be a header, where columns are asked for by
     /// position.
     fn maybe_header(&self, error: Error, line: usize) -> Error {
@@ -123,6 +156,16 @@ const HEADER_NAMES: [&str; 10] = [
 impl Reader for TableReader<'_> {
     fn next_example(&mut self) -> Result<Option<Example>> {
         let Some((line, number)) = self.advance()? else { return Ok(None) };
+        let id = match self.positions.id {
+            Some(position) => self.field(position)?,
+            None => number.to_string(),
+        };
+        if self.task.head.predicts_label_sets() {
+            let target = self
+                .label_set()
+                .map_err(|error| self.maybe_header(error.at_line(self.path, line), line))?;
+            return Ok(Some(Example { id, line, input: self.input()?, target }));
+        }
         let label = match self.positions.label {
             // A test file's JSON objects may leave their labels out, as its columns may.
             Some(position) if self.is_test => self.rows.optional(position),
@@ -144,14 +187,20 @@ impl Reader for TableReader<'_> {
                     .map_err(|error| self.maybe_header(error.at_line(self.path, line), line))
             })
             .transpose()?;
-        let id = match self.positions.id {
-            Some(position) => self.field(position)?,
-            None => number.to_string(),
-        };
         Ok(Some(Example { id, line, input: self.input()?, target }))
     }
 
     fn count_labels(&mut self) -> Result<BTreeMap<String, usize>> {
+        if self.task.head.predicts_label_sets() {
+            let mut counts = BTreeMap::new();
+            while let Some((line, _)) = self.advance()? {
+                let names = self.label_names().map_err(|error| error.at_line(self.path, line))?;
+                for name in names.into_iter().flatten() {
+                    *counts.entry(name).or_insert(0) += 1;
+                }
+            }
+            return Ok(counts);
+        }
         let Some(label) = self.positions.label else {
             return Err(Error::new("`columns` names no `label`, so labels cannot be found in it")
                 .at(self.path));
@@ -235,8 +284,8 @@ fn target(task: &Task, text: &str, labels: &Labels, endings: usize) -> Result<Ta
                 ))
             })
         }
-        // Their files are no tables.
-        Head::Span | Head::Tag => {
+        // Their files are no tables, or a row has any number of labels.
+        Head::Multilabel | Head::Span | Head::Tag => {
             Err(Error::new(format!("the head `{}` reads no table", task.head)))
         }
     }
@@ -252,6 +301,7 @@ struct Positions {
     start: Option<usize>,
     endings: Vec<usize>,
     label: Option<usize>,
+    labels: Vec<usize>,
 }
 
 impl Positions {
@@ -260,6 +310,11 @@ impl Positions {
             // A test file may leave its labels out.
             Some(column) if is_test && !rows.has(column) => None,
             label => label.as_ref(),
+        };
+        // So may it those of single labels.
+        let labels = match columns.labels.as_slice() {
+            labels if is_test && !labels.iter().all(|column| rows.has(column)) => &[],
+            labels => labels,
         };
         let texts = |text: &Option<TextColumns>, rows: &mut Rows| -> Result<Vec<usize>> {
             let columns = text.iter().flat_map(TextColumns::columns);
@@ -278,6 +333,10 @@ impl Positions {
             label: position(label)?,
             endings: columns
                 .endings
+                .iter()
+                .map(|column| rows.position(column))
+                .collect::<Result<Vec<_>>>()?,
+            labels: labels
                 .iter()
                 .map(|column| rows.position(column))
                 .collect::<Result<Vec<_>>>()?,

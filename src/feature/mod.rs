@@ -58,6 +58,13 @@ pub enum FeatureTarget {
     Span(i32, i32),
     /// A label's index for each position, or [`NO_TAG`].
     Tags(Box<[i32]>),
+    /// The indices of the labels that are right, of so many.
+    Labels {
+        /// The indices.
+        labels: Box<[u32]>,
+        /// How many labels there are.
+        of: u32,
+    },
 }
 
 /// Examples tokenised at a time; bounds the memory of the tokenizer's encodings.

@@ -23,10 +23,14 @@ pub fn texts(
         for (i, encoded) in encoded.into_iter().enumerate() {
             let TokenSequence { input_ids, second_segment, truncated } = encoded?;
             features.truncated += usize::from(truncated);
-            let target = match examples[i].target {
+            let target = match &examples[i].target {
                 None => FeatureTarget::None,
-                Some(Target::Class(class)) => FeatureTarget::Class(class as i32),
-                Some(Target::Score(score)) => FeatureTarget::Score(score),
+                Some(Target::Class(class)) => FeatureTarget::Class(*class as i32),
+                Some(Target::Score(score)) => FeatureTarget::Score(*score),
+                Some(Target::Labels { labels, of }) => FeatureTarget::Labels {
+                    labels: labels.iter().map(|&label| label as u32).collect(),
+                    of: *of as u32,
+                },
                 Some(_) => return Err(misfit(dataset, &examples[i])),
             };
             let sequence = Sequence { input_ids: &input_ids, second_segment };

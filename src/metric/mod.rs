@@ -11,6 +11,7 @@
 mod classification;
 mod counts;
 mod entity;
+mod label_sets;
 mod normalize;
 mod regression;
 mod span;
@@ -24,6 +25,10 @@ pub use classification::{
 };
 pub use counts::Counts;
 pub use entity::{Entity, EntityScores, entities, entity_scores};
+pub use label_sets::{
+    DEFAULT_THRESHOLD, LabelSets, best_label_threshold, label_macro_f1, micro_f1, samples_f1,
+    subset_accuracy,
+};
 pub use normalize::normalize_answer;
 pub use regression::{pearson, spearman};
 pub use span::{QuestionScore, SpanMeans, SpanScores, SquadVersion, score_question, span_scores};

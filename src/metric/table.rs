@@ -6,8 +6,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Counts, EntityScores, SpanMeans, SpanScores, accuracy, binary_counts, macro_f1,
-    matthews_correlation, pearson, spearman,
+    Counts, EntityScores, LabelSets, SpanMeans, SpanScores, accuracy, binary_counts,
+    label_macro_f1, macro_f1, matthews_correlation, micro_f1, pearson, samples_f1, spearman,
+    subset_accuracy,
 };
 
 /// A metric, by the name that Hugging Face's `evaluate` and the official scorers give it.
@@ -22,8 +23,14 @@ pub enum MetricName {
     Accuracy,
     /// F1 of the positive class, of the answers' words, or of entities.
     F1,
-    /// Mean of every class's F1, each class counting the same.
+    /// Mean of every class's (or label's) F1, each counting the same.
     MacroF1,
+    /// F1 of the labels of all examples counted together.
+    MicroF1,
+    /// Mean over the examples of the F1 of their labels.
+    SamplesF1,
+    /// Share of examples whose labels are exactly right.
+    SubsetAccuracy,
     /// Matthews correlation coefficient.
     MatthewsCorrelation,
     /// Pearson's correlation coefficient.
@@ -68,6 +75,8 @@ pub enum MetricInput {
         /// What is right.
         gold: Vec<usize>,
     },
+    /// Any number of labels for each example.
+    LabelSets(LabelSets),
     /// Positions of endings.
     Endings {
         /// What the model predicted.
@@ -93,6 +102,8 @@ pub enum MetricInput {
 pub enum InputKind {
     /// Numbers of classes.
     Classes,
+    /// Any number of labels for each example.
+    LabelSets,
     /// Positions of endings.
     Endings,
     /// Numbers.
@@ -110,6 +121,8 @@ pub enum Formula {
     Classes(fn(&[usize], &[usize]) -> Option<f64>),
     /// The counts of the second of two classes, the positive one (scikit-learn's `pos_label=1`).
     PositiveClass(fn(Counts) -> Option<f64>),
+    /// Predicted and gold labels, any number of them for each example.
+    LabelSets(fn(&LabelSets) -> Option<f64>),
     /// Predicted and gold positions of endings.
     Endings(fn(&[usize], &[usize]) -> Option<f64>),
     /// Predicted and gold numbers.
@@ -136,7 +149,7 @@ pub struct Metric {
 /// All metrics. A name stands once for each kind of input that it is computed from.
 pub const METRICS: &[Metric] = {
     use Direction::HigherIsBetter;
-    use Formula::{Answers, Classes, Endings, Entities, Numbers, PositiveClass, Words};
+    use Formula::{Answers, Classes, Endings, Entities, LabelSets, Numbers, PositiveClass, Words};
     use MetricName::*;
     &[
         row(Accuracy, HigherIsBetter, Classes(accuracy)),
@@ -145,6 +158,10 @@ pub const METRICS: &[Metric] = {
         row(Recall, HigherIsBetter, PositiveClass(Counts::recall)),
         row(MacroF1, HigherIsBetter, Classes(macro_f1)),
         row(MatthewsCorrelation, HigherIsBetter, Classes(matthews_correlation)),
+        row(MicroF1, HigherIsBetter, LabelSets(micro_f1)),
+        row(MacroF1, HigherIsBetter, LabelSets(label_macro_f1)),
+        row(SamplesF1, HigherIsBetter, LabelSets(samples_f1)),
+        row(SubsetAccuracy, HigherIsBetter, LabelSets(subset_accuracy)),
         row(Accuracy, HigherIsBetter, Endings(accuracy)),
         row(Pearson, HigherIsBetter, Numbers(pearson)),
         row(Spearman, HigherIsBetter, Numbers(spearman)),
@@ -174,6 +191,7 @@ impl Metric {
     pub fn input(&self) -> InputKind {
         match self.formula {
             Formula::Classes(_) | Formula::PositiveClass(_) => InputKind::Classes,
+            Formula::LabelSets(_) => InputKind::LabelSets,
             Formula::Endings(_) => InputKind::Endings,
             Formula::Numbers(_) => InputKind::Numbers,
             Formula::Entities(_) | Formula::Words(_) => InputKind::Tags,
@@ -191,6 +209,7 @@ impl Metric {
             (Formula::PositiveClass(of), MetricInput::Classes { predicted, gold }) => {
                 of(binary_counts(predicted, gold, POSITIVE))
             }
+            (Formula::LabelSets(of), MetricInput::LabelSets(sets)) => of(sets),
             (Formula::Numbers(of), MetricInput::Numbers { predicted, gold }) => of(predicted, gold),
             (Formula::Entities(of), MetricInput::Tags(found)) => of(found.overall),
             (Formula::Words(of), MetricInput::Tags(found)) => of(found),
@@ -215,6 +234,7 @@ impl MetricInput {
     pub fn kind(&self) -> InputKind {
         match self {
             Self::Classes { .. } => InputKind::Classes,
+            Self::LabelSets(_) => InputKind::LabelSets,
             Self::Endings { .. } => InputKind::Endings,
             Self::Numbers { .. } => InputKind::Numbers,
             Self::Tags(_) => InputKind::Tags,
@@ -230,6 +250,9 @@ impl MetricName {
             MetricName::Accuracy => "accuracy",
             MetricName::F1 => "f1",
             MetricName::MacroF1 => "macro_f1",
+            MetricName::MicroF1 => "micro_f1",
+            MetricName::SamplesF1 => "samples_f1",
+            MetricName::SubsetAccuracy => "subset_accuracy",
             MetricName::MatthewsCorrelation => "matthews_correlation",
             MetricName::Pearson => "pearson",
             MetricName::Spearman => "spearman",

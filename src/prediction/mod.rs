@@ -1,11 +1,13 @@
 //! Logits to predictions, one for each example.
 
 mod class;
+mod labels;
 mod score;
 mod span;
 mod tag;
 
 pub use class::classes;
+pub use labels::label_sets;
 pub use score::scores;
 pub use span::{Candidate, SpanPrediction, spans};
 pub use tag::tags;
@@ -17,6 +19,13 @@ pub enum Prediction {
     Class {
         /// The index of the most probable.
         label: usize,
+        /// The probability of each.
+        probabilities: Vec<f32>,
+    },
+    /// Any number of labels.
+    Labels {
+        /// The indices of those that are predicted.
+        labels: Vec<usize>,
         /// The probability of each.
         probabilities: Vec<f32>,
     },
@@ -34,7 +43,7 @@ pub enum Prediction {
 }
 
 /// How logits become predictions.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct PredictionSettings {
     /// Longest answer in word pieces.
     pub max_answer_length: usize,
@@ -44,6 +53,9 @@ pub struct PredictionSettings {
     pub version_2_with_negative: bool,
     /// A question's answer is empty where its null odds exceed this (SQuAD 2.0).
     pub null_threshold: f64,
+    /// The probability from which on each label is predicted; see
+    /// [`Prediction::apply_label_thresholds`].
+    pub label_thresholds: Vec<f64>,
 }
 
 /// The logits of every feature, without padding: row-major `[positions, width]` for heads that

@@ -33,7 +33,7 @@ pub(super) fn text(
                 let [low, high] = task.score_range.unwrap_or([f32::MIN, f32::MAX]);
                 format!("{:.3}", score.clamp(low, high))
             }
-            Prediction::Span(_) | Prediction::Tags { .. } => {
+            Prediction::Labels { .. } | Prediction::Span(_) | Prediction::Tags { .. } => {
                 return Err(super::misfit(dataset, example));
             }
         };

@@ -11,6 +11,7 @@ use crate::prediction::Prediction;
 ///
 /// - of a label: `label` and `probabilities` by label, in the order of the logits; `text`, and
 ///   `text_pair` of a pair;
+/// - of any number of labels: `labels`, `probabilities` by label, `text` and `text_pair`;
 /// - of an ending: `label`, its position from 0, and the `probabilities` of all in their order;
 ///   `context`, `start` and `endings`;
 /// - of a number: `score`, `text` and `text_pair`;
@@ -61,7 +62,8 @@ enum Gold<'a> {
     Ending(usize),
     Score(f32),
     Answers(Vec<&'a str>),
-    Tags(Vec<&'a str>),
+    /// Tags, or any number of labels.
+    Labels(Vec<&'a str>),
 }
 
 #[derive(Serialize)]
@@ -90,6 +92,10 @@ enum RowInput<'a> {
 enum RowPrediction<'a> {
     Label {
         label: &'a str,
+        probabilities: ByLabel<'a>,
+    },
+    Labels {
+        labels: Vec<&'a str>,
         probabilities: ByLabel<'a>,
     },
     Ending {
@@ -143,8 +149,8 @@ fn gold<'a>(
         Some(Target::Answers(answers)) => {
             Some(Gold::Answers(answers.iter().map(|answer| answer.text.as_str()).collect()))
         }
-        Some(Target::Tags(tags)) => {
-            Some(Gold::Tags(super::tag_names(dataset, example, labels, tags)?))
+        Some(Target::Tags(gold) | Target::Labels { labels: gold, .. }) => {
+            Some(Gold::Labels(super::tag_names(dataset, example, labels, gold)?))
         }
         None => None,
     })
@@ -173,6 +179,10 @@ fn row_prediction<'a>(
         }
         (Prediction::Class { label, probabilities }, _) => RowPrediction::Label {
             label: super::label_name(dataset, example, labels, *label)?,
+            probabilities: ByLabel { names: labels.names(), values: probabilities },
+        },
+        (Prediction::Labels { labels: chosen, probabilities }, _) => RowPrediction::Labels {
+            labels: super::tag_names(dataset, example, labels, chosen)?,
             probabilities: ByLabel { names: labels.names(), values: probabilities },
         },
         (Prediction::Score(score), _) => RowPrediction::Score { score: *score },

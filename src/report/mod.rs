@@ -8,7 +8,9 @@ mod predictions;
 mod progress;
 pub mod squad;
 
-pub use object::{answer_object, ending_object, label_object, score_object, tags_object};
+pub use object::{
+    answer_object, ending_object, label_object, labels_object, score_object, tags_object,
+};
 pub use predictions::{
     PredictionFile, write_answers, write_json_lines, write_labels_or_scores, write_tags,
 };

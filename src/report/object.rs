@@ -24,6 +24,22 @@ pub fn label_object(
     Some(object.into())
 }
 
+/// The text, its labels, and the probabilities of all by label; see [`label_object`].
+pub fn labels_object(
+    example: &Example,
+    prediction: &Prediction,
+    labels: &[String],
+) -> Option<Value> {
+    let Prediction::Labels { labels: chosen, probabilities } = prediction else { return None };
+    let names: Option<Vec<&str>> =
+        chosen.iter().map(|&label| labels.get(label).map(String::as_str)).collect();
+    let by_label = labels.iter().cloned().zip(probabilities.iter().map(|&value| value.into()));
+    let mut object = text_object(example)?;
+    object.insert("labels".into(), names?.into());
+    object.insert("probabilities".into(), by_label.collect::<Map<_, _>>().into());
+    Some(object.into())
+}
+
 /// The text and its number; see [`label_object`].
 pub fn score_object(
     example: &Example,

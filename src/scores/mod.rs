@@ -12,10 +12,12 @@ use crate::task::Task;
 
 mod answer;
 mod class;
+mod labels;
 mod tag;
 
 pub use answer::answers;
 pub use class::{classes, endings, numbers};
+pub use labels::{label_sets, label_thresholds};
 pub use tag::tags;
 
 /// The metrics of one split.

@@ -3,7 +3,10 @@
 
 use std::path::{Component, Path};
 
-use super::{Column, Defaults, DevFromTrain, Format, Head, Repairs, Split, Task};
+use super::{
+    Column, Columns, Defaults, DevFromTrain, Format, Head, Repairs, Split, Task, TextColumns,
+    Threshold,
+};
 use crate::metric::{InputKind, Metric};
 
 /// What is wrong with a task, and the keys that lead to it.
@@ -54,6 +57,7 @@ pub(super) fn check(task: &Task) -> Checked {
     label_names(task)?;
     repairs(task)?;
     score_range(task)?;
+    label_sets(task)?;
     splits(task)?;
     defaults(&task.defaults)
 }
@@ -189,6 +193,19 @@ fn label_names(task: &Task) -> Checked {
         }
     }
     Ok(())
+}
+
+/// Checks what is for the head `multilabel` alone.
+fn label_sets(task: &Task) -> Checked {
+    let only = |key: &str| {
+        problem(&[key], format!("`{key}` is for the head `multilabel`, not for `{}`", task.head))
+    };
+    match (task.label_separator, task.threshold) {
+        (Some(_), _) if !task.head.predicts_label_sets() => only("label_separator"),
+        (_, Threshold::One) => Ok(()),
+        (..) if !task.head.predicts_label_sets() => only("threshold"),
+        _ => Ok(()),
+    }
 }
 
 fn score_range(task: &Task) -> Checked {
@@ -349,6 +366,10 @@ fn columns(task: &Task, split: &Split, at: &[String]) -> Checked {
             (columns.endings.len() >= 2, "`endings`, at least two of them"),
             (columns.label.is_some() || task.is_test(split), "`label`"),
         ],
+        Head::Multilabel => {
+            multilabel_columns(task, split, columns, &to_columns)?;
+            &[(columns.text.is_some(), "`text`")]
+        }
         Head::Classify | Head::Regress => &[
             (columns.text.is_some(), "`text`"),
             (columns.label.is_some() || task.is_test(split), "`label`"),
@@ -374,6 +395,60 @@ fn columns(task: &Task, split: &Split, at: &[String]) -> Checked {
             problem(&to_columns, format!("the columns of `{}` lack {missing}", split.name))
         }
         None => Ok(()),
+    }
+}
+
+/// Checks where the labels of a file stand that has any number of them in a row.
+fn multilabel_columns(task: &Task, split: &Split, columns: &Columns, to: &[&str]) -> Checked {
+    let at = |key: &'static str| [to, &[key]].concat();
+    let listed = columns.labels.as_slice();
+    if columns.label.is_some() && !listed.is_empty() {
+        return problem(&at("labels"), "`columns` has `label` and `labels`; expected one of them");
+    }
+    if columns.label.is_none() && listed.is_empty() && !task.is_test(split) {
+        return problem(
+            to,
+            format!(
+                "the columns of `{}` lack `label` (a list of labels) or `labels` (a column for each)",
+                split.name
+            ),
+        );
+    }
+    if listed.len() == 1 {
+        return problem(&at("labels"), "`labels` names one column; expected at least two");
+    }
+    for (i, column) in listed.iter().enumerate() {
+        let texts = [&columns.text, &columns.text_pair].into_iter().flatten();
+        let is_text = texts.flat_map(TextColumns::columns).any(|text| text == column);
+        if is_text || listed[..i].contains(column) {
+            let what = format!("the column `{column}` is named twice; expected one for each label");
+            return problem(&at("labels"), what);
+        }
+    }
+    let names = task.labels.as_ref().map(Vec::len);
+    let numbered = listed.iter().any(|column| matches!(column, Column::Index(_)));
+    match names {
+        None if numbered => problem(
+            &at("labels"),
+            "the columns of `labels` have no names; list the labels under `labels` of the task",
+        ),
+        Some(names) if !listed.is_empty() && names != listed.len() => problem(
+            &at("labels"),
+            format!(
+                "there are {} columns for {names} `labels`; expected one for each",
+                listed.len()
+            ),
+        ),
+        None if !listed.is_empty() && listed.len() != task.columns.labels.len() => problem(
+            &at("labels"),
+            format!(
+                "`{}` has {} columns of labels, the task {}; expected as many",
+                split.name,
+                listed.len(),
+                task.columns.labels.len()
+            ),
+        ),
+        _ => Ok(()),
     }
 }
 

@@ -168,9 +168,13 @@ pub struct Columns {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub word: Option<Column>,
     /// The label, score, tag or position of the right ending; a file without it has no targets.
-    /// For tags by default the last column.
+    /// For tags by default the last column. For `multilabel` a list of labels, or a text with a
+    /// separator between them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<Column>,
+    /// Multilabel: a column for each label, which holds 1 where the example has it and 0 elsewhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<Column>,
 }
 
 impl Columns {
@@ -187,6 +191,7 @@ impl Columns {
             endings,
             word,
             label,
+            labels,
         } = self;
         let texts = [("text", text), ("text_pair", text_pair)].into_iter();
         let texts = texts.filter_map(|(key, text)| text.as_ref().map(|text| (key, text.columns())));
@@ -203,6 +208,7 @@ impl Columns {
         .filter_map(|(key, column)| column.as_ref().map(|column| (key, column)))
         .chain(texts.flat_map(|(key, columns)| columns.iter().map(move |column| (key, column))))
         .chain(endings.iter().map(|column| ("endings", column)))
+        .chain(labels.iter().map(|column| ("labels", column)))
     }
 }
 

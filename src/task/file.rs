@@ -382,6 +382,37 @@ mod tests {
     }
 
     #[test]
+    fn what_is_for_any_number_of_labels_is_checked() {
+        let with = |columns: &str, options: &str| {
+            load_text(&format!(
+                r#"{{"name": "t", "head": "multilabel", "format": "csv", "columns": {columns},
+                 "train": {{"name": "train", "file": "t"}}, "metrics": ["macro_f1"]{options}}}"#
+            ))
+        };
+        let each = r#"{"text": "t", "labels": ["a", "b"]}"#;
+        let task = with(each, r#", "threshold": "per_label""#).unwrap();
+        assert_eq!(task.listed_labels().unwrap(), ["a", "b"]);
+        with(r#"{"text": "t", "label": "l"}"#, r#", "label_separator": ";""#).unwrap();
+        for (columns, options, expected) in [
+            (r#"{"text": "t"}"#, "", "lack `label` (a list of labels) or `labels`"),
+            (r#"{"text": "t", "label": "l", "labels": ["a", "b"]}"#, "", "expected one of them"),
+            (r#"{"text": "t", "labels": ["a"]}"#, "", "expected at least two"),
+            (r#"{"text": "t", "labels": ["a", "t"]}"#, "", "the column `t` is named twice"),
+            (r#"{"text": 0, "labels": [1, 2]}"#, "", "list the labels under `labels`"),
+            (each, r#", "labels": ["a", "b", "c"]"#, "2 columns for 3 `labels`"),
+            (each, r#", "threshold": 2"#, "a number from 0 to 1"),
+            (each, r#", "label_separator": "||""#, "expected a character"),
+        ] {
+            let error = with(columns, options).unwrap_err();
+            assert!(error.what().contains(expected), "{columns}{options}: {error}");
+        }
+        let head = "\"head\": \"classify\"";
+        let key = |key: &str| format!("{head}, {key}");
+        refused(head, &key("\"threshold\": 0.5"), 3, "`threshold` is for the head `multilabel`");
+        refused(head, &key("\"label_separator\": \";\""), 3, "is for the head `multilabel`");
+    }
+
+    #[test]
     fn a_task_file_without_end_does_not_fill_the_memory() {
         let error = load_text(&" ".repeat(2 << 20)).unwrap_err();
         assert!(error.what().contains("larger than a MiB"), "{error}");

@@ -16,6 +16,8 @@ use crate::metric::{InputKind, METRICS, MetricName};
 pub enum Head {
     /// One of several labels for a text or a pair of texts.
     Classify,
+    /// Any number of labels for a text or a pair of texts.
+    Multilabel,
     /// A number for a text or a pair of texts.
     Regress,
     /// A stretch of a passage that answers a question.
@@ -44,6 +46,8 @@ enum LabelLayout {
     StartAndEnd,
     /// One for each position: `[rows, length]`.
     Position,
+    /// A number for each label: `[rows, labels]`.
+    EachLabel,
 }
 
 /// How many logits a head gives for each row, position or ending.
@@ -88,6 +92,14 @@ const CLASSIFY: Facts = Facts {
     metric_input: InputKind::Classes,
     formats: TABLES,
     columns: &["id", "text", "text_pair", "label"],
+};
+
+const MULTILABEL: Facts = Facts {
+    name: "multilabel",
+    labels: LabelLayout::EachLabel,
+    metric_input: InputKind::LabelSets,
+    columns: &["id", "text", "text_pair", "label", "labels"],
+    ..CLASSIFY
 };
 
 const REGRESS: Facts = Facts {
@@ -141,11 +153,13 @@ const CHOICE: Facts = Facts {
 
 impl Head {
     /// All heads.
-    pub const ALL: [Self; 5] = [Self::Classify, Self::Regress, Self::Span, Self::Tag, Self::Choice];
+    pub const ALL: [Self; 6] =
+        [Self::Classify, Self::Multilabel, Self::Regress, Self::Span, Self::Tag, Self::Choice];
 
     fn facts(self) -> &'static Facts {
         match self {
             Self::Classify => &CLASSIFY,
+            Self::Multilabel => &MULTILABEL,
             Self::Regress => &REGRESS,
             Self::Span => &SPAN,
             Self::Tag => &TAG,
@@ -162,6 +176,11 @@ impl Head {
     /// have positions or numbers.
     pub fn has_label_names(self) -> bool {
         self.facts().has_label_names
+    }
+
+    /// Whether it predicts any number of the task's labels for each row.
+    pub fn predicts_label_sets(self) -> bool {
+        self.facts().labels == LabelLayout::EachLabel
     }
 
     /// Whether it predicts one of the task's labels for each row, so that its loss is a cross entropy
@@ -185,24 +204,27 @@ impl Head {
         match self.facts().labels {
             LabelLayout::Row(label_type) => label_type,
             LabelLayout::StartAndEnd | LabelLayout::Position => LabelType::Int,
+            LabelLayout::EachLabel => LabelType::Float,
         }
     }
 
-    /// The shape of a batch's labels: `[rows]`, `[rows, 2]` (first and last position of an answer)
-    /// or `[rows, length]` (a label for each position).
-    pub fn label_shape(self, rows: usize, length: usize) -> Vec<usize> {
+    /// The shape of a batch's labels: `[rows]`, `[rows, 2]` (first and last position of an answer),
+    /// `[rows, length]` (a label for each position) or `[rows, labels]` (a number for each label).
+    pub fn label_shape(self, rows: usize, length: usize, labels: usize) -> Vec<usize> {
         match self.facts().labels {
             LabelLayout::Row(_) => vec![rows],
             LabelLayout::StartAndEnd => vec![rows, 2],
             LabelLayout::Position => vec![rows, length],
+            LabelLayout::EachLabel => vec![rows, labels],
         }
     }
 
-    /// The shape of the weights of a batch's labels: `[rows]` or `[rows, length]`.
-    pub fn weight_shape(self, rows: usize, length: usize) -> Vec<usize> {
+    /// The shape of the weights of a batch's labels: `[rows]`, `[rows, length]` or `[rows, labels]`.
+    pub fn weight_shape(self, rows: usize, length: usize, labels: usize) -> Vec<usize> {
         match self.facts().labels {
             LabelLayout::Row(_) | LabelLayout::StartAndEnd => vec![rows],
             LabelLayout::Position => vec![rows, length],
+            LabelLayout::EachLabel => vec![rows, labels],
         }
     }
 

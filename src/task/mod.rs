@@ -15,11 +15,13 @@ mod file;
 mod head;
 mod locate;
 mod table;
+mod threshold;
 
 pub use columns::{Column, Columns, TextColumns};
 pub use file::{find, load};
 pub use head::{Head, LabelType};
 pub use table::tasks;
+pub use threshold::Threshold;
 
 /// The form of a task's files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -185,6 +187,12 @@ pub struct Task {
     /// (`negative` for SST-2's `0`); predictions for a leaderboard have the files' own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_names: Option<Vec<String>>,
+    /// What stands between the labels of one column, for the head `multilabel`; by default a comma.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_separator: Option<char>,
+    /// From which probability on a label is predicted, for the head `multilabel`.
+    #[serde(default, skip_serializing_if = "Threshold::is_default")]
+    pub threshold: Threshold,
     /// The lowest and the highest score of a file that has scores; predictions for a leaderboard
     /// are clipped to them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -251,6 +259,15 @@ impl Task {
         }
     }
 
+    /// The labels that its row names, in the order of the logits: `labels`, or the names of the columns
+    /// that hold a label each; `None` where they are found in the training file.
+    pub fn listed_labels(&self) -> Option<Vec<String>> {
+        if self.labels.is_some() || self.columns.labels.is_empty() {
+            return self.labels.clone();
+        }
+        Some(self.columns.labels.iter().map(Column::to_string).collect())
+    }
+
     /// The path of one of its files.
     pub fn path(&self, split: &Split, data_dir: &Path) -> PathBuf {
         self.base.as_deref().unwrap_or(data_dir).join(&self.folder).join(&split.file)
@@ -284,7 +301,7 @@ impl Task {
     /// with an ending.
     pub fn joins_texts(&self) -> bool {
         match self.head {
-            Head::Classify | Head::Regress => {
+            Head::Classify | Head::Multilabel | Head::Regress => {
                 self.splits().any(|split| self.columns_of(split).text_pair.is_some())
             }
             Head::Span | Head::Choice => true,

@@ -2,7 +2,9 @@
 
 use std::sync::LazyLock;
 
-use super::{Column, Columns, Defaults, Format, Head, Repairs, Split, Task, TextColumns};
+use super::{
+    Column, Columns, Defaults, Format, Head, Repairs, Split, Task, TextColumns, Threshold,
+};
 use crate::metric::MetricName::{
     Accuracy, ExactMatch, F1, MatthewsCorrelation, Pearson, Precision, Recall, Spearman,
 };
@@ -166,6 +168,8 @@ static TASKS: LazyLock<Vec<Task>> = LazyLock::new(|| {
             labels: None,
             repairs: Repairs::default(),
             label_names: None,
+            label_separator: None,
+            threshold: Threshold::One,
             score_range: None,
             metrics: vec![Accuracy],
             version_2_with_negative: false,
@@ -191,6 +195,8 @@ static TASKS: LazyLock<Vec<Task>> = LazyLock::new(|| {
             ]),
             repairs: Repairs::default(),
             label_names: None,
+            label_separator: None,
+            threshold: Threshold::One,
             score_range: None,
             metrics: vec![F1, Precision, Recall],
             version_2_with_negative: false,
@@ -218,6 +224,8 @@ fn glue(name: &str, folder: &str) -> Task {
         labels: None,
         repairs: Repairs::default(),
         label_names: None,
+        label_separator: None,
+        threshold: Threshold::One,
         score_range: None,
         metrics: vec![Accuracy],
         version_2_with_negative: false,

@@ -4,6 +4,7 @@ use super::Job;
 use crate::evaluate;
 use crate::run::Best;
 use crate::saved_model::TrainingRecord;
+use crate::scores::label_thresholds;
 
 /// How the final model was trained, and how well.
 pub(super) fn training_record(job: &Job<'_>, best: &Best) -> TrainingRecord {
@@ -11,6 +12,10 @@ pub(super) fn training_record(job: &Job<'_>, best: &Best) -> TrainingRecord {
         best.scores.iter().map(|(split, scores)| (split.clone(), scores.by_name())).collect();
     let null_threshold =
         best.scores.first().and_then(|(_, scores)| evaluate::best_threshold(scores));
+    let found = best.scores.first().filter(|_| job.task.head.predicts_label_sets());
+    let label_thresholds = found
+        .map(|(_, scores)| label_thresholds(job.task, job.labels, &scores.details))
+        .unwrap_or_default();
     TrainingRecord {
         task: job.task.clone(),
         labels: job.labels.names().to_vec(),
@@ -18,5 +23,6 @@ pub(super) fn training_record(job: &Job<'_>, best: &Best) -> TrainingRecord {
         features: job.settings.features,
         metrics,
         null_threshold,
+        label_thresholds,
     }
 }

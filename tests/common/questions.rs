@@ -67,6 +67,7 @@ impl Set {
             n_best_size: 20,
             version_2_with_negative: self.task.version_2_with_negative,
             null_threshold,
+            label_thresholds: Vec::new(),
         };
         let found = predictions(Head::Span, &self.dataset, &self.features, &logits, &settings);
         let found = found.unwrap();

@@ -37,8 +37,9 @@ HEADS = {
     "span": (BertForQuestionAnswering, 2),
     "tag": (BertForTokenClassification, 5),
     "choice": (BertForMultipleChoice, 1),
+    "multilabel": (BertForSequenceClassification, 4),
 }
-SMOOTHING = {"classify": 0.1, "tag": 0.1, "choice": 0.1}
+SMOOTHING = {"classify": 0.1, "tag": 0.1, "choice": 0.1, "multilabel": 0.1}
 # Large enough to move the loss in 30 steps.
 LEARNING_RATE = {"tiny": 3e-4, "minilm-l6": 2e-5}
 DECAY, EPSILON, CLIP, STEPS = 0.01, 1e-6, 1.0, 30
@@ -85,13 +86,16 @@ def random_batch(head, vocab_size, rng, rows=6, length=24):
     elif head == "tag":
         labels = rng.integers(0, 5, (rows, length))
         weights = weights[:, None] * mask
+    elif head == "multilabel":
+        labels = rng.integers(0, 2, (rows, 4)).astype(np.float32)
+        weights = weights[:, None] * rng.choice([1.0, 3.0], 4).astype(np.float32)
     else:
         labels = rng.integers(0, 4, rows)
     return {
         "input_ids": ids.astype(np.int32),
         "attention_mask": mask,
         "token_type_ids": types.astype(np.int32),
-        "labels": labels if head == "regress" else labels.astype(np.int32),
+        "labels": labels if labels.dtype == np.float32 else labels.astype(np.int32),
         "sample_weight": weights.astype(np.float32),
     }
 
@@ -128,6 +132,9 @@ def loss_of(head, logits, batch, smoothing):
             for i in range(2)
         )
         elements = (start + end) / 2
+    elif head == "multilabel":
+        targets = (1 - smoothing) * labels + smoothing / 2
+        elements = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
     else:
         classes = logits.shape[-1]
         elements = functional.cross_entropy(

@@ -5,6 +5,7 @@
 writes `metrics_*.json` beside this file (needs scikit-learn, SciPy, seqeval):
 
 - `metrics_classification.json`: scikit-learn
+- `metrics_label_sets.json`: scikit-learn
 - `metrics_regression.json`: SciPy; exact arithmetic where SciPy itself loses digits
 - `metrics_entity.json`: seqeval in its default mode, whose rules are conlleval's
 - `metrics_span.json`: `squad_scorer.py`, like the others below (see `span_goldens.py`)
@@ -32,6 +33,7 @@ import scipy.stats
 import seqeval.metrics
 import seqeval.metrics.sequence_labeling
 import sklearn.metrics
+import sklearn.preprocessing
 
 import span_goldens
 
@@ -133,6 +135,46 @@ def classification() -> dict:
         case = classification_case(f"{classes} classes, long", pred, gold)
         del case["pred"], case["gold"]
         cases.append(case | {"lcg": {"seed": SEED + classes, "length": size, "classes": classes}})
+    return {"cases": cases}
+
+
+# Sets of labels
+
+
+def label_sets_case(name: str, labels: int, pred: list[list[int]], gold: list[list[int]]) -> dict:
+    """All metrics of examples with any number of labels."""
+    result = dict.fromkeys(["micro_f1", "macro_f1", "samples_f1", "subset_accuracy"])
+    if gold:
+        binarizer = sklearn.preprocessing.MultiLabelBinarizer(classes=range(labels))
+        of_gold, of_pred = binarizer.fit_transform(gold), binarizer.fit_transform(pred)
+
+        def f1(average: str, undefined: float) -> float | None:
+            options = {"average": average, "zero_division": undefined}
+            return defined(sklearn.metrics.f1_score(of_gold, of_pred, **options))
+
+        result["micro_f1"] = f1("micro", numpy.nan)
+        result["macro_f1"] = f1("macro", numpy.nan)
+        result["samples_f1"] = f1("samples", 1.0)
+        result["subset_accuracy"] = float(sklearn.metrics.accuracy_score(of_gold, of_pred))
+    return {"name": name, "labels": labels, "pred": pred, "gold": gold, **result}
+
+
+def label_sets() -> dict:
+    """Random and degenerate sets of two to twelve labels."""
+    rng = random.Random(SEED + 3)
+    cases = [
+        label_sets_case("empty", 2, [], []),
+        label_sets_case("no labels at all", 2, [[], []], [[], []]),
+        label_sets_case("nothing predicted", 3, [[], []], [[0, 2], [1]]),
+        label_sets_case("nothing to find", 3, [[0], [1, 2]], [[], []]),
+        label_sets_case("all right", 3, [[0, 1], [], [2]], [[1, 0], [], [2]]),
+        label_sets_case("a label that never occurs", 4, [[0], [1]], [[0], [0, 1]]),
+        label_sets_case("a label that is only predicted", 3, [[2], [0]], [[0], [0]]),
+    ]
+    for labels, size, density in [(2, 20, 0.5), (5, 60, 0.3), (12, 40, 0.1), (6, 80, 0.8)]:
+        gold = [[i for i in range(labels) if rng.random() < density] for _ in range(size)]
+        pred = [[i for i in range(labels) if (i in row) != (rng.random() < 0.25)] for row in gold]
+        cases.append(label_sets_case(f"{labels} labels, density {density}", labels, pred, gold))
     return {"cases": cases}
 
 
@@ -336,6 +378,7 @@ def entity() -> dict:
 def main() -> None:
     """Writes all goldens."""
     write("metrics_classification.json", [library("scikit-learn")], classification())
+    write("metrics_label_sets.json", [library("scikit-learn")], label_sets())
     write("metrics_regression.json", [library("scipy")], regression())
     write("metrics_entity.json", [library("seqeval")], entity())
     python = f"python-{sys.version.split()[0]} unicode-{unicodedata.unidata_version}"

@@ -3,10 +3,11 @@
 use tfbert::cli::TrainArgs;
 use tfbert::dataset::Labels;
 use tfbert::error::{Error, Result};
+use tfbert::feature::Summary;
 use tfbert::model::Precision;
 use tfbert::run::RunMode;
 use tfbert::settings::{RunOptions, TrainSettings};
-use tfbert::task::Task;
+use tfbert::task::{Head, Task};
 
 /// The task's defaults with the flags over them.
 pub(super) fn settings(args: &TrainArgs, task: &Task, precision: Precision) -> TrainSettings {
@@ -38,11 +39,13 @@ pub(super) fn settings(args: &TrainArgs, task: &Task, precision: Precision) -> T
 }
 
 /// `--class-weights`: numbers, or `balanced` for `examples / (labels · examples of the label)`
-/// (scikit-learn's `compute_class_weight`).
+/// (scikit-learn's `compute_class_weight`). For the head `multilabel` a weight is that of a label where it
+/// is right, and `balanced` is `examples without the label / examples with it` (PyTorch's `pos_weight`).
 pub(super) fn class_weights(
     given: &[String],
+    head: Head,
     labels: &Labels,
-    counts: &[usize],
+    train: &Summary,
 ) -> Result<Vec<f32>> {
     if given.is_empty() {
         return Ok(Vec::new());
@@ -51,9 +54,13 @@ pub(super) fn class_weights(
         return Err(Error::usage("`--class-weights` is for tasks with labels"));
     }
     if given == ["balanced"] {
+        let counts = &train.label_counts;
         let total: usize = counts.iter().sum();
         let balanced = |label| {
             let count = counts.get(label).copied().unwrap_or(0).max(1);
+            if head.predicts_label_sets() {
+                return (train.examples.saturating_sub(count)) as f32 / count as f32;
+            }
             total as f32 / (labels.len() as f32 * count as f32)
         };
         return Ok((0..labels.len()).map(balanced).collect());

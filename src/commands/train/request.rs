@@ -79,8 +79,8 @@ impl Request {
         labels: &Labels,
         train: &FeatureStore,
     ) -> Result<TrainSettings> {
-        let counts = &train.summary().label_counts;
-        let class_weights = flags::class_weights(&args.class_weights, labels, counts)?;
+        let (given, head) = (&args.class_weights, self.task.head);
+        let class_weights = flags::class_weights(given, head, labels, train.summary())?;
         Ok(TrainSettings { class_weights, ..settings.clone() })
     }
 }

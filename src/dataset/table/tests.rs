@@ -239,3 +239,76 @@ fn json_that_ends_early_names_its_line() {
     let error = read_as(&task, &task.dev[0], &path, &labels).unwrap_err();
     assert_eq!(error.place().unwrap().line, Some(2));
 }
+
+/// A task with any number of labels in a row, with these columns and options.
+fn multilabel(format: &str, columns: &str, options: &str) -> Task {
+    let (_dir, path) = file(
+        "task.json",
+        &format!(
+            r#"{{"name": "t", "head": "multilabel", "format": "{format}", "columns": {columns},
+                "train": {{"name": "train", "file": "t"}}, "test": [{{"name": "test", "file": "u"}}],
+                "metrics": ["micro_f1"]{options}}}"#
+        ),
+    );
+    task::load(&path).unwrap()
+}
+
+/// The labels of the file and the sets of its rows.
+fn read_sets(task: &Task, text: &str) -> Result<(Vec<String>, Vec<Vec<usize>>)> {
+    let (_dir, path) = file("train", text);
+    let train = task.train.as_ref().unwrap();
+    let found = TableReader::open(task, train, &path, &Labels::default())?.count_labels()?;
+    let names: Vec<String> = task.listed_labels().unwrap_or(found.into_keys().collect());
+    let labels = Labels::new(names.clone());
+    let sets = read_as(task, train, &path, &labels)?.into_iter().map(|example| {
+        let Some(Target::Labels { labels, of }) = example.target else { panic!("{example:?}") };
+        assert_eq!(of, names.len());
+        labels
+    });
+    Ok((names.clone(), sets.collect()))
+}
+
+#[test]
+fn any_number_of_labels_stands_in_a_list_or_in_a_column_or_in_a_column_for_each() {
+    let one_column = r#"{"text": "text", "label": "topics"}"#;
+    let json = "{\"text\": \"a\", \"topics\": [\"b\", \"a\"]}\n{\"text\": \"b\", \"topics\": []}\n";
+    let (names, sets) = read_sets(&multilabel("jsonl", one_column, ""), json).unwrap();
+    assert_eq!((names, sets), (vec!["a".into(), "b".into()], vec![vec![1, 0], vec![]]));
+
+    let piped = multilabel("csv", one_column, r#", "label_separator": "|""#);
+    let (names, sets) = read_sets(&piped, "text,topics\na,x | y\nb,\nc,\"y, z\"\n").unwrap();
+    assert_eq!(names, ["x", "y", "y, z"]);
+    assert_eq!(sets, [vec![0, 1], vec![], vec![2]]);
+
+    let each = multilabel("tsv", r#"{"text": "text", "labels": ["toxic", "rude"]}"#, "");
+    let (names, sets) = read_sets(&each, "rude\ttext\ttoxic\n1\ta\t0\n1\tb\t1\n0\tc\t0\n").unwrap();
+    assert_eq!(names, ["toxic", "rude"], "in the order of the columns");
+    assert_eq!(sets, [vec![1], vec![0, 1], vec![]]);
+}
+
+#[test]
+fn a_row_of_labels_that_cannot_be_read_names_its_line() {
+    let each = multilabel("csv", r#"{"text": "text", "labels": ["toxic", "rude"]}"#, "");
+    let error = read_sets(&each, "text,toxic,rude\na,0,1\nb,0,2\n").unwrap_err();
+    assert_eq!(error.place().unwrap().line, Some(3));
+    assert!(error.what().contains("`rude` holds `2`"), "{error}");
+    let listed =
+        multilabel("jsonl", r#"{"text": "text", "label": "l"}"#, r#", "labels": ["a", "b"]"#);
+    let error = read_sets(&listed, "{\"text\": \"a\", \"l\": [\"c\"]}\n").unwrap_err();
+    assert!(error.what().contains("unknown label `c`; expected one of `a`, `b`"), "{error}");
+    let error = read_sets(&listed, "{\"text\": [\"a\"], \"l\": [\"a\"]}\n").unwrap_err();
+    assert!(error.what().contains("`text` is neither text nor a number"), "{error}");
+}
+
+#[test]
+fn a_test_file_may_leave_the_labels_out() {
+    for (columns, text) in [
+        (r#"{"text": "text", "labels": ["toxic", "rude"]}"#, "{\"text\": \"a\"}\n"),
+        (r#"{"text": "text", "label": "l"}"#, "{\"text\": \"a\", \"l\": null}\n"),
+    ] {
+        let task = multilabel("jsonl", columns, "");
+        let (_dir, path) = file("test", text);
+        let examples = read_as(&task, &task.test[0], &path, &Labels::default()).unwrap();
+        assert_eq!(examples[0].target, None);
+    }
+}

@@ -152,7 +152,9 @@ impl Summary {
         for example in &dataset.examples {
             match &example.target {
                 Some(Target::Class(class)) => count(*class),
-                Some(Target::Tags(tags)) => tags.iter().for_each(|&tag| count(tag)),
+                Some(Target::Tags(tags) | Target::Labels { labels: tags, .. }) => {
+                    tags.iter().for_each(|&tag| count(tag));
+                }
                 _ => {}
             }
         }

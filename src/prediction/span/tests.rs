@@ -53,6 +53,7 @@ const SETTINGS: PredictionSettings = PredictionSettings {
     n_best_size: 20,
     version_2_with_negative: false,
     null_threshold: 0.0,
+    label_thresholds: Vec::new(),
 };
 
 fn dataset(questions: &[(&str, &str)]) -> Dataset {
@@ -121,6 +122,7 @@ fn answers_and_n_best_are_those_of_run_squad() {
             n_best_size: case.n_best_size,
             version_2_with_negative: case.version_2_with_negative,
             null_threshold: case.null_threshold,
+            label_thresholds: Vec::new(),
         };
         let found = spans_of(&dataset, &features, &logits, &settings).remove(0);
         assert_eq!(found.text, case.text, "{}", source.name);
@@ -324,6 +326,7 @@ proptest! {
         });
         let settings = PredictionSettings {
             max_answer_length, n_best_size, version_2_with_negative, null_threshold: 1.0,
+            label_thresholds: Vec::new(),
         };
         let found = spans_of(&dataset, &features, &logits, &settings);
         prop_assert_eq!(found.len(), contexts.len());
