@@ -21,6 +21,7 @@ from .encoder import Encoder
 from .folders import remove_leftovers, written_aside
 from .forward import Inputs
 from .heads import HEADS, Head
+from .hugging_face import description as hugging_face_description
 from .model import ServedModel, TrainingModel
 from .optimizer import Update
 from .weights import Checkpoint
@@ -145,6 +146,7 @@ def _facts(checkpoint, head_class, seed):
         "precisions": list(PRECISIONS),
         "weights_sha256": checkpoint.sha256,
         "pooler_seed": seed if _draws_pooler(checkpoint, head_class) else None,
+        "hugging_face": hugging_face_description(checkpoint, head_class),
     }
 
 

@@ -15,6 +15,11 @@ class Head(tf.Module):
     """A dense layer with `num_labels` outputs, its loss, and what it serves."""
 
     name_in_contract: str
+    # What the name of transformers' class ends with, what it calls the head's dense layer, and the
+    # `problem_type` of its config.json.
+    hugging_face_class: str
+    hugging_face_name = "classifier"
+    problem_type: str | None = None
     # Whether the head reads the encoder's pooled first token, or every token.
     pooled = True
     # The only number of labels that `init` takes; None takes any.
@@ -95,6 +100,8 @@ class Classify(Head):
     """One label of several for a sentence or a pair."""
 
     name_in_contract = "classify"
+    hugging_face_class = "ForSequenceClassification"
+    problem_type = "single_label_classification"
     fixed_labels = None
     smooths_labels = True
 
@@ -112,6 +119,8 @@ class Regress(Head):
     """A number for a sentence or a pair."""
 
     name_in_contract = "regress"
+    hugging_face_class = "ForSequenceClassification"
+    problem_type = "regression"
     labels_dtype = tf.float32
 
     def logits(self, encoder, forward, inputs):
@@ -128,6 +137,8 @@ class Span(Head):
     """The first and the last token of an answer."""
 
     name_in_contract = "span"
+    hugging_face_class = "ForQuestionAnswering"
+    hugging_face_name = "qa_outputs"
     pooled = False
     fixed_labels = 2
     labels_shape = (None, 2)
@@ -150,6 +161,7 @@ class Tag(Head):
     """One label of several for each token."""
 
     name_in_contract = "tag"
+    hugging_face_class = "ForTokenClassification"
     pooled = False
     fixed_labels = None
     smooths_labels = True
@@ -174,6 +186,7 @@ class Choice(Head):
     """One of several continuations: each is a sequence of its own and gets one score."""
 
     name_in_contract = "choice"
+    hugging_face_class = "ForMultipleChoice"
     smooths_labels = True
     inputs_shape = (None, None, None)
 

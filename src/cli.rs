@@ -9,6 +9,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 mod bench;
 mod data;
 mod eval;
+mod export;
 mod look;
 mod predict;
 mod shared;
@@ -18,6 +19,7 @@ mod values;
 pub use bench::BenchArgs;
 pub use data::DataCommand;
 pub use eval::EvalArgs;
+pub use export::{ExportArgs, ExportForm};
 pub use look::{DoctorArgs, TasksArgs};
 pub use predict::PredictArgs;
 pub use shared::{CacheArgs, DataArgs, PrecisionArg, WholeStepArg};
@@ -68,6 +70,8 @@ pub enum Command {
     Eval(EvalArgs),
     /// Predict texts, from arguments, a file or stdin.
     Predict(PredictArgs),
+    /// Write a trained model in the form of another program.
+    Export(ExportArgs),
     /// Look at a task's files.
     #[command(subcommand)]
     Data(DataCommand),

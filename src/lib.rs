@@ -33,6 +33,7 @@ pub mod report;
 pub mod bench;
 pub mod cli;
 pub mod evaluate;
+pub mod export;
 pub mod inspect;
 pub mod predict;
 pub mod run;

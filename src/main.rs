@@ -14,6 +14,7 @@ fn main() -> ExitCode {
         Command::Train(args) => commands::train::run(args, &cli),
         Command::Eval(args) => commands::eval::run(args, &cli),
         Command::Predict(args) => commands::predict::run(args, &cli),
+        Command::Export(args) => commands::export::run(args, &cli),
         Command::Data(DataCommand::Check(args)) => commands::train::check(args, &cli),
         Command::Bench(args) => commands::bench::run(args, &cli),
         Command::Tasks(args) => commands::tasks::run(args),

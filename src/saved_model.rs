@@ -12,6 +12,10 @@ use crate::model::{EncoderFacts, Precision};
 use crate::prediction::PredictionSettings;
 use crate::task::{Head, Task};
 
+mod hugging_face;
+
+pub use hugging_face::{HuggingFace, Weight};
+
 /// The contract version that this driver speaks.
 pub const CONTRACT_VERSION: u32 = 1;
 
@@ -43,6 +47,9 @@ pub struct Description {
     pub precisions: Vec<Precision>,
     /// SHA-256 of the encoder's weights file.
     pub weights_sha256: String,
+    /// How transformers stores the model; `None` where it has none that computes the same, and in
+    /// exports of older versions.
+    pub hugging_face: Option<HuggingFace>,
     /// The signatures of the serving graph.
     pub serving_signatures: BTreeMap<String, Signature>,
 }
@@ -136,6 +143,8 @@ struct DescriptionFile {
     do_lower_case: bool,
     precisions: Vec<Precision>,
     weights_sha256: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hugging_face: Option<HuggingFace>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     signatures: BTreeMap<String, Signature>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -265,6 +274,7 @@ impl Export {
             do_lower_case: model.do_lower_case,
             precisions: model.precisions,
             weights_sha256: model.weights_sha256,
+            hugging_face: model.hugging_face,
             signatures: BTreeMap::new(),
             whole_step_signatures: BTreeMap::new(),
             serving_signatures: model.serving_signatures,
@@ -369,6 +379,7 @@ impl DescriptionFile {
             do_lower_case: self.do_lower_case,
             precisions: self.precisions,
             weights_sha256: self.weights_sha256,
+            hugging_face: self.hugging_face,
             serving_signatures: self.serving_signatures,
         }
     }

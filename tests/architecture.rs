@@ -27,6 +27,7 @@ const ORDER: &[&str] = &[
     "predict",
     "evaluate",
     "inspect",
+    "export",
     "stages",
     "report",
     "run",

@@ -1,5 +1,5 @@
-//! Tests that want something of the machine: root, or the real data sets in `TFBERT_DATA`. Where it
-//! is missing they are listed as ignored, with the reason.
+//! Tests that want something of the machine: root, the real data sets in `TFBERT_DATA`, or
+//! transformers in `.venv-peers`. Where it is missing they are listed as ignored, with the reason.
 
 mod common;
 #[path = "common/goldens.rs"]
@@ -43,6 +43,7 @@ fn main() {
         scores_of_squads_own_files_are_the_scorers,
         answers_of_squads_own_files_are_of_their_passage,
         a_real_setting_scores_within_the_band_of_the_trainer_of_hugging_face,
+        transformers_loads_an_export_of_every_head_and_gives_the_models_logits,
     ];
     let trial = |(name, test): (&str, fn() -> Ran)| {
         Trial::ignorable_test(name, move || {
@@ -312,5 +313,111 @@ fn a_real_setting_scores_within_the_band_of_the_trainer_of_hugging_face() -> Ran
         (accuracy - mean).abs() < limit,
         "accuracy {accuracy}; the Trainer's seeds have {mean}, and {limit} is the most away"
     );
+    Ok(())
+}
+
+/// Loads each folder with transformers, and prints inputs and logits, the weights that were missing or
+/// left over, and everything that transformers logged.
+const TRANSFORMERS: &str = "
+import json, logging, sys, warnings
+warnings.simplefilter('error', UserWarning)
+import torch, transformers
+class Lines(logging.Handler):
+    def __init__(self):
+        super().__init__(logging.WARNING)
+        self.lines = []
+    def emit(self, record):
+        self.lines.append(record.getMessage())
+logged = Lines()
+for name in ('transformers', 'huggingface_hub', 'safetensors'):
+    logging.getLogger(name).addHandler(logged)
+texts = ['a good film', 'Not bad at all, but MUCH too long: caf\\u00e9 \\u4e1c\\u4eac', 'dull']
+found = []
+for folder in sys.argv[1:]:
+    with open(folder + '/config.json') as file:
+        kind = getattr(transformers, json.load(file)['architectures'][0])
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model, loaded = kind.from_pretrained(folder, output_loading_info=True)
+    pair = 'Question' in kind.__name__ or 'Choice' in kind.__name__
+    first = ['who?'] * 3 if pair else texts
+    inputs = dict(tokenizer(first, texts if pair else None, padding=True, return_tensors='pt'))
+    if 'Choice' in kind.__name__:
+        inputs = {name: ids[None] for name, ids in inputs.items()}
+    with torch.no_grad():
+        outputs = model.eval()(**inputs)
+    if 'Question' in kind.__name__:
+        logits = torch.stack([outputs.start_logits, outputs.end_logits], -1)
+    else:
+        logits = outputs.logits
+    found.append({'inputs': {name: ids.tolist() for name, ids in inputs.items()},
+        'logits': logits.tolist(), 'keys': [*loaded['missing_keys'], *loaded['unexpected_keys']]})
+print(json.dumps({'logged': logged.lines, 'models': found}))
+";
+
+/// The largest difference between the logits of each SavedModel and those in the file of
+/// [`TRANSFORMERS`], over what is not padding.
+const DIFFERENCES: &str = "
+import json, os, sys
+os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
+import numpy, tensorflow as tf
+with open(sys.argv[1]) as file:
+    models = json.load(file)['models']
+differences = []
+for folder, model in zip(sys.argv[2:], models, strict=True):
+    serve = tf.saved_model.load(folder).signatures['serving_default']
+    inputs = {name: tf.constant(ids, tf.int32) for name, ids in model['inputs'].items()}
+    logits, expected = serve(**inputs)['logits'].numpy(), numpy.array(model['logits'])
+    if logits.ndim == 3:
+        kept = numpy.array(model['inputs']['attention_mask']) > 0
+        logits, expected = logits[kept], expected[kept]
+    differences.append(float(numpy.abs(logits - expected).max()))
+print(json.dumps(differences))
+";
+
+fn transformers_loads_an_export_of_every_head_and_gives_the_models_logits() -> Ran {
+    let peers = root().join(".venv-peers/bin/python");
+    let installed = peers.is_file()
+        && Command::new(&peers)
+            .args(["-c", "import torch, transformers"])
+            .output()
+            .is_ok_and(|output| output.status.success());
+    if !installed {
+        return Err("transformers is not in .venv-peers: `make bench-peers` installs it".into());
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (mut models, mut exports) = (Vec::new(), Vec::new());
+    for (task, head) in [
+        ("sst2", "classify"),
+        ("stsb", "regress"),
+        ("squad", "span"),
+        ("conll2003", "tag"),
+        ("swag", "choice"),
+    ] {
+        let (run, export) = (dir.path().join(task), dir.path().join(format!("{task}-export")));
+        let mut train = tfbert();
+        train.args(["train", "--task", task, "--data-dir", "data", "--limit-train", "16"]);
+        train.args(["--limit-dev", "8", "--max-steps", "2", "--max-length", "128"]);
+        train.args(["--doc-stride", "32", "--learning-rate", "1e-2", "--precision", "f32"]);
+        succeed(train.arg("--model").arg(common::tiny(head)).arg("--output").arg(&run));
+        succeed(tfbert().arg("export").arg(&run).args(["--to", "hugging-face"]).arg(&export));
+        models.push(run.join("model"));
+        exports.push(export);
+    }
+    let found = succeed(Command::new(&peers).args(["-c", TRANSFORMERS]).args(&exports));
+    let found = found.lines().last().unwrap();
+    let file = dir.path().join("transformers.json");
+    fs::write(&file, found).unwrap();
+    let found: Value = serde_json::from_str(found).unwrap();
+    assert_eq!(found["logged"], Value::Array(Vec::new()));
+    for model in found["models"].as_array().unwrap() {
+        assert_eq!(model["keys"], Value::Array(Vec::new()));
+    }
+    let python = root().join(".venv/bin/python");
+    let mut compare = Command::new(python);
+    let differences =
+        last_json(&succeed(compare.args(["-c", DIFFERENCES]).arg(&file).args(&models)));
+    let differences: Vec<f64> = serde_json::from_value(differences).unwrap();
+    assert_eq!(differences.len(), models.len());
+    assert!(differences.iter().all(|&difference| difference < 1e-5), "{differences:?}");
     Ok(())
 }

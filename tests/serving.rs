@@ -1,10 +1,13 @@
-//! The final model in TensorFlow's own Python, as any other program would load it.
+//! The final model in other programs: TensorFlow's own Python, and what `tfbert export` writes.
 
 mod common;
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
-use common::{root, succeed, tfbert, train_tiny};
+use common::{fail, root, succeed, tfbert, train_tiny};
 use serde_json::Value;
 use tfbert::feature::Tokenizer;
 
@@ -27,21 +30,31 @@ variables = [name for name, _ in tf.train.list_variables(folder + '/variables/va
 print(json.dumps({'probabilities': found, 'variables': variables}))
 ";
 
-#[test]
-fn python_loads_the_final_model_and_gives_the_probabilities_of_predict() {
+/// A trained run, which the tests of this file read and do not change.
+static RUN: LazyLock<PathBuf> = LazyLock::new(|| {
+    let run = Path::new(env!("CARGO_TARGET_TMPDIR")).join("served-run");
+    succeed(train_tiny(&run).arg("--overwrite"));
+    run
+});
+
+/// Runs a script with the Python that made the exports; its last line as JSON.
+fn python(script: &str, arguments: &[&Path]) -> Value {
     let python = root().join(".venv/bin/python");
     assert!(python.is_file(), "run `make venv` first");
-    let dir = tempfile::tempdir().unwrap();
-    let run = dir.path().join("run");
-    succeed(&mut train_tiny(&run));
-    let model = run.join("model");
+    let mut command = Command::new(python);
+    command.current_dir(root()).args(["-c", script]).args(arguments);
+    serde_json::from_str(succeed(&mut command).lines().last().unwrap()).unwrap()
+}
+
+#[test]
+fn python_loads_the_final_model_and_gives_the_probabilities_of_predict() {
+    let model = RUN.join("model");
     let texts = ["a good film", "not bad at all, but much too long", "dull"];
     let lines = succeed(tfbert().arg("predict").arg("--model").arg(&model).args(texts));
     let tokenizer = Tokenizer::read(&model.join("assets.extra/tokenizer.json")).unwrap();
     let ids = texts.map(|text| tokenizer.encode(text, true).unwrap().get_ids().to_vec());
     let ids = serde_json::to_string(&ids).unwrap();
-    let served = succeed(Command::new(python).args(["-c", SCRIPT]).arg(&model).arg(ids));
-    let served: Value = serde_json::from_str(served.lines().last().unwrap()).unwrap();
+    let served = python(SCRIPT, &[&model, Path::new(&ids)]);
     for (line, expected) in lines.lines().zip(served["probabilities"].as_array().unwrap()) {
         let found: Value = serde_json::from_str(line).unwrap();
         for (label, expected) in ["negative", "positive"].iter().zip(expected.as_array().unwrap()) {
@@ -54,4 +67,98 @@ fn python_loads_the_final_model_and_gives_the_probabilities_of_predict() {
     let optimiser = |name: &&Value| name.as_str().is_some_and(|name| name.contains("optimizer"));
     assert_eq!(variables.iter().find(optimiser), None, "the model holds optimiser slots");
     assert!(variables.len() > 20);
+}
+
+/// Compares the weights of a folder in Hugging Face's layout with the variables of a SavedModel, bit
+/// by bit, and prints what the folder is read as.
+const COMPARE: &str = "
+import json, os, sys
+os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
+import numpy, safetensors.numpy
+from python_export.tests.session import read_checkpoint
+from python_export.tests.test_hugging_face import read_table
+from python_export.weights import read_encoder
+model, folder = sys.argv[1:]
+with open(model + '/assets.extra/tfbert.json') as file:
+    contract = json.load(file)
+layers = contract['encoder']['num_hidden_layers']
+expected = read_table(
+    contract['hugging_face'], read_checkpoint(model + '/variables/variables'), layers
+)
+found = safetensors.numpy.load_file(folder + '/model.safetensors')
+assert found.keys() == expected.keys(), found.keys() ^ expected.keys()
+differ = [name for name, value in found.items() if value.tobytes() != expected[name].tobytes()]
+shapes = [name for name, value in found.items() if value.shape != expected[name].shape]
+checkpoint = read_encoder(folder)
+again = [name for name, value in checkpoint.tensors.items()
+         if value.tobytes() != expected['bert.' + name].tobytes()]
+with open(model + '/assets.extra/tokenizer.json') as file:
+    same_tokenizer = json.load(file) == json.loads(checkpoint.tokenizer)
+print(json.dumps({'differ': differ + shapes + again, 'weights': len(found),
+    'same_tokenizer': same_tokenizer, 'notes': checkpoint.notes,
+    'lower': checkpoint.do_lower_case, 'family': checkpoint.family.model_type}))
+";
+
+fn export(to: &str, dir: &Path) -> Command {
+    let mut command = tfbert();
+    command.arg("export").arg(&*RUN).args(["--to", to]).arg(dir);
+    command
+}
+
+#[test]
+fn a_run_exported_for_transformers_has_the_models_weights_bit_by_bit_and_is_read_back_as_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let stdout = succeed(&mut export("hugging-face", &out));
+    assert_eq!(stdout, format!("exported: {}\n", out.display()));
+    let found = python(COMPARE, &[&RUN.join("model"), &out]);
+    assert_eq!(found["differ"], Value::Array(Vec::new()), "{found}");
+    assert_eq!(
+        (&found["weights"], &found["same_tokenizer"]),
+        (&41.into(), &true.into()),
+        "{found}"
+    );
+    assert_eq!(found["notes"], Value::Array(Vec::new()), "{found}");
+    let config: Value =
+        serde_json::from_str(&fs::read_to_string(out.join("config.json")).unwrap()).unwrap();
+    assert_eq!(config["id2label"], serde_json::json!({"0": "negative", "1": "positive"}));
+    assert_eq!(config["label2id"], serde_json::json!({"negative": 0, "positive": 1}));
+    assert_eq!(config["problem_type"], "single_label_classification");
+    let card = fs::read_to_string(out.join("README.md")).unwrap();
+    let record = fs::read_to_string(RUN.join("run.json")).unwrap();
+    let record: Value = serde_json::from_str(&record).unwrap();
+    for part in
+        ["pipeline_tag: text-classification", "| learning_rate | 0.001 |", "| dev | accuracy |"]
+    {
+        assert!(card.contains(part), "{part}: {card}");
+    }
+    assert!(card.contains(record["data"][0]["sha256"].as_str().unwrap()), "{card}");
+    // The same folder again: refused, then replaced.
+    let stderr = fail(&mut export("hugging-face", &out));
+    assert!(stderr.contains("--overwrite"), "{stderr}");
+    succeed(export("hugging-face", &out).arg("--overwrite"));
+    let names: Vec<_> =
+        fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["out"], "nothing is left beside the export");
+}
+
+#[test]
+fn a_model_of_an_older_export_cannot_be_exported_for_transformers_and_says_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = dir.path().join("model");
+    for part in ["assets.extra", "variables"] {
+        fs::create_dir_all(model.join(part)).unwrap();
+    }
+    for name in ["saved_model.pb", "variables/variables.index"] {
+        fs::copy(RUN.join("model").join(name), model.join(name)).unwrap();
+    }
+    let description = RUN.join("model/assets.extra/tfbert.json");
+    let mut description: Value =
+        serde_json::from_str(&fs::read_to_string(description).unwrap()).unwrap();
+    description.as_object_mut().unwrap().remove("hugging_face");
+    fs::write(model.join("assets.extra/tfbert.json"), description.to_string()).unwrap();
+    let out = dir.path().join("out");
+    let stderr = fail(tfbert().arg("export").arg(&model).args(["--to", "hugging-face"]).arg(&out));
+    assert!(stderr.contains("python -m python_export"), "{stderr}");
+    assert!(!out.exists());
 }

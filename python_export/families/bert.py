@@ -1,5 +1,7 @@
 """BERT (Devlin et al., 2018): uncased, cased and multilingual, of any size."""
 
+from typing import ClassVar
+
 from ..config import ConfigError, EncoderConfig
 from ..tokenizer import read_wordpiece
 from .family import Family
@@ -17,6 +19,16 @@ class Bert(Family):
     """BERT. The package's own names are BertModel's, so nothing is renamed."""
 
     model_type = "bert"
+    class_prefix = "Bert"
+    tokenizer_class = "BertTokenizer"
+    has_vocab_txt = True
+    special_tokens: ClassVar = {
+        "unk_token": "[UNK]",
+        "sep_token": "[SEP]",
+        "pad_token": "[PAD]",
+        "cls_token": "[CLS]",
+        "mask_token": "[MASK]",
+    }
 
     def read_config(self, values, path):
         for key, supported in _SUPPORTED.items():

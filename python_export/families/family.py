@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from pathlib import Path
+from typing import ClassVar
 
 from ..config import EncoderConfig
 from ..tokenizer import Tokenizer
@@ -16,6 +17,14 @@ class Family(ABC):
 
     # As in config.json.
     model_type: str
+    # What the names of transformers' classes begin with: `Bert` in `BertForTokenClassification`.
+    class_prefix: str
+    # The class of its tokenizer in transformers.
+    tokenizer_class: str
+    # Whether transformers reads its vocabulary from a vocab.txt.
+    has_vocab_txt = False
+    # Its special tokens, as tokenizer_config.json names them.
+    special_tokens: ClassVar[dict[str, str]]
 
     @abstractmethod
     def read_config(self, values: dict, path: str) -> EncoderConfig:
@@ -52,3 +61,22 @@ class Family(ABC):
 
         This is where a family states the position of the first token.
         """
+
+    # How transformers stores a trained model of the family: `python_export.hugging_face`.
+
+    def hugging_face_name(self, name: str, head) -> str:
+        """The name in transformers' model with the class `head` of `heads` of the weight that
+        BertModel calls `name`."""
+        return f"{self.model_type}.{name}"
+
+    def hugging_face_head(self, head) -> str | None:
+        """The name of the dense layer in transformers' model that is `head`'s, a class of `heads`.
+
+        None where that model computes something else from the encoder than this package does, so
+        that a trained model cannot become one of transformers'.
+        """
+        return head.hugging_face_name
+
+    def hugging_face_config(self, config: EncoderConfig) -> dict:
+        """The encoder's part of config.json, which `read_config` reads."""
+        return {"model_type": self.model_type, **config.to_json()}

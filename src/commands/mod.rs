@@ -22,6 +22,7 @@ use tfbert::task::Task;
 pub mod bench;
 pub mod doctor;
 pub mod eval;
+pub mod export;
 pub mod predict;
 pub mod tasks;
 pub mod train;

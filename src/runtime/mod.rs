@@ -21,6 +21,7 @@ mod quiet;
 mod session;
 mod trace;
 mod training;
+mod variables;
 
 pub use device::{Device, OneDnn, WorkSplit};
 pub use events::EventFile;
@@ -35,3 +36,4 @@ pub use processor::{Amx, Processor};
 pub use session::Threads;
 pub use trace::{OpTime, Trace, TracedOp};
 pub use training::TrainingSession;
+pub use variables::Variables;

@@ -73,6 +73,8 @@ struct Facts {
     /// Whether a question may have no answer.
     may_lack_answer: bool,
     metric_input: InputKind,
+    /// What the Hugging Face Hub calls tasks of this kind (`pipeline_tag` of a model card).
+    pipeline_tag: &'static str,
     /// The forms of file that it reads.
     formats: &'static [Format],
     /// The keys under `columns` that it reads.
@@ -90,6 +92,7 @@ const CLASSIFY: Facts = Facts {
     has_scores: false,
     may_lack_answer: false,
     metric_input: InputKind::Classes,
+    pipeline_tag: "text-classification",
     formats: TABLES,
     columns: &["id", "text", "text_pair", "label"],
 };
@@ -121,6 +124,7 @@ const SPAN: Facts = Facts {
     has_scores: false,
     may_lack_answer: true,
     metric_input: InputKind::Answers,
+    pipeline_tag: "question-answering",
     formats: &[Format::Squad, Format::Jsonl, Format::Json],
     columns: &["id", "question", "context", "answers"],
 };
@@ -134,6 +138,7 @@ const TAG: Facts = Facts {
     has_scores: false,
     may_lack_answer: false,
     metric_input: InputKind::Tags,
+    pipeline_tag: "token-classification",
     formats: &[Format::Conll],
     columns: &["word", "label"],
 };
@@ -147,6 +152,7 @@ const CHOICE: Facts = Facts {
     has_scores: false,
     may_lack_answer: false,
     metric_input: InputKind::Endings,
+    pipeline_tag: "multiple-choice",
     formats: TABLES,
     columns: &["id", "context", "start", "endings", "label"],
 };
@@ -256,6 +262,11 @@ impl Head {
     /// What its metrics are computed from.
     pub fn metric_input(self) -> InputKind {
         self.facts().metric_input
+    }
+
+    /// What the Hugging Face Hub calls tasks of this kind.
+    pub fn pipeline_tag(self) -> &'static str {
+        self.facts().pipeline_tag
     }
 
     /// The metrics that fit its predictions.

@@ -1,0 +1,30 @@
+//! `tfbert export`.
+
+use std::path::Path;
+
+use tfbert::cli::{Cli, ExportArgs, ExportForm};
+use tfbert::error::Result;
+use tfbert::export::{self, Source};
+use tfbert::runtime::{Device, Library, Process, Variables};
+
+use super::print_line;
+
+pub fn run(args: &ExportArgs, cli: &Cli) -> Result<()> {
+    let source = Source::read(&args.run)?;
+    let dir = export::absolute(&args.dir);
+    match args.to {
+        ExportForm::HuggingFace => hugging_face(args, cli, &source, &dir)?,
+    }
+    print_line(format!("exported: {}", args.dir.display()))
+}
+
+fn hugging_face(args: &ExportArgs, cli: &Cli, source: &Source, dir: &Path) -> Result<()> {
+    export::check_hugging_face(source, dir, args.overwrite)?;
+    let variables = Variables::open(&library(cli)?, &source.trained.model.dir)?;
+    export::write_hugging_face(source, dir, args.overwrite, &mut |path| variables.read(path))
+}
+
+fn library(cli: &Cli) -> Result<Library> {
+    let device = Device::detect(cli.tensorflow.as_deref());
+    Process::prepare(&device, &super::process_options(cli, "")).and_then(Process::load)
+}
