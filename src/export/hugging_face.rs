@@ -75,8 +75,8 @@ fn table(source: &Source) -> Result<&HuggingFace> {
         ))
         .at(&model.dir)
         .hint(
-            "if `python -m python_export` was older, export the encoder anew with `--force` and \
-             train again",
+            "if it is of an older version, export the encoder anew with `python -m python_export \
+             --force …` and train again",
         )
     })
 }
