@@ -206,6 +206,8 @@ class Multilabel(Head):
     """Any number of labels for a sentence or a pair: each label is there or not."""
 
     name_in_contract = "multilabel"
+    hugging_face_class = "ForSequenceClassification"
+    problem_type = "multi_label_classification"
     fixed_labels = None
     smooths_labels = True
     labels_shape = (None, None)
