@@ -12,6 +12,7 @@ mod eval;
 mod export;
 mod look;
 mod predict;
+mod report;
 mod shared;
 mod train;
 mod values;
@@ -22,6 +23,7 @@ pub use eval::EvalArgs;
 pub use export::{ExportArgs, ExportForm};
 pub use look::{DoctorArgs, TasksArgs};
 pub use predict::PredictArgs;
+pub use report::ReportArgs;
 pub use shared::{CacheArgs, DataArgs, PrecisionArg, WholeStepArg};
 pub use train::TrainArgs;
 
@@ -75,6 +77,8 @@ pub enum Command {
     /// Look at a task's files.
     #[command(subcommand)]
     Data(DataCommand),
+    /// Write a run's report.html again, or that of a run that is not complete.
+    Report(ReportArgs),
     /// Time training steps on random batches.
     Bench(BenchArgs),
     /// List the tasks.

@@ -29,6 +29,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("commands/export", &["export"]),
     ("commands/mod", &["train", "eval", "predict"]),
     ("commands/predict", &["predict"]),
+    ("commands/report", &["report"]),
     ("commands/tasks", &["tasks"]),
     ("commands/train", &["train"]),
     ("dataset", &["train", "eval"]),

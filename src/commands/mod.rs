@@ -24,6 +24,7 @@ pub mod doctor;
 pub mod eval;
 pub mod export;
 pub mod predict;
+pub mod report;
 pub mod tasks;
 pub mod train;
 

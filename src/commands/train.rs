@@ -12,7 +12,8 @@ use tfbert::evaluate::EncodedDataset;
 use tfbert::feature::FeatureSizes as _;
 use tfbert::files::names;
 use tfbert::report::duration;
-use tfbert::run::{RunAnalysis, RunFolder, RunRecord, RunResult, open_log};
+use tfbert::report::html::write_run_page;
+use tfbert::run::{RunAnalysis, RunFiles, RunFolder, RunRecord, RunResult, open_log};
 use tfbert::runtime::{Device, EventFile, Library, Process, TrainingSession, WorkSplit};
 use tfbert::saved_model::Description;
 use tfbert::settings::TrainSettings;
@@ -258,6 +259,9 @@ fn finish(
         model: Some(record.model.clone()),
         tables: selecting.map(|analysis| analysis.to_json()).unwrap_or_default(),
     };
+    job.folder.check_held()?;
+    let run = RunFiles { result: Some(result.clone()), ..RunFiles::read(job.folder.dir())? };
+    write_run_page(&run)?;
     job.folder.write_result(&result)?;
     if job.options.keep_checkpoints == 0 {
         job.folder.remove_checkpoints()?;
@@ -291,6 +295,10 @@ fn print_result(args: &TrainArgs, task: &Task, result: &RunResult, output: &Path
         lines.unwrap_or_default().iter().try_for_each(print_line)?;
     }
     print_line(format!("model: {}", output.join(names::MODEL).display()))?;
+    let report = output.join(names::REPORT);
+    if report.is_file() {
+        print_line(format!("report: {}", report.display()))?;
+    }
     if args.json {
         print_line(result.to_json()?)?;
     }

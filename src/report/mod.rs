@@ -1,7 +1,8 @@
-//! Progress on screen, and predictions as files and JSON objects.
+//! Progress on screen, predictions as files and JSON objects, and reports as pages.
 
 mod conll;
 mod glue;
+pub mod html;
 mod jsonl;
 mod object;
 mod predictions;

@@ -181,7 +181,7 @@ fn short(value: &Value) -> String {
 }
 
 /// A value as `path.to.value`, `value` pairs.
-fn flat(value: &impl Serialize) -> Result<BTreeMap<String, Value>> {
+pub(crate) fn flat(value: &impl Serialize) -> Result<BTreeMap<String, Value>> {
     fn walk(prefix: &str, value: Value, into: &mut BTreeMap<String, Value>) {
         let join = |key: &str| {
             if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") }
