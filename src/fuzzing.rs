@@ -15,7 +15,7 @@ pub type Target = fn(&[u8]);
 /// The fuzz targets: name (also of the folder in `fuzz/corpus/`) and function.
 ///
 /// A target panics where a reader breaks a rule, such as an error that names no file.
-pub const TARGETS: [(&str, Target); 14] = [
+pub const TARGETS: [(&str, Target); 16] = [
     ("tsv", tsv),
     ("csv", csv),
     ("json_lines", json_lines),
@@ -30,6 +30,8 @@ pub const TARGETS: [(&str, Target); 14] = [
     ("run_json", run_json),
     ("state_json", state_json),
     ("manifest_json", manifest_json),
+    ("metrics_jsonl", metrics_jsonl),
+    ("analysis_json", analysis_json),
 ];
 
 /// GLUE's tables: by names and by positions, classes and numbers.
@@ -125,6 +127,26 @@ pub fn run_json(data: &[u8]) {
     {
         let again = crate::run::to_json(&record).expect("what was read can be written");
         assert!(crate::run::parse_record(&again).is_ok());
+    }
+}
+
+/// The lines of a run's `metrics.jsonl`. An error names one of them.
+pub fn metrics_jsonl(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    if let Err(error) = crate::run::Curves::parse(&text, Path::new("metrics.jsonl")) {
+        assert!(error.place().is_some_and(|place| place.line.is_some()), "{error}");
+    }
+}
+
+/// What an evaluation showed. What can be read can be shown and written.
+pub fn analysis_json(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    if let Ok(found) = crate::run::parse_analysis(&text) {
+        crate::report::html::splits(&found);
+        for split in &found.splits {
+            split.lines(20);
+            split.to_json();
+        }
     }
 }
 

@@ -33,6 +33,7 @@ mod seeds;
 mod times;
 
 pub use analysis::RunAnalysis;
+pub(crate) use analysis::parse as parse_analysis;
 pub use checkpoint::{Best, Checkpoints, Pending, State};
 pub(crate) use checkpoint::{parse_manifest, parse_state};
 pub use files::{Curves, EvaluationLine, RunFiles, StepLine};

@@ -142,6 +142,8 @@ fn marked(piece: &Piece) -> Markup {
 /// A sentence with its entities marked: those that `other` has too, and the rest. Tags that are no
 /// entities are marked where they differ.
 fn sentence(words: &[String], tags: &[String], other: &[String]) -> Markup {
+    let length = words.len().min(tags.len()).min(other.len());
+    let (words, tags, other) = (&words[..length], &tags[..length], &other[..length]);
     let (found, known) = (entities(tags), entities(other));
     let mut parts = Vec::new();
     let mut at = 0;

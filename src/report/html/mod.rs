@@ -10,6 +10,8 @@ mod findings;
 mod mistakes;
 mod run_page;
 
+use crate::run::RunAnalysis;
+
 pub use chart::{LineChart, Series, line_chart};
 pub use run_page::{run_page, write_run_page};
 
@@ -33,6 +35,11 @@ pub fn page(title: &str, body: &Markup) -> String {
         }
     };
     page.into_string()
+}
+
+/// What an evaluation shows of each split, as a part of a page.
+pub(crate) fn splits(analysis: &RunAnalysis) -> Markup {
+    html! { @for analysis in &analysis.splits { (findings::split(analysis)) } }
 }
 
 /// A number with so many thousands separated: `10,570`.

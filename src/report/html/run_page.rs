@@ -7,8 +7,8 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::chart::{LineChart, Series, line_chart};
-use super::findings::{lengths, split};
-use super::{page, thousands, value};
+use super::findings::lengths;
+use super::{page, splits, thousands, value};
 use crate::error::Result;
 use crate::files::{names, write_file};
 use crate::run::{RunFiles, flat};
@@ -59,7 +59,7 @@ pub fn run_page(run: &RunFiles) -> Result<String> {
             }
         }
         @match (fits, analysis) {
-            (Some(analysis), _) => { @for analysis in &analysis.splits { (split(analysis)) } },
+            (Some(analysis), _) => (splits(analysis)),
             (None, Some(analysis)) => p.warn {
                 "What the predictions show was kept of step " (analysis.step) ", not of the best one."
             },
