@@ -7,6 +7,7 @@ use clap::builder::Resettable;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 mod bench;
+mod compare;
 mod data;
 mod eval;
 mod export;
@@ -18,6 +19,7 @@ mod train;
 mod values;
 
 pub use bench::BenchArgs;
+pub use compare::{CompareArgs, CompareFormat};
 pub use data::DataCommand;
 pub use eval::EvalArgs;
 pub use export::{ExportArgs, ExportForm};
@@ -77,6 +79,8 @@ pub enum Command {
     /// Look at a task's files.
     #[command(subcommand)]
     Data(DataCommand),
+    /// Compare runs: settings that differ, and scores over seeds.
+    Compare(CompareArgs),
     /// Write a run's report.html again, or that of a run that is not complete.
     Report(ReportArgs),
     /// Time training steps on random batches.

@@ -25,6 +25,7 @@ const ORDER: &[&str] = &[
     "train",
     "schedule",
     "predict",
+    "compare",
     "evaluate",
     "inspect",
     "export",

@@ -5,7 +5,7 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use common::{fail, last_json, succeed, train_tiny};
+use common::{fail, last_json, succeed, tfbert, train_tiny};
 
 fn weights(run: &Path) -> Vec<u8> {
     fs::read(run.join("model/variables/variables.data-00000-of-00001")).unwrap()
@@ -41,6 +41,19 @@ fn each_seed_trains_in_a_folder_of_its_own_to_the_bytes_of_a_run_with_that_seed(
     // Of two values: their distance divided by √2.
     close("standard_deviation", (first - second).abs() / 2f64.sqrt());
     assert_eq!(result["best_seed"], if second > first { 5 } else { 3 });
+
+    let compared =
+        last_json(&succeed(tfbert().arg("compare").arg(&runs).args(["--format", "json"])));
+    let row = &compared["tasks"][0]["rows"][0];
+    assert_eq!(row["seeds"], serde_json::json!([3, 5]));
+    assert_eq!(row["metrics"]["accuracy"]["mean"], result["mean"]["accuracy"]);
+    assert_eq!(row["metrics"]["accuracy"]["sd"], result["standard_deviation"]["accuracy"]);
+    let report = runs.join("seed-3/report.html");
+    let written = fs::read(&report).unwrap();
+    let shown = succeed(tfbert().arg("report").arg(runs.join("seed-3")));
+    assert_eq!(shown.trim(), report.display().to_string());
+    let page = fs::read(&report).unwrap();
+    assert!(page == written, "the report of a complete run is written again as it was");
 }
 
 #[test]

@@ -44,6 +44,7 @@ pub(crate) use record::{flat, parse_record};
 pub use result::{Metrics, RunResult};
 pub use retention::{Action, Moment, Retention, Saved};
 pub use seeds::{SeedRun, Seeds, SeedsResult};
+pub(crate) use seeds::{mean, standard_deviation};
 pub use times::{ShapeTimes, Times};
 
 /// How a run starts.

@@ -291,7 +291,7 @@ mod tests {
     fn ticks_are_round_numbers_in_the_range() {
         let ticks = |low, high| Axis { low, high, from: 0.0, to: 1.0 }.ticks();
         assert_eq!(ticks(0.0, 10.0), [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]);
-        assert_eq!(ticks(0.61, 0.69).len(), 5);
+        assert_eq!(ticks(0.61, 0.69).len(), 4, "0.62 to 0.68");
         assert!(ticks(0.0, 5e-5).iter().all(|tick| (0.0..=5.1e-5).contains(tick)));
         assert_eq!(tick_label(5e-5), "5e-5");
         assert_eq!(tick_label(1250.0), "1250");
