@@ -65,6 +65,32 @@ pub fn predict(
     settings: &EvaluationSettings,
     stop: &AtomicI32,
 ) -> Result<Evaluation> {
+    predict_batches(head, data, model, settings, stop, true)
+}
+
+/// As [`predict`], without a progress of its own.
+///
+/// # Errors
+///
+/// See [`predict`].
+pub fn predict_silently(
+    head: Head,
+    data: &EncodedDataset,
+    model: &dyn Predictor,
+    settings: &EvaluationSettings,
+    stop: &AtomicI32,
+) -> Result<Evaluation> {
+    predict_batches(head, data, model, settings, stop, false)
+}
+
+fn predict_batches(
+    head: Head,
+    data: &EncodedDataset,
+    model: &dyn Predictor,
+    settings: &EvaluationSettings,
+    stop: &AtomicI32,
+    shows_progress: bool,
+) -> Result<Evaluation> {
     let features = &data.features;
     let start = Instant::now();
     let plan = evaluation_plan(features, settings.rows, settings.profile.batch_tokens);
@@ -72,7 +98,7 @@ pub fn predict(
     let found = Mutex::new(Found {
         logits: FeatureLogits::new(features.len()),
         losses: vec![(None, 0.0); plan.len()],
-        progress: Progress::new("evaluate", plan.len(), 0),
+        progress: shows_progress.then(|| Progress::new("evaluate", plan.len(), 0)),
         batches: 0,
     });
     let layout = BatchLayout { head, pad_token_id: settings.pad_token_id, class_weights: &[] };
@@ -91,12 +117,16 @@ pub fn predict(
             found.losses[place] = (forward.loss, f64::from(batch.weight_sum()));
             found.batches += 1;
             let batches = found.batches;
-            found.progress.update(batches, String::new);
+            if let Some(progress) = &mut found.progress {
+                progress.update(batches, String::new);
+            }
             Ok(())
         })
     })?;
     let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-    found.progress.finish();
+    if let Some(progress) = found.progress {
+        progress.finish();
+    }
     let predictions =
         stages::predictions(head, &data.dataset, features, &found.logits, &settings.prediction)?;
     Ok(Evaluation {
@@ -113,7 +143,7 @@ struct Found {
     /// Each batch's loss and the weight of its labels, added up in the order of the batches, so
     /// that sums repeat to the digit.
     losses: Vec<(Option<f64>, f64)>,
-    progress: Progress,
+    progress: Option<Progress>,
     batches: usize,
 }
 

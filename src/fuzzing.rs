@@ -6,8 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use crate::dataset::{DataSource, Labels};
-use crate::task::{self, Column, Columns, Format, Task, TextColumns};
+use crate::dataset::{
+    DataSource, Input, InputFile, InputFormat, InputRequest, Labels, TypedText, typed_text,
+};
+use crate::report::{Added, RowFormat, RowWriter, Written};
+use crate::task::{self, Column, Columns, Format, Head, Task, TextColumns};
 
 /// Feeds bytes to a reader or parser, which must not panic.
 pub type Target = fn(&[u8]);
@@ -15,7 +18,7 @@ pub type Target = fn(&[u8]);
 /// The fuzz targets: name (also of the folder in `fuzz/corpus/`) and function.
 ///
 /// A target panics where a reader breaks a rule, such as an error that names no file.
-pub const TARGETS: [(&str, Target); 16] = [
+pub const TARGETS: [(&str, Target); 17] = [
     ("tsv", tsv),
     ("csv", csv),
     ("json_lines", json_lines),
@@ -24,6 +27,7 @@ pub const TARGETS: [(&str, Target); 16] = [
     ("squad", squad),
     ("conll", conll),
     ("swag", swag),
+    ("inputs", inputs),
     ("task_file", task_file),
     ("contract", contract),
     ("saver_def", saver_def),
@@ -80,6 +84,73 @@ pub fn conll(data: &[u8]) {
 /// SWAG's table.
 pub fn swag(data: &[u8]) {
     read(&builtin("swag"), data);
+}
+
+/// Files to predict, in each form: what is written of their rows is found again, also where it was cut.
+pub fn inputs(data: &[u8]) {
+    let path = folder().join("inputs");
+    write(&path, data);
+    let words = |line: &str| Input::Words(line.split(' ').map(str::to_owned).collect());
+    for (task, format, forms) in [
+        ("sst2", InputFormat::Lines, TABLES),
+        ("sst2", InputFormat::Csv, TABLES),
+        ("mrpc", InputFormat::Tsv, TABLES),
+        ("sst2", InputFormat::Jsonl, TABLES),
+        ("sst2", InputFormat::Json, TABLES),
+        ("squad", InputFormat::Squad, &[RowFormat::Squad, RowFormat::Jsonl][..]),
+        ("conll2003", InputFormat::Conll, &[RowFormat::Conll, RowFormat::Csv]),
+    ] {
+        let task = builtin(task);
+        let typed = |typed: TypedText<'_>| match task.head {
+            Head::Tag => Ok(words(typed.line)),
+            _ => typed_text(typed),
+        };
+        let request = InputRequest {
+            path: &path,
+            format,
+            task: &task,
+            texts: &[],
+            text_pair: None,
+            context: None,
+            typed: &typed,
+        };
+        if let Ok(file) = InputFile::open(&request) {
+            forms.iter().for_each(|&form| write_rows(&file, form));
+        }
+    }
+}
+
+const TABLES: &[RowFormat] = &[RowFormat::Csv, RowFormat::Tsv, RowFormat::Jsonl];
+
+/// Writes the rows of a file with a prediction each, cuts the output in two, and reads what is left.
+fn write_rows(file: &InputFile<'_>, form: RowFormat) {
+    let writer = || {
+        RowWriter::new(form, file.header().to_vec(), Added::new("p_", &[], Head::Classify, None))
+    };
+    let (mut output, mut known, mut bytes) = (writer(), Vec::new(), Vec::new());
+    let mut rows = file.rows().expect("it was opened before");
+    while let Ok(Some(row)) = rows.advance() {
+        let tags = vec!["O"; row.example.input.words().map_or(0, |words| words.len())];
+        let key = if form == RowFormat::Conll { "tags" } else { "label" };
+        let object = serde_json::json!({ key: tags });
+        let object = object.as_object().cloned().unwrap_or_default();
+        let length = bytes.len();
+        if output.write(&row.row, &row.example, object, &mut bytes).is_err() {
+            bytes.truncate(length);
+            break;
+        }
+        known.push(row);
+    }
+    for end in [bytes.len() / 2, bytes.len()] {
+        let (mut again, mut left) = (writer(), &bytes[..end]);
+        let Ok(Some(_)) = again.read_beginning(&mut left) else { continue };
+        let found = known.iter().take_while(|row| {
+            let written = again.skip(&row.row, &row.example, &mut left);
+            matches!(written.expect("what was written"), Written::Row(_))
+        });
+        let found = found.count();
+        assert!(end < bytes.len() || found == known.len(), "{found} of {} rows", known.len());
+    }
 }
 
 /// A user's own task file. A task that is read names no file outside its folder, or outside the

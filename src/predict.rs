@@ -1,18 +1,36 @@
-//! Prediction of a user's own texts, as JSON lines.
+//! Prediction of a user's own texts: a few at once, or a file as a stream.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI32;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::dataset::{Dataset, Example, TypedText};
+use crate::dataset::{Dataset, Example, Input, TypedText};
 use crate::error::Result;
 use crate::evaluate::{self, EncodedDataset, EvaluationSettings};
 use crate::feature::Tokenizer;
 use crate::model::{BatchProfile, Predictor};
+use crate::prediction::{Prediction, merge_answers};
+use crate::report::{self, Shown};
 use crate::saved_model::TrainedModel;
 use crate::stages;
+use crate::task::Head;
+
+mod output;
+mod stream;
+
+pub use output::{OutputMode, RowFile};
+pub use stream::{Window, stream};
+
+/// A passage that questions are about.
+#[derive(Debug, Clone)]
+pub struct Passage {
+    /// The file it comes from.
+    pub file: PathBuf,
+    /// Its text.
+    pub text: Arc<str>,
+}
 
 /// What texts are predicted with.
 pub struct Request<'a> {
@@ -20,8 +38,10 @@ pub struct Request<'a> {
     pub trained: &'a TrainedModel,
     /// Its tokenizer.
     pub tokenizer: &'a Tokenizer,
-    /// The passage that questions are about.
-    pub context: Option<&'a str>,
+    /// The passages that questions are about; none where each question brings its own.
+    pub passages: &'a [Passage],
+    /// Which part of a prediction is shown.
+    pub shown: Shown,
     /// The most rows of a batch.
     pub rows: usize,
     /// How the device computes batches best.
@@ -33,54 +53,136 @@ pub struct Request<'a> {
 /// Predicts texts; a JSON object for each, in their order.
 ///
 /// A text is what the model's head reads: a text, two texts with a tab between (where the task has
-/// pairs), a question (with `context`), a sentence to find entities in, or a context and its endings
+/// pairs), a question (with passages), a sentence to find entities in, or a context and its endings
 /// with tabs between.
 ///
 /// # Errors
 ///
-/// A text does not fit the head (the error names its line), or the model fails.
+/// A text does not fit the head (the error names its number among several), or the model fails.
 pub fn predict(
     request: &Request<'_>,
     texts: &[String],
-    path: Option<&Path>,
     model: &dyn Predictor,
 ) -> Result<Vec<Value>> {
     let TrainedModel { model: description, training } = request.trained;
-    let head = description.head;
-    let context = request.context.map(Arc::from);
-    let path = path.map_or_else(|| PathBuf::from("argument"), Path::to_owned);
     let is_pair = training.task.columns.text_pair.is_some();
-    let examples = texts
-        .iter()
-        .enumerate()
-        .map(|(i, text)| {
-            let typed = TypedText { line: text, is_pair, context: context.as_ref() };
-            let input = stages::typed_input(head, typed, request.tokenizer)
-                .map_err(|error| error.at_line(&path, i + 1))?;
-            Ok(Example { id: i.to_string(), line: i + 1, input, target: None })
-        })
-        .collect::<Result<Vec<_>>>()?;
-    let dataset = Dataset { path, examples, split: "predict".into() };
-    let settings = training.features;
-    let features = stages::features(head, &dataset, request.tokenizer, &settings)?;
-    let texts = dataset.examples.len();
-    if let Some(message) = stages::cut_message(head, features.truncated, texts, &settings) {
-        log::warn!("{message}");
+    let context = request.passages.first().map(|passage| &passage.text);
+    let mut examples = Vec::new();
+    for (i, text) in texts.iter().enumerate() {
+        let typed = TypedText { line: text, is_pair, context };
+        let input =
+            stages::typed_input(description.head, typed, request.tokenizer).map_err(|error| {
+                match texts.len() {
+                    1 => error,
+                    _ => error.context(format!("text {}", i + 1)),
+                }
+            })?;
+        let example = Example { id: i.to_string(), line: i + 1, input, target: None };
+        examples.extend(request.about_each_passage(example));
     }
-    let data = EncodedDataset { dataset, features };
-    let settings = EvaluationSettings {
-        rows: request.rows.min(data.features.len()),
-        pad_token_id: description.encoder.pad_token_id,
-        profile: request.profile,
-        prediction: training.prediction(&training.task),
-    };
-    let evaluation = evaluate::predict(head, &data, model, &settings, request.stop)?;
-    let labels = training.task.shown_labels(&training.labels);
-    let examples = data.dataset.examples.iter().zip(&evaluation.predictions);
-    examples
-        .map(|(example, prediction)| {
-            stages::prediction_object(head, example, prediction, labels)
-                .map_err(|error| error.at_line(&data.dataset.path, example.line))
+    let dataset = Dataset { path: PathBuf::from("text"), examples, split: "predict".into() };
+    let data = request.encode(dataset)?;
+    let cut = data.features.truncated;
+    request.warn_of_cut(cut, texts.len());
+    let objects = request.objects(&data, model)?;
+    Ok(objects.into_iter().map(Value::Object).collect())
+}
+
+impl Request<'_> {
+    /// The examples that a row becomes: a question has one for each passage.
+    fn about_each_passage(&self, example: Example) -> Vec<Example> {
+        let Input::Question { question, .. } = &example.input else { return vec![example] };
+        if self.passages.is_empty() {
+            return vec![example];
+        }
+        let about = |passage: &Passage| {
+            let (question, context) = (question.clone(), Arc::clone(&passage.text));
+            Example { input: Input::Question { question, context }, ..example.clone() }
+        };
+        self.passages.iter().map(about).collect()
+    }
+
+    /// Examples of a row.
+    fn examples_of_a_row(&self) -> usize {
+        self.passages.len().max(1)
+    }
+
+    fn encode(&self, dataset: Dataset) -> Result<EncodedDataset> {
+        let TrainedModel { model, training } = self.trained;
+        let features = stages::features(model.head, &dataset, self.tokenizer, &training.features)?;
+        Ok(EncodedDataset { dataset, features })
+    }
+
+    fn warn_of_cut(&self, cut: usize, of: usize) {
+        let TrainedModel { model, training } = self.trained;
+        if let Some(message) = stages::cut_message(model.head, cut, of, &training.features) {
+            log::warn!("{message}");
+        }
+    }
+
+    /// An object for each row of the data.
+    fn objects(
+        &self,
+        data: &EncodedDataset,
+        model: &dyn Predictor,
+    ) -> Result<Vec<Map<String, Value>>> {
+        let TrainedModel { model: description, training } = self.trained;
+        let mut prediction = training.prediction(&training.task);
+        if let Some(threshold) = self.shown.null_threshold {
+            prediction.null_threshold = threshold;
+        }
+        if let (Some(threshold), true) =
+            (self.shown.threshold, description.head == Head::Multilabel)
+        {
+            prediction.label_thresholds = vec![f64::from(threshold)];
+        }
+        let null_threshold = prediction.null_threshold;
+        let settings = EvaluationSettings {
+            rows: self.rows,
+            pad_token_id: description.encoder.pad_token_id,
+            profile: self.profile,
+            prediction,
+        };
+        let found =
+            evaluate::predict_silently(description.head, data, model, &settings, self.stop)?;
+        let labels = training.task.shown_labels(&training.labels);
+        let of_a_row = self.examples_of_a_row();
+        let rows = data.dataset.examples.chunks(of_a_row).zip(found.predictions.chunks(of_a_row));
+        rows.map(|(examples, predictions)| {
+            self.object(examples, predictions, labels, null_threshold)
+                .map_err(|error| error.at_line(&data.dataset.path, examples[0].line))
         })
         .collect()
+    }
+
+    /// The object of one row.
+    fn object(
+        &self,
+        examples: &[Example],
+        predictions: &[Prediction],
+        labels: &[String],
+        null_threshold: f64,
+    ) -> Result<Map<String, Value>> {
+        let head = self.trained.model.head;
+        if let Input::Question { question, .. } = &examples[0].input {
+            let spans = predictions.iter().filter_map(|prediction| match prediction {
+                Prediction::Span(span) => Some(span),
+                _ => None,
+            });
+            let answers = merge_answers(&spans.collect::<Vec<_>>());
+            let files: Vec<String> =
+                self.passages.iter().map(|passage| passage.file.display().to_string()).collect();
+            return Ok(report::answers_object(
+                question,
+                &answers,
+                &files,
+                null_threshold,
+                &self.shown,
+            ));
+        }
+        let object = stages::prediction_object(head, &examples[0], &predictions[0], labels)?;
+        let Value::Object(mut object) = object else { return Ok(Map::new()) };
+        self.shown.apply(&mut object, &predictions[0], labels);
+        Ok(object)
+    }
 }

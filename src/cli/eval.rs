@@ -14,7 +14,7 @@ pub struct EvalArgs {
     #[allow(missing_docs)]
     pub data: DataArgs,
 
-    /// The trained model [default: runs/<task>/model].
+    /// The trained model, or the folder of its run [default: runs/<task>].
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
 

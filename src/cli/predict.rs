@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::shared::PrecisionArg;
-use super::values::{batch_size, threads};
+use super::values::{batch_size, fraction, positive, threads};
+use crate::dataset::InputFormat;
 
 /// Arguments of `tfbert predict`.
 #[derive(Debug, Args)]
@@ -19,17 +20,62 @@ pub struct PredictArgs {
     #[arg(long, value_name = "TASK", required_unless_present = "model")]
     pub task: Option<String>,
 
-    /// The trained model [default: runs/<task>/model].
+    /// The trained model, or the folder of its run [default: runs/<task>].
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
 
-    /// File with a text on each line, instead of arguments; `-` is stdin.
+    /// File to predict, instead of arguments: .csv, .tsv, .jsonl, SQuAD's .json, .conll, or else a
+    /// text on each line; `-` is stdin.
     #[arg(long, value_name = "FILE", conflicts_with = "texts")]
     pub file: Option<PathBuf>,
 
-    /// Passage that questions are about.
+    /// The file's form, where its extension does not say it.
+    #[arg(long, value_enum, requires = "file", value_name = "FORM")]
+    pub format: Option<InputFormat>,
+
+    /// Columns of the file with the text, or with the question; several are joined by spaces
+    /// [default: the task's].
+    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',', requires = "file")]
+    pub text: Vec<String>,
+
+    /// Column of the file with the second text, or with the passage [default: the task's].
+    #[arg(long, value_name = "COLUMN", requires = "file")]
+    pub text_pair: Option<String>,
+
+    /// File for the rows with their predictions: .csv, .tsv, .jsonl, .json with SQuAD's answers, or
+    /// .conll. It is whole or absent [default: JSON lines on stdout].
+    #[arg(long, value_name = "FILE", requires = "file")]
+    pub output: Option<PathBuf>,
+
+    /// Replace the output file.
+    #[arg(long, requires = "output", conflicts_with = "resume")]
+    pub overwrite: bool,
+
+    /// Continue an output that was interrupted: rows that are written already are kept.
+    #[arg(long, requires = "output")]
+    pub resume: bool,
+
+    /// What the names of the added columns begin with.
+    #[arg(long, value_name = "TEXT", requires = "output", default_value = "")]
+    pub prefix: String,
+
+    /// Passage that questions are about; give it several times for several files, or name a folder
+    /// of .txt and .md files.
     #[arg(long, value_name = "FILE")]
-    pub context: Option<PathBuf>,
+    pub context: Vec<PathBuf>,
+
+    /// Predict nothing where the best label or answer is less probable than this.
+    #[arg(long, value_name = "PROBABILITY", allow_negative_numbers = true, value_parser = fraction)]
+    pub threshold: Option<f32>,
+
+    /// Show the N best labels or answers.
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub top_k: Option<usize>,
+
+    /// Answer nothing where "no answer" scores above the best answer by more than this [default:
+    /// the model's].
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    pub null_threshold: Option<f64>,
 
     /// Number format; f32 gives what TensorFlow Serving gives.
     #[arg(long, value_enum, default_value = "f32")]

@@ -19,7 +19,7 @@ use tfbert::saved_model::TrainedModel;
 use tfbert::stages::write_predictions;
 use tfbert::task::{self, Split, Task};
 
-use super::{check_head, print_line};
+use super::{check_head, model_folder, print_line};
 
 /// What is evaluated: a task's files by a trained model.
 struct Job<'a> {
@@ -34,6 +34,7 @@ pub fn run(args: &EvalArgs, cli: &Cli) -> Result<()> {
     let task = task::find(&args.data.task)?;
     let model_dir = args.model.clone().unwrap_or_else(|| default_model(&task));
     let trained = trained_model(&task, &model_dir)?;
+    let model_dir = trained.model.dir.clone();
     let splits: Vec<&Split> = match &args.split {
         Some(name) => vec![task.split(name)?],
         None if task.dev.is_empty() => task.test.iter().collect(),
@@ -177,7 +178,7 @@ impl Job<'_> {
 
 /// The model that a task's run leaves.
 pub fn default_model(task: &Task) -> PathBuf {
-    Path::new("runs").join(task.model_of.as_deref().unwrap_or(&task.name)).join(names::MODEL)
+    Path::new("runs").join(task.model_of.as_deref().unwrap_or(&task.name))
 }
 
 /// The folder of predictions of the run that a model belongs to, if it belongs to one.
@@ -189,6 +190,7 @@ fn predictions_beside(model_dir: &Path) -> Option<PathBuf> {
 /// The description of a trained model that fits the task.
 pub fn trained_model(task: &Task, model_dir: &Path) -> Result<TrainedModel> {
     let train = task.model_of.as_deref().unwrap_or(&task.name);
+    let model_dir = &model_folder(model_dir)?;
     if !model_dir.exists() {
         return Err(Error::new("there is no trained model").at(model_dir).hint(format!(
             "train one with `tfbert train --task {train}`, or name another with `--model DIR`"

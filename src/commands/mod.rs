@@ -12,8 +12,9 @@ use tfbert::dataset::DataSource;
 use tfbert::error::{Error, Result};
 use tfbert::evaluate::EncodedDataset;
 use tfbert::feature::{FeatureSettings, Tokenizer};
-use tfbert::files::user_cache_folder;
+use tfbert::files::{names, user_cache_folder};
 use tfbert::model::Precision;
+use tfbert::run::SeedsResult;
 use tfbert::runtime::{Device, Process, ProcessOptions};
 use tfbert::saved_model::{Description, Export};
 use tfbert::stages::{cut_message, features};
@@ -201,6 +202,26 @@ pub fn report_cut(source: &DataSource<'_>, cut: usize, of: usize, settings: &Fea
     if let Some(message) = cut_message(source.task.head, cut, of, settings) {
         log::info!("{}: {message}", source.split.name);
     }
+}
+
+/// The folder of a model: the one that is named, or of a run that is named its model, of runs with
+/// several seeds that of the best.
+pub fn model_folder(dir: &Path) -> Result<PathBuf> {
+    let model = dir.join(names::MODEL);
+    if dir.join(names::RUN_RECORD).is_file() {
+        if model.is_dir() {
+            return Ok(model);
+        }
+        return Err(Error::new("the run has no model yet")
+            .at(dir)
+            .hint(format!("continue it with `tfbert train --resume --output {}`", dir.display())));
+    }
+    if dir.join(names::SEEDS_RESULT).is_file() {
+        let seed = SeedsResult::read(dir)?.best_seed;
+        log::info!("{}: seed {seed} is the best", dir.display());
+        return model_folder(&dir.join(format!("seed-{seed}")));
+    }
+    Ok(dir.to_owned())
 }
 
 /// The folder of a task's run.

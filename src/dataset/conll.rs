@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::reader::Reader;
-use super::{Example, Input, Labels, Target};
+use super::{Example, Input, Labels, Row, Target};
 use crate::error::{Error, Result};
 use crate::task::{Column, Split, Task};
 use crate::text::{Lines, excerpt};
@@ -83,6 +83,10 @@ impl Reader for ConllReader<'_> {
         Ok(counts)
     }
 
+    fn row(&self) -> Option<Row> {
+        Some(Row::Lines(self.sentences.rows.clone()))
+    }
+
     fn bytes_read(&self) -> u64 {
         self.sentences.lines.bytes_read()
     }
@@ -108,6 +112,8 @@ struct Sentences {
     /// Columns of the first word's line, and that line.
     width: Option<(usize, usize)>,
     entities: bool,
+    /// The lines of the current sentence.
+    rows: Vec<String>,
 }
 
 /// Where the tag stands.
@@ -141,12 +147,14 @@ impl Sentences {
             },
             width: None,
             entities: task.tags_are_entities(),
+            rows: Vec::new(),
         })
     }
 
     /// The next sentence, or `None` at the end.
     fn advance(&mut self) -> Result<Option<Sentence>> {
         let (mut first, mut words, mut tags) = (0, Vec::new(), Vec::new());
+        self.rows.clear();
         while self.lines.advance()?.is_some() {
             let columns: Vec<&str> = columns(self.lines.current()).collect();
             if matches!(columns.first(), None | Some(&"-DOCSTART-")) {
@@ -176,6 +184,7 @@ impl Sentences {
                 first = number;
             }
             words.push(column(self.word, "word")?.to_owned());
+            self.rows.push(self.lines.current().to_owned());
             let label = match self.label {
                 LabelColumn::At(at) => Some(at),
                 LabelColumn::MaybeAt(at) => (at < width).then_some(at),

@@ -11,6 +11,7 @@ use crate::error::Place;
 
 mod conll;
 mod dev_rows;
+mod inputs;
 mod label_set;
 mod labels;
 mod question_rows;
@@ -21,6 +22,9 @@ mod squad;
 mod table;
 mod typed;
 
+pub use inputs::{
+    InputFile, InputFormat, InputRequest, InputRow, InputRows, Object, ReadTyped, Row,
+};
 pub use labels::Labels;
 pub use source::{DataSource, Position, log_repairs};
 pub(crate) use squad::byte_offset;

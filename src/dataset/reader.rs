@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{Example, Labels, conll, question_rows, squad, table};
+use super::{Example, Labels, Row, conll, question_rows, squad, table};
 use crate::error::Result;
 use crate::task::{Format, Split, Task};
 
@@ -23,6 +23,11 @@ pub(super) trait Reader {
     ///
     /// As [`Reader::next_example`], or the file has no labels.
     fn count_labels(&mut self) -> Result<BTreeMap<String, usize>>;
+
+    /// The row of the last example as the file has it; `None` where examples are no rows.
+    fn row(&self) -> Option<Row> {
+        None
+    }
 
     /// How many bytes of the file were read.
     fn bytes_read(&self) -> u64;

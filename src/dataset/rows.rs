@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
+use super::Row as KeptRow;
 use crate::error::{Error, Result};
 use crate::task::{Column, Format, Task};
 use crate::text::{self, Lines, MAX_ROW, excerpt};
@@ -147,6 +148,16 @@ impl Rows {
     /// Whether all columns are asked for by position, so that the first line is a row.
     pub(super) fn has_no_header(&self) -> bool {
         self.names.is_empty()
+    }
+
+    /// The current row as the file has it.
+    pub(super) fn row(&self) -> KeptRow {
+        match (&self.source, self.format) {
+            // A line break stands only between the parts of an object: inside a text it is escaped.
+            (Source::List(list), _) => KeptRow::Object(list.object().replace(['\n', '\r'], " ")),
+            (Source::Lines(lines), Format::Jsonl) => KeptRow::Object(lines.current().to_owned()),
+            _ => KeptRow::Fields(self.row.texts().map(str::to_owned).collect()),
+        }
     }
 
     /// How many bytes of the file were read.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::reader::Reader;
 use super::rows::{Rows, TableForm};
-use super::{Example, Input, Labels, Target, label_set};
+use super::{Example, Input, Labels, Row, Target, label_set};
 use crate::error::{Error, Result};
 use crate::task::{Column, Columns, Head, Split, Task, TextColumns};
 use crate::text::{count, excerpt};
@@ -226,6 +226,10 @@ impl Reader for TableReader<'_> {
             }
         }
         Ok(counts)
+    }
+
+    fn row(&self) -> Option<Row> {
+        Some(self.rows.row())
     }
 
     fn bytes_read(&self) -> u64 {

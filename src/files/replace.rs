@@ -115,12 +115,22 @@ impl PartialFile {
     /// The folder cannot be written; with [`io::ErrorKind::WouldBlock`], another process writes the
     /// same file.
     pub fn create(target: &Path) -> io::Result<Self> {
+        let partial = Self::resume(target)?;
+        partial.file.set_len(0)?;
+        Ok(partial)
+    }
+
+    /// Opens the partial file of `target` with what an earlier process wrote of it.
+    ///
+    /// # Errors
+    ///
+    /// See [`PartialFile::create`].
+    pub fn resume(target: &Path) -> io::Result<Self> {
         fs::create_dir_all(parent(target))?;
         let partial = partial_path(target);
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(false).open(&partial)?;
         file.try_lock().map_err(io::Error::from)?;
-        file.set_len(0)?;
         Ok(Self { file, partial, target: target.to_owned() })
     }
 

@@ -2,12 +2,14 @@
 
 mod class;
 mod labels;
+mod merge;
 mod score;
 mod span;
 mod tag;
 
 pub use class::classes;
 pub use labels::label_sets;
+pub use merge::{MergedAnswers, merge_answers};
 pub use score::scores;
 pub use span::{Candidate, SpanPrediction, spans};
 pub use tag::tags;

@@ -38,6 +38,8 @@ pub struct Candidate {
     pub text: String,
     /// Where it stands in the passage, in Unicode characters; `None` for no answer.
     pub start: Option<usize>,
+    /// The window of the passage in which it was found, counted from 0; `None` for no answer.
+    pub window: Option<usize>,
     /// Soft-max of the scores (sums of the logits) of the question's candidates.
     pub probability: f32,
     /// Logit of the start.
@@ -300,6 +302,7 @@ fn answer(
         n_best.push(Candidate {
             text: text.to_owned(),
             start: Some(context[..bytes.start].chars().count()),
+            window: Some(window),
             probability: 0.0,
             start_logit: windows[window].start_logit(start),
             end_logit: windows[window].end_logit(end),
@@ -318,7 +321,7 @@ fn answer(
     } else if n_best.is_empty() {
         n_best.push(Candidate::default());
     }
-    set_probabilities(&mut n_best);
+    set_probabilities(&mut n_best.iter_mut().collect::<Vec<_>>());
     let mut prediction = SpanPrediction { text: String::new(), n_best, null_odds };
     prediction.apply_null_threshold(settings.null_threshold);
     Ok(prediction)
@@ -335,14 +338,14 @@ fn null(windows: &[Window<'_>]) -> Candidate {
     Candidate { start_logit: least.0, end_logit: least.1, ..Candidate::default() }
 }
 
-fn score(candidate: &Candidate) -> f64 {
+pub(super) fn score(candidate: &Candidate) -> f64 {
     f64::from(candidate.start_logit) + f64::from(candidate.end_logit)
 }
 
 /// Soft-max over the scores, from the largest down so that nothing overflows.
-fn set_probabilities(candidates: &mut [Candidate]) {
-    let max = candidates.iter().map(score).fold(f64::NEG_INFINITY, f64::max);
-    let sum: f64 = candidates.iter().map(|candidate| (score(candidate) - max).exp()).sum();
+pub(super) fn set_probabilities(candidates: &mut [&mut Candidate]) {
+    let max = candidates.iter().map(|it| score(it)).fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = candidates.iter().map(|it| (score(it) - max).exp()).sum();
     for candidate in candidates {
         candidate.probability = ((score(candidate) - max).exp() / sum) as f32;
     }

@@ -4,9 +4,10 @@ use std::ops::Range;
 
 use serde_json::{Map, Value, json};
 
+use super::{Shown, answers_object};
 use crate::dataset::{Example, Input};
 use crate::metric::{self, Entity};
-use crate::prediction::Prediction;
+use crate::prediction::{Prediction, merge_answers};
 
 /// The text, its most probable label, and the probabilities of all by label. `None` where example
 /// and prediction are of another head.
@@ -62,14 +63,9 @@ pub fn answer_object(
     else {
         return None;
     };
-    let best = span.n_best.iter().find(|candidate| candidate.text == span.text);
-    Some(json!({
-        "question": question,
-        "answer": span.text,
-        "probability": best.map(|best| best.probability),
-        "start": best.and_then(|best| best.start),
-        "null_odds": span.null_odds,
-    }))
+    let null_threshold = if span.text.is_empty() { f64::NEG_INFINITY } else { f64::INFINITY };
+    let answers = merge_answers(&[span]);
+    Some(answers_object(question, &answers, &[], null_threshold, &Shown::default()).into())
 }
 
 /// The text, its words and their tags; of tags of entities also the `entities` and the text with them

@@ -132,6 +132,7 @@ mod tests {
         let candidate = Candidate {
             text: text.to_owned(),
             start: Some(4),
+            window: Some(0),
             probability: 1.0,
             start_logit: 0.5,
             end_logit: -0.25,

@@ -183,6 +183,19 @@ impl SeedsResult {
         })
     }
 
+    /// Reads what several runs came to, from their common folder.
+    ///
+    /// # Errors
+    ///
+    /// The file is missing or damaged.
+    pub fn read(dir: &Path) -> Result<Self> {
+        let path = dir.join(names::SEEDS_RESULT);
+        let text = fs::read_to_string(&path).map_err(|error| Error::io("read", &path, &error))?;
+        serde_json::from_str(&text).map_err(|error| {
+            Error::new(format!("it cannot be read: {error}")).at_line(&path, error.line())
+        })
+    }
+
     /// One line of JSON, keys in alphabetical order.
     ///
     /// # Errors

@@ -58,6 +58,11 @@ impl JsonList {
         Ok(list)
     }
 
+    /// The text of the current object.
+    pub(super) fn object(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.object)
+    }
+
     /// How many bytes of the file were read.
     pub(super) fn bytes_read(&self) -> u64 {
         self.bytes_read
