@@ -162,3 +162,83 @@ fn a_model_of_an_older_export_cannot_be_exported_for_transformers_and_says_what_
     assert!(stderr.contains("python -m python_export"), "{stderr}");
     assert!(!out.exists());
 }
+
+/// Loads a version folder as TensorFlow Serving does, sends it every warm-up record and the request,
+/// and prints their shapes and what the request's rows get.
+///
+/// The messages are built from TensorFlow Serving's `prediction_log.proto`, `predict.proto` and
+/// `model.proto`, by the numbers of their fields.
+const SERVE: &str = "
+import json, os, sys
+os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
+import tensorflow as tf
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from tensorflow.core.framework import tensor_pb2
+folder = sys.argv[1]
+pool = descriptor_pool.Default()
+file = descriptor_pb2.FileDescriptorProto(name='log.proto', package='serving', syntax='proto3')
+file.dependency.append(tensor_pb2.DESCRIPTOR.name)
+def message(name, *fields):
+    kind = file.message_type.add(name=name)
+    for field, number, of in fields:
+        added = kind.field.add(name=field, number=number, label=1, type=11 if of else 9)
+        if of:
+            added.type_name = of
+    return kind
+message('ModelSpec', ('name', 1, None), ('signature_name', 3, None))
+request = message('PredictRequest', ('model_spec', 1, '.serving.ModelSpec'))
+entry = request.nested_type.add(name='InputsEntry')
+entry.options.map_entry = True
+entry.field.add(name='key', number=1, label=1, type=9)
+entry.field.add(name='value', number=2, label=1, type=11, type_name='.tensorflow.TensorProto')
+request.field.add(name='inputs', number=2, label=3, type=11,
+                  type_name='.serving.PredictRequest.InputsEntry')
+message('PredictLog', ('request', 1, '.serving.PredictRequest'))
+message('PredictionLog', ('predict_log', 6, '.serving.PredictLog'))
+pool.Add(file)
+log = message_factory.GetMessageClass(pool.FindMessageTypeByName('serving.PredictionLog'))
+signatures = tf.saved_model.load(folder, tags=['serve']).signatures
+replayed = []
+records = folder + '/assets.extra/tf_serving_warmup_requests'
+for record in tf.data.TFRecordDataset(records):
+    request = log.FromString(record.numpy()).predict_log.request
+    inputs = {name: tf.constant(tf.make_ndarray(value)) for name, value in request.inputs.items()}
+    outputs = signatures[request.model_spec.signature_name](**inputs)
+    replayed.append([request.model_spec.name, *outputs['logits'].shape.as_list()])
+with open(folder + '/request.json') as file:
+    request = json.load(file)
+inputs = {name: tf.constant(rows, tf.int32) for name, rows in request['inputs'].items()}
+outputs = signatures[request['signature_name']](**inputs)
+print(json.dumps({'replayed': replayed, 'logits': outputs['logits'].numpy().tolist(),
+    'probabilities': outputs['probabilities'].numpy().tolist()}))
+";
+
+#[test]
+fn a_version_folder_replays_its_warm_up_requests_and_answers_its_request_as_predict_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let stderr = fail(&mut export("serving", &dir.path().join("films")));
+    assert!(stderr.contains("films/1"), "{stderr}");
+    let version = dir.path().join("films/1");
+    let stdout = succeed(&mut export("serving", &version));
+    assert_eq!(stdout, format!("exported: {}\n", version.display()));
+    let found = python(SERVE, &[&version]);
+    assert_eq!(found["replayed"], serde_json::json!([["films", 1, 2], ["films", 4, 2]]), "{found}");
+    // The request has the first sentences of the development file.
+    let dev = fs::read_to_string(root().join("data/SST-2/dev.tsv")).unwrap();
+    let texts = dev.lines().skip(1).take(4).map(|line| line.rsplit_once('\t').unwrap().0);
+    let predicted = succeed(tfbert().arg("predict").arg("--model").arg(&version).args(texts));
+    let rows = found["probabilities"].as_array().unwrap();
+    assert_eq!(predicted.lines().count(), rows.len());
+    for (line, row) in predicted.lines().zip(rows) {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let difference =
+            line["probabilities"]["positive"].as_f64().unwrap() - row[1].as_f64().unwrap();
+        assert!(difference.abs() < 1e-5, "{line}: {row}");
+    }
+    let page = fs::read_to_string(version.join("README.md")).unwrap();
+    assert!(page.contains("| `serving_default` | `attention_mask` int32 [?, ?]<br>"), "{page}");
+    assert!(page.contains("from `dev.tsv`"), "{page}");
+    assert!(page.contains("/models/films\" -e MODEL_NAME=films "), "{page}");
+    let batching = fs::read_to_string(version.join("batching_parameters.txt")).unwrap();
+    assert!(batching.contains("max_batch_size { value: 32 }"), "{batching}");
+}

@@ -9,6 +9,9 @@ use clap::{Args, ValueEnum};
 pub enum ExportForm {
     /// A folder that transformers loads: config.json, model.safetensors, tokenizer files.
     HuggingFace,
+    /// A version folder of TensorFlow Serving, such as `DIR/1`: the SavedModel, requests to warm it up,
+    /// a request to send.
+    Serving,
 }
 
 /// Arguments of `tfbert export`.

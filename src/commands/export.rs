@@ -4,8 +4,8 @@ use std::path::Path;
 
 use tfbert::cli::{Cli, ExportArgs, ExportForm};
 use tfbert::error::Result;
-use tfbert::export::{self, Source};
-use tfbert::runtime::{Device, Library, Process, Variables};
+use tfbert::export::{self, SIGNATURE, Source};
+use tfbert::runtime::{Device, Library, Process, Variables, warmup_requests};
 
 use super::print_line;
 
@@ -14,6 +14,10 @@ pub fn run(args: &ExportArgs, cli: &Cli) -> Result<()> {
     let dir = export::absolute(&args.dir);
     match args.to {
         ExportForm::HuggingFace => hugging_face(args, cli, &source, &dir)?,
+        ExportForm::Serving => {
+            let encode = |name: &str, requests: &[_]| warmup_requests(name, SIGNATURE, requests);
+            export::write_serving(&source, &dir, args.overwrite, &encode)?;
+        }
     }
     print_line(format!("exported: {}", args.dir.display()))
 }

@@ -12,10 +12,13 @@ use crate::files::DISK_HINT;
 
 mod card;
 mod hugging_face;
+mod request;
+mod serving;
 mod source;
 mod weights;
 
 pub use hugging_face::{check_hugging_face, write_hugging_face};
+pub use serving::{SIGNATURE, check_serving, write_serving};
 pub use source::Source;
 
 /// The model card's file.

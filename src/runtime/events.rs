@@ -1,7 +1,6 @@
 //! TensorBoard's events: scalars in `events.out.tfevents.*`.
 //!
-//! A file is a row of TFRecords (TensorFlow's `record_writer.h`): the length as u64, its masked
-//! CRC-32C, the message `Event`, its masked CRC-32C, all little-endian.
+//! A file is a row of TFRecords, each of a message `Event`.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
@@ -11,6 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use prost::Message;
 
 use super::proto::{Event, Summary, SummaryValue};
+use super::record::record;
 use crate::error::{Error, Result};
 use crate::files::names;
 use crate::model::Scalars;
@@ -124,22 +124,6 @@ fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
 }
 
-/// A TFRecord of some bytes.
-fn record(data: &[u8]) -> Vec<u8> {
-    let length = (data.len() as u64).to_le_bytes();
-    let mut record = Vec::with_capacity(data.len() + 16);
-    record.extend_from_slice(&length);
-    record.extend_from_slice(&masked_crc(&length).to_le_bytes());
-    record.extend_from_slice(data);
-    record.extend_from_slice(&masked_crc(data).to_le_bytes());
-    record
-}
-
-/// A checksum of data that may itself hold checksums (TensorFlow's `crc32c.h`).
-fn masked_crc(data: &[u8]) -> u32 {
-    crc32c::crc32c(data).rotate_right(15).wrapping_add(0xa282_ead8)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,16 +141,6 @@ mod tests {
             at += 16 + length;
         }
         events
-    }
-
-    #[test]
-    fn a_masked_checksum_is_tensorflows() {
-        // From `tf.io.TFRecordWriter`: the record of the three bytes `abc`.
-        let expected = [
-            3, 0, 0, 0, 0, 0, 0, 0, 0xb0, 0x99, 0x49, 0x0e, 0x61, 0x62, 0x63, 0x6e, 0x57, 0xf1,
-            0x21,
-        ];
-        assert_eq!(record(b"abc"), expected);
     }
 
     #[test]

@@ -18,10 +18,12 @@ mod prediction;
 mod processor;
 mod proto;
 mod quiet;
+mod record;
 mod session;
 mod trace;
 mod training;
 mod variables;
+mod warmup;
 
 pub use device::{Device, OneDnn, WorkSplit};
 pub use events::EventFile;
@@ -37,3 +39,4 @@ pub use session::Threads;
 pub use trace::{OpTime, Trace, TracedOp};
 pub use training::TrainingSession;
 pub use variables::Variables;
+pub use warmup::warmup_requests;
