@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TFBERT := target/release/tfbert
 EXPORT := $(BIN)/python -m python_export
-EXPORT_SOURCES := $(wildcard python_export/*.py python_export/families/*.py)
+EXPORT_SOURCES := $(wildcard python_export/*.py python_export/families/*.py python_export/formats/*.py)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
 # cpu, or gpu with CUDA's libraries. What is installed stays the choice until another is given, which
 # makes the environment anew.

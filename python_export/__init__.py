@@ -2,10 +2,12 @@
 
 `docs/contract.md` says what an export holds. The modules in the order of the work:
 
-- Reading an encoder: `weights`, with `families` (what differs between kinds of encoder), `config`,
-  `tokenizer`, `tensors`, `files` and `tiny`.
+- Reading an encoder: `weights`, with `source` and `hub` (where it is, and in which form), `formats`
+  (how its tensors are stored), `families` (what differs between kinds of encoder), `config`,
+  `tokenizer` and `subword`, `stored_head` (the head of a fine-tuned model), `files` and `tiny`.
 - The graph: `encoder`, `heads` and `forward`; between matrix products `elementwise`, which
-  `attention` and `fused` implement for training and `plain` for inference; `optimizer`.
+  `attention` and `fused` implement for training and `plain` for inference; `activations`;
+  `optimizer`.
 - Writing: `model` (what is exported), `rounded` and `export`.
 """
 

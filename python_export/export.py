@@ -17,7 +17,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from . import CONTRACT_VERSION, __version__
-from .encoder import Encoder
+from .encoder import Encoder, Pooler, dense_of
 from .folders import remove_leftovers, written_aside
 from .forward import Inputs
 from .heads import HEADS, Head
@@ -123,7 +123,8 @@ def _exporter():
     """What wrote an export: versions, and the SHA-256 of this package's source files, since the
     graph changes with them between two versions."""
     package = Path(__file__).parent
-    sources = sorted(package.glob("*.py")) + sorted((package / "families").glob("*.py"))
+    folders = (package, package / "families", package / "formats")
+    sources = [path for folder in folders for path in sorted(folder.glob("*.py"))]
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources))
     return {"tensorflow": tf.__version__, "sources_sha256": digest.hexdigest()}
 
@@ -140,7 +141,11 @@ def _facts(checkpoint, head_class, seed):
         "tfbert_version": __version__,
         "exporter": _exporter(),
         "head": head_class.name_in_contract,
-        "encoder": {"name": checkpoint.name, **config.to_json()},
+        "encoder": {
+            "name": checkpoint.name,
+            "model_type": checkpoint.family.model_type,
+            **config.to_json(),
+        },
         "max_length": checkpoint.family.max_length(config),
         "do_lower_case": checkpoint.do_lower_case,
         "precisions": list(PRECISIONS),
@@ -157,8 +162,7 @@ def _write(checkpoint, head_class, folder, seed, whole_step):
     if _draws_pooler(checkpoint, head_class):
         print(f"{label}: the checkpoint has no pooler, one is drawn at random", file=sys.stderr)
         tensors = {**tensors, **_draw_pooler(checkpoint.config, seed)}
-    embeddings = checkpoint.family.embeddings(checkpoint.config, tensors)
-    encoder = Encoder(checkpoint.config, embeddings, tensors, pooler=head_class.pooled)
+    encoder = encoder_of(checkpoint, tensors, head_class.pooled)
     model = TrainingModel(encoder, head_class(encoder))
 
     with progress(f"{label}: tracing the training graph"):
@@ -188,6 +192,16 @@ def _write(checkpoint, head_class, folder, seed, whole_step):
         facts["files"] = {str(path.relative_to(folder)): _sha256(path) for path in written}
         contract = json.dumps(facts, indent=2, ensure_ascii=False)
         (folder / CONTRACT_FILE).write_text(contract + "\n", encoding="utf-8")
+
+
+def encoder_of(checkpoint: Checkpoint, tensors, pooled: bool) -> Encoder:
+    """The encoder of a checkpoint with these weights, with the pooler where it is `pooled`."""
+    family, config = checkpoint.family, checkpoint.config
+    pooler = None
+    if pooled:
+        dense = dense_of(tensors, "pooler.dense")
+        pooler = Pooler(dense, family.pooler_activation, family.drops_pooler_input)
+    return Encoder(config, family.embeddings(config, tensors), tensors, pooler)
 
 
 def _draw_pooler(config, seed):

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from . import activations
 from .elementwise import Hidden
 
 _SQRT_HALF = 0.7071067811865476
@@ -138,6 +139,17 @@ def _gelu_backward(x, bias, y, dy):
     return tf.cast(as_f32(dy) * (probability + h * density), x.dtype)
 
 
+@xla_compiled
+def _activate_forward(x, bias, activation):
+    return tf.cast(activations.value(activation, as_f32(x) + bias), x.dtype)
+
+
+@xla_compiled
+def _activate_backward(x, bias, dy, activation):
+    slope = activations.derivative(activation, as_f32(x) + bias)
+    return tf.cast(as_f32(dy) * slope, x.dtype)
+
+
 def column_sums(x):
     """The sums of x `[N, H]` over its rows, float32: a matrix product, quicker than a reduction."""
     ones = tf.ones([1, tf.shape(x)[0]], x.dtype)
@@ -226,15 +238,22 @@ class FusedOps:
 
         return call(x)
 
-    def gelu(self, x, bias):
+    def activate(self, x, bias, activation):
         """Of `ElementwiseOps`."""
+        is_gelu = activation == "gelu"
 
         @tf.custom_gradient
         def call(x, bias):
-            y = self.run(_gelu_forward, x, bias)
+            if is_gelu:
+                y = self.run(_gelu_forward, x, bias)
+            else:
+                y = self.run(_activate_forward, x, bias, activation)
 
             def gradient(dy):
-                dx = self.run(_gelu_backward, x, bias, y, dy)
+                if is_gelu:
+                    dx = self.run(_gelu_backward, x, bias, y, dy)
+                else:
+                    dx = self.run(_activate_backward, x, bias, dy, activation)
                 return dx, column_sums(dx)
 
             return y, gradient
@@ -262,6 +281,9 @@ class FusedOps:
     def embed(self, words, positions, types, type_ids, gamma, beta, epsilon, dropout, dtype):
         """Of `ElementwiseOps`."""
         drop = dropout.next_place()
+        if types is None:
+            # The gradient of this constant is computed and left aside: it is a small product.
+            types, type_ids = tf.zeros([1, words.shape[-1]]), tf.zeros_like(type_ids)
         kinds, width = types.shape
 
         @tf.custom_gradient

@@ -15,6 +15,7 @@ _PARTS = {
     "output.LayerNorm": "output_norm",
     "output.dense": "output",
     "pooler.dense": "pooler",
+    "embeddings_project": "embeddings/projection",
     "LayerNorm": "norm",
 }
 _QKV = ("query", "key", "value")

@@ -9,6 +9,7 @@ the same values but for rounding.
 
 import tensorflow as tf
 
+from . import activations
 from .elementwise import Hidden
 
 
@@ -19,9 +20,9 @@ class InferenceOps:
         """Of `ElementwiseOps`."""
         return x
 
-    def gelu(self, x, bias):
+    def activate(self, x, bias, activation):
         """Of `ElementwiseOps`."""
-        return tf.nn.gelu(_add_bias(x, bias), approximate=False)
+        return activations.plain(activation, _add_bias(x, bias))
 
     def add_norm(self, x, bias, hidden, gamma, beta, epsilon, dropout):
         """Of `ElementwiseOps`."""
@@ -30,7 +31,9 @@ class InferenceOps:
 
     def embed(self, words, positions, types, type_ids, gamma, beta, epsilon, dropout, dtype):
         """Of `ElementwiseOps`."""
-        z = tf.reshape(words + positions + tf.gather(types, type_ids), [-1, words.shape[-1]])
+        z = words + positions
+        z = z if types is None else z + tf.gather(types, type_ids)
+        z = tf.reshape(z, [-1, words.shape[-1]])
         y = tf.cast(_normalise(z, gamma, beta, epsilon), dtype)
         return Hidden(y, y)
 

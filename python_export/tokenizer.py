@@ -6,7 +6,7 @@ a dozen others with it. A golden that it made shows that the two are equal.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .files import WeightsError, read_json, read_text
@@ -90,7 +90,7 @@ def _read_tokenizer_json(path, settings, said_by):
         raise TokenizerError("`normalizer` is not an object")
     notes = []
     for key, name in _SHARED_SETTINGS.items():
-        found = _lowercases(normalizer) if key == "do_lower_case" else normalizer.get(name)
+        found = lowercases(normalizer) if key == "do_lower_case" else normalizer.get(name)
         if key not in settings or found is None or found == settings[key]:
             continue
         if normalizer.get("type") != "BertNormalizer":
@@ -104,7 +104,7 @@ def _read_tokenizer_json(path, settings, said_by):
             f"{path}: `{name}` is {_shown(found)}, but {said_by} says `{key}` "
             f"{_shown(settings[key])}; {said_by} counts, as in transformers"
         )
-    lowercase = _lowercases(normalizer)
+    lowercase = lowercases(normalizer)
     notes += _unreachable(path, vocabulary, lowercase)
     return Tokenizer(json.dumps(tokenizer, ensure_ascii=False), vocabulary, lowercase, tuple(notes))
 
@@ -152,11 +152,11 @@ def _check_same_vocabulary(vocabulary, json_path, vocab_path):
             )
 
 
-def _lowercases(normalizer) -> bool:
+def lowercases(normalizer) -> bool:
     """Whether a normalizer of a `tokenizer.json` lower-cases."""
     kind = normalizer.get("type")
     if kind == "Sequence":
-        return any(_lowercases(part) for part in normalizer.get("normalizers", []))
+        return any(lowercases(part) for part in normalizer.get("normalizers", []))
     return kind == "Lowercase" or (kind == "BertNormalizer" and normalizer.get("lowercase", True))
 
 
@@ -218,7 +218,7 @@ def tokenizer_json(
             "lowercase": lowercase,
         },
         "pre_tokenizer": {"type": "BertPreTokenizer"},
-        "post_processor": _template(ids),
+        "post_processor": template(ids),
         "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": True},
         "model": {
             "type": "WordPiece",
@@ -236,8 +236,8 @@ def _added_token(content, ids):
     return {"id": ids[content], "content": content, **flags, "special": True}
 
 
-def _template(ids):
-    """`[CLS] A [SEP]` and `[CLS] A [SEP] B [SEP]`, segment 1 from B on."""
+def template(ids: dict[str, int], cls: str = "[CLS]", sep: str = "[SEP]") -> dict:
+    """The post-processor for `[CLS] A [SEP]` and `[CLS] A [SEP] B [SEP]`, segment 1 from B on."""
 
     def special(name, segment):
         return {"SpecialToken": {"id": name, "type_id": segment}}
@@ -245,38 +245,66 @@ def _template(ids):
     def sequence(name, segment):
         return {"Sequence": {"id": name, "type_id": segment}}
 
-    single = [special("[CLS]", 0), sequence("A", 0), special("[SEP]", 0)]
+    single = [special(cls, 0), sequence("A", 0), special(sep, 0)]
     return {
         "type": "TemplateProcessing",
         "single": single,
-        "pair": [*single, sequence("B", 1), special("[SEP]", 1)],
+        "pair": [*single, sequence("B", 1), special(sep, 1)],
         "special_tokens": {
-            name: {"id": name, "ids": [ids[name]], "tokens": [name]} for name in ("[CLS]", "[SEP]")
+            name: {"id": name, "ids": [ids[name]], "tokens": [name]} for name in (cls, sep)
         },
     }
 
 
-def vocabulary_of(tokenizer: dict) -> list[str]:
+def vocabulary_of(tokenizer: dict, kinds: tuple[str, ...] = ("WordPiece",)) -> list[str]:
     """The entries of a parsed `tokenizer.json` in the order of their ids, added tokens included.
 
-    Raises TokenizerError where it is not a WordPiece tokenizer or its ids leave gaps.
+    Raises TokenizerError where its model is of none of `kinds` or its ids leave gaps.
     """
     model = tokenizer.get("model")
     if not isinstance(model, dict) or not isinstance(model.get("vocab"), dict | list):
         raise TokenizerError("`model` with its `vocab` is missing")
-    if model.get("type", "WordPiece") != "WordPiece" or not isinstance(model["vocab"], dict):
-        raise TokenizerError(
-            f"the tokenizer is {model.get('type')}, but only WordPiece is supported"
-        )
+    vocab = model["vocab"]
+    # Old files leave the type of the only model that there was out.
+    kind = model.get("type", kinds[0])
+    if kind not in kinds or isinstance(vocab, list) != (kind == "Unigram"):
+        raise TokenizerError(f"the tokenizer is {kind}, but only {' or '.join(kinds)} is supported")
+    is_list = isinstance(vocab, list)
     try:
-        ids = {entry["content"]: entry["id"] for entry in tokenizer.get("added_tokens") or []}
+        entries = (
+            dict(enumerate(p for p, _ in vocab)) if is_list else {i: p for p, i in vocab.items()}
+        )
+    except (TypeError, ValueError):
+        raise TokenizerError("`vocab` does not hold pieces with scores, or with ids") from None
+    count = len(vocab)
+    try:
+        added = {token["content"]: token["id"] for token in tokenizer.get("added_tokens") or []}
+        for content, index in added.items():
+            # A unigram model lists special tokens too.
+            if (is_list and index not in entries) or (not is_list and content not in vocab):
+                count += 1
+                entries.setdefault(index, content)
     except (TypeError, KeyError):
         raise TokenizerError(
             "`added_tokens` is not a list of tokens with `content` and `id`"
         ) from None
-    ids.update(model["vocab"])
-    if not all(type(index) is int for index in ids.values()):
+    if not all(type(index) is int for index in (*entries, *added.values())):
         raise TokenizerError("the ids of the tokenizer's vocabulary are not whole numbers")
-    if sorted(ids.values()) != list(range(len(ids))):
+    if sorted(entries) != list(range(count)):
         raise TokenizerError("the ids of the tokenizer's vocabulary leave gaps or occur twice")
-    return sorted(ids, key=ids.get)
+    return [entries[index] for index in range(count)]
+
+
+def in_one_segment(tokenizer: Tokenizer) -> Tokenizer:
+    """The tokenizer with every token in segment 0, for an encoder without segments."""
+    content = json.loads(tokenizer.json)
+    processor = content.get("post_processor") or {}
+    if processor.get("type") == "BertProcessing":
+        names = dict((processor["cls"], processor["sep"]))
+        content["post_processor"] = template(names, *(processor[key][0] for key in ("cls", "sep")))
+        processor = content["post_processor"]
+    for form in ("single", "pair"):
+        for part in processor.get(form) or ():
+            for piece in part.values():
+                piece["type_id"] = 0
+    return replace(tokenizer, json=json.dumps(content, ensure_ascii=False))

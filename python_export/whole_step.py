@@ -42,8 +42,8 @@ def draw_keys(seed, places: int):
 
 def learning_functions(model: TrainingModel, dtype):
     """`train` and `accumulate` as functions of inputs, batch and the update or `first`."""
-    # Embeddings, three places a layer, and the head.
-    places = 3 * model.encoder.config.num_hidden_layers + 2
+    # Those of the encoder, and one of the head.
+    places = model.encoder.dropout_places + 1
 
     def gradients(inputs, batch, keys):
         dropout = DrawnDropout(batch["dropout"], keys)

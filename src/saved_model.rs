@@ -90,6 +90,17 @@ pub struct Encoder {
     pub layer_norm_eps: f64,
     pub initializer_range: f64,
     pub pad_token_id: i32,
+    /// The kind of encoder, as in `config.json`.
+    #[serde(default = "bert")]
+    pub model_type: String,
+    /// The width of the embeddings, which are projected to `hidden_size` where the two differ.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedding_size: Option<usize>,
+}
+
+/// The kind of an encoder that names none.
+fn bert() -> String {
+    "bert".into()
 }
 
 /// One signature: its tensors by argument name.
@@ -422,6 +433,8 @@ impl Encoder {
             layer_norm_eps: 1e-12,
             initializer_range: 0.02,
             pad_token_id: 0,
+            model_type: bert(),
+            embedding_size: None,
         }
     }
 }

@@ -5,9 +5,22 @@ A new kind is a module with a subclass of `Family`, and its row in `FAMILIES`.
 
 from ..config import ConfigError
 from .bert import Bert
+from .distilbert import DistilBert
+from .electra import Electra
 from .family import Family
+from .roberta import Roberta
 
-FAMILIES: dict[str, Family] = {family.model_type: family for family in (Bert(),)}
+FAMILIES: dict[str, Family] = {
+    family.model_type: family
+    for family in (
+        Bert(),
+        DistilBert(),
+        Electra(),
+        Roberta("roberta", "RoBERTa", "Roberta"),
+        Roberta("xlm-roberta", "XLM-RoBERTa", "XLMRoberta"),
+        Roberta("camembert", "CamemBERT", "Camembert"),
+    )
+}
 
 
 def family_of(values: dict, path: str) -> Family:
@@ -17,6 +30,6 @@ def family_of(values: dict, path: str) -> Family:
     """
     model_type = values.get("model_type", Bert.model_type)
     if not isinstance(model_type, str) or model_type not in FAMILIES:
-        known = " or ".join(f"'{name}'" for name in FAMILIES)
-        raise ConfigError(f"{path}: `model_type` is {model_type!r}, but only {known} is supported")
+        known = ", ".join(f"'{name}'" for name in FAMILIES)
+        raise ConfigError(f"{path}: `model_type` is {model_type!r}, but only {known} are supported")
     return FAMILIES[model_type]

@@ -4,8 +4,8 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
-from ..config import EncoderConfig
-from ..tokenizer import Tokenizer
+from ..config import ConfigError, EncoderConfig
+from ..tokenizer import Tokenizer, read_wordpiece
 
 
 class Family(ABC):
@@ -25,6 +25,14 @@ class Family(ABC):
     has_vocab_txt = False
     # Its special tokens, as tokenizer_config.json names them.
     special_tokens: ClassVar[dict[str, str]]
+    # As people write it.
+    title: str
+    # What follows the dense layer over the first token: "tanh", "gelu" or "relu".
+    pooler_activation = "tanh"
+    # Whether that layer's input has dropout.
+    drops_pooler_input = False
+    # Values of config.json without which the exported graph is another model, with the default.
+    required_values: ClassVar[dict] = {}
 
     @abstractmethod
     def read_config(self, values: dict, path: str) -> EncoderConfig:
@@ -34,33 +42,43 @@ class Family(ABC):
         anything that the exported graph does not compute.
         """
 
-    @abstractmethod
+    def check_values(self, values: dict, path: str):
+        """Raises ConfigError where a key of `required_values` has another value."""
+        for key, wanted in self.required_values.items():
+            value = values.get(key, wanted)
+            if value != wanted:
+                raise ConfigError(f"{path}: `{key}` is {value!r}, but only {wanted!r} is supported")
+
     def tensor_shapes(self, config: EncoderConfig) -> dict[str, tuple[int, ...]]:
         """The shape of every weight under BertModel's name. A checkpoint must hold all of them but
         `pooler.…`; dense kernels are `[outputs, inputs]`."""
+        return config.tensor_shapes()
 
     @abstractmethod
     def names_in_file(self, name: str) -> tuple[str, ...]:
         """The names under which checkpoints store the weight that BertModel calls `name`, in the
         order in which they are looked for."""
 
-    @abstractmethod
     def read_tokenizer(self, folder: Path, lowercase: bool | None) -> Tokenizer:
-        """Reads the tokenizer of a checkpoint's folder.
+        """Reads the tokenizer of a checkpoint's folder; this one is WordPiece.
 
         `lowercase` is the user's choice, or None: the folder decides. Raises TokenizerError.
         """
+        return read_wordpiece(folder, lowercase)
 
-    @abstractmethod
     def max_length(self, config: EncoderConfig) -> int:
         """The number of tokens of the longest sequence."""
+        return config.max_position_embeddings
 
-    @abstractmethod
     def embeddings(self, config: EncoderConfig, tensors):
         """The `encoder.Embeddings` of these weights, numpy arrays under BertModel's names.
 
         This is where a family states the position of the first token.
         """
+        # Imported here: reading a checkpoint needs no TensorFlow.
+        from ..encoder import Embeddings
+
+        return Embeddings(config, tensors)
 
     # How transformers stores a trained model of the family: `python_export.hugging_face`.
 
@@ -79,4 +97,21 @@ class Family(ABC):
 
     def hugging_face_config(self, config: EncoderConfig) -> dict:
         """The encoder's part of config.json, which `read_config` reads."""
-        return {"model_type": self.model_type, **config.to_json()}
+        values = {"model_type": self.model_type, **config.to_json()}
+        del values["embedding_size"]
+        return values
+
+
+def with_prefix(prefix: str, name: str) -> tuple[str, ...]:
+    """A weight's names in files: models with a head store the encoder under a prefix. Checkpoints
+    converted from TensorFlow 1 have that library's names for layer normalisation."""
+    converted = name.replace("LayerNorm.weight", "LayerNorm.gamma").replace(
+        "LayerNorm.bias", "LayerNorm.beta"
+    )
+    names = dict.fromkeys((name, converted))
+    return tuple(f"{before}{name}" for name in names for before in ("", f"{prefix}."))
+
+
+def is_of_sequences(head) -> bool:
+    """Whether a class of `heads` is a model for sequence classification in transformers."""
+    return head.hugging_face_class == "ForSequenceClassification"

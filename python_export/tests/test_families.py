@@ -12,7 +12,8 @@ from python_export import tiny
 from python_export.attention import TrainingOps
 from python_export.config import ConfigError
 from python_export.elementwise import ElementwiseOps
-from python_export.encoder import Embeddings, Encoder, weights_under
+from python_export.encoder import Embeddings
+from python_export.export import encoder_of
 from python_export.families import FAMILIES
 from python_export.families.bert import Bert
 from python_export.forward import ForwardPass, Inputs
@@ -41,7 +42,7 @@ class Other(Bert):
         return config.max_position_embeddings - FIRST
 
     def embeddings(self, config, tensors):
-        return Embeddings(config, weights_under(tensors, "embeddings."), first_position=FIRST)
+        return Embeddings(config, tensors, first_position=FIRST)
 
 
 @pytest.fixture
@@ -60,8 +61,7 @@ def other(tmp_path, monkeypatch):
 
 def pooled(checkpoint, tensors):
     """The encoder's output for a batch."""
-    embeddings = checkpoint.family.embeddings(checkpoint.config, tensors)
-    encoder = Encoder(checkpoint.config, embeddings, tensors, pooler=True)
+    encoder = encoder_of(checkpoint, tensors, pooled=True)
     batch = random_batch()
     inputs = Inputs(*(tf.constant(batch[name], tf.int32) for name in Inputs._fields))
     return encoder.pooled(ForwardPass(), inputs).numpy()
@@ -78,10 +78,10 @@ def test_a_family_is_one_class_and_one_row(other):
     assert np.abs(pooled(other, other.tensors) - pooled(bert, bert.tensors)).max() > 0.01
 
 
-@pytest.mark.parametrize("model_type", ["roberta", None, 3, ["bert"]])
+@pytest.mark.parametrize("model_type", ["deberta", None, 3, ["bert"]])
 def test_a_model_type_without_a_family_is_refused_with_those_that_have_one(tmp_path, model_type):
     write(tmp_path, config={"model_type": model_type})
-    with pytest.raises(ConfigError, match=r"`model_type` is .*, but only 'bert' is supported"):
+    with pytest.raises(ConfigError, match=r"`model_type` is .*, but only 'bert', .* are supported"):
         read_encoder(str(tmp_path))
 
 

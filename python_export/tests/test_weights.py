@@ -173,9 +173,9 @@ def test_a_tensor_of_another_shape_is_named_with_both_shapes(tmp_path):
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("hidden_act", "relu"),
+        ("hidden_act", "gelu_10"),
         ("position_embedding_type", "relative_key"),
-        ("model_type", "roberta"),
+        ("model_type", "gpt2"),
         ("is_decoder", True),
         ("hidden_size", "32"),
         ("num_attention_heads", 0),
@@ -225,7 +225,7 @@ def test_a_file_that_ends_early_is_named(folder, name):
 
 
 def test_an_encoder_that_is_nothing_known_says_what_is():
-    with pytest.raises(WeightsError, match="neither `minilm-l6`, `tiny` nor a folder"):
+    with pytest.raises(WeightsError, match="neither `minilm-l6`, `tiny`, a folder nor a name"):
         read_encoder("no-such-encoder")
 
 

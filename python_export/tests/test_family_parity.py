@@ -1,0 +1,207 @@
+"""Every family of encoders and every activation against Hugging Face's PyTorch models.
+
+The goldens come from `tests/golden/make_family_goldens.py`. The graph is run eagerly, without an
+export: `test_parity.py` has the exports.
+"""
+
+import json
+
+import numpy as np
+import pytest
+import safetensors.numpy
+import tensorflow as tf
+
+from python_export import tiny
+from python_export.export import encoder_of
+from python_export.families import FAMILIES
+from python_export.forward import ForwardPass, Inputs
+from python_export.heads import HEADS
+from python_export.hugging_face import description
+from python_export.model import TrainingModel
+from python_export.tests.conftest import GOLDENS
+from python_export.tests.drawn import draw
+from python_export.tests.test_parity import LOGIT_TOLERANCE, RELATIVE_TOLERANCE
+from python_export.weights import read_encoder
+
+# Those whose gradient no other case has: it compiles functions, which takes seconds.
+LEARNT = [
+    *((family, "classify") for family in ("bert", "distilbert", "electra", "roberta")),
+    *(("bert", head) for head in ("span", "tag")),
+    *((f"bert-{activation}", "classify") for activation in ("gelu_new", "relu", "silu")),
+]
+
+
+def goldens():
+    """The goldens by case and head."""
+    found = {}
+    with np.load(GOLDENS / "families.npz") as file:
+        for key in file.files:
+            case, head, name = key.split("/")
+            found.setdefault((case, head), {})[name] = file[key]
+    return found
+
+
+CASES = goldens()
+
+
+def write(folder, golden):
+    """The golden's checkpoint in Hugging Face's layout."""
+    folder.mkdir(exist_ok=True)
+    config = json.loads(str(golden["config"]))
+    shapes = json.loads(str(golden["weights"]))
+    tensors = {name: draw(name, shape) for name, shape in shapes.items()}
+    safetensors.numpy.save_file(tensors, folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps(config))
+    if "roberta" in config["model_type"] or config["model_type"] == "camembert":
+        pieces = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+        pieces += [f"Ġ{index}" for index in range(config["vocab_size"] - len(pieces))]
+        ids = {piece: index for index, piece in enumerate(pieces)}
+        (folder / "vocab.json").write_text(json.dumps(ids))
+        (folder / "merges.txt").write_text("#version: 0.2\n")
+    else:
+        pieces = tiny.vocabulary()[: config["vocab_size"]]
+        (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in pieces))
+    return config
+
+
+def model_of(folder):
+    """The model of a checkpoint with its own head."""
+    checkpoint = read_encoder(str(folder))
+    head_class = HEADS[checkpoint.head.name]
+    assert checkpoint.has_pooler or not head_class.pooled
+    encoder = encoder_of(checkpoint, checkpoint.tensors, head_class.pooled)
+    head = head_class(encoder)
+    head.kernel.assign(checkpoint.head.kernel)
+    head.bias.assign(checkpoint.head.bias)
+    return checkpoint, TrainingModel(encoder, head)
+
+
+def inputs_of(golden, rows=None):
+    return Inputs(*(tf.constant(golden[name][:rows]) for name in Inputs._fields))
+
+
+def gradients_by_name(checkpoint, model, gradients):
+    """The gradients under the names and in the layout of the checkpoint's file."""
+    dense = {}
+    for parameter, terms in zip(model.parameters(), gradients, strict=True):
+        total = sum(tf.convert_to_tensor(term) for term in terms).numpy()
+        dense[parameter.variable.ref()] = total
+    found = {}
+
+    def take(name, variable, part=slice(None)):
+        if variable is not None:
+            gradient = dense[variable.ref()]
+            found[name] = gradient.T[part] if name.endswith("weight") else gradient[part]
+
+    def layer(name, dense_layer, part=slice(None)):
+        take(f"{name}.weight", dense_layer.kernel, part)
+        take(f"{name}.bias", dense_layer.bias, part)
+
+    def norm(name, norm_layer):
+        for last, variable in (("weight", norm_layer.gamma), ("bias", norm_layer.beta)):
+            found[f"{name}.{last}"] = dense[variable.ref()]
+
+    encoder = model.encoder
+    for table in ("word", "position", "token_type"):
+        variable = getattr(encoder.embeddings, f"{table}_embeddings")
+        if variable is not None:
+            found[f"embeddings.{table}_embeddings.weight"] = dense[variable.ref()]
+    norm("embeddings.LayerNorm", encoder.embeddings.norm)
+    if encoder.embeddings.projection is not None:
+        layer("embeddings_project", encoder.embeddings.projection)
+    width = checkpoint.config.hidden_size
+    for index, ours in enumerate(encoder.layers):
+        theirs = f"encoder.layer.{index}"
+        for number, part in enumerate(("query", "key", "value")):
+            columns = slice(number * width, (number + 1) * width)
+            layer(f"{theirs}.attention.self.{part}", ours.query_key_value, columns)
+        layer(f"{theirs}.attention.output.dense", ours.attention_output)
+        norm(f"{theirs}.attention.output.LayerNorm", ours.attention_norm)
+        layer(f"{theirs}.intermediate.dense", ours.intermediate)
+        layer(f"{theirs}.output.dense", ours.output)
+        norm(f"{theirs}.output.LayerNorm", ours.output_norm)
+    if encoder.pooler is not None:
+        layer("pooler.dense", encoder.pooler)
+    layer(checkpoint.head.layer, model.head)
+    return found
+
+
+def name_in_package(checkpoint, stored):
+    """The package's name of a weight, of which `stored` is the name in the file."""
+    for name in checkpoint.family.tensor_shapes(checkpoint.config):
+        if stored in checkpoint.family.names_in_file(name):
+            return name
+    return stored
+
+
+@pytest.mark.parametrize(("case", "head"), CASES, ids=lambda value: value)
+def test_logits_equal_the_references_on_64_rows(tmp_path, case, head):
+    golden = CASES[case, head]
+    config = write(tmp_path, golden)
+    checkpoint, model = model_of(tmp_path)
+    assert checkpoint.head.name == head
+    logits = model.logits(inputs_of(golden), ForwardPass()).numpy()
+    expected = golden["logits"]
+    if head == "tag":
+        # RoBERTa gives padding another position, which no token sees.
+        tokens = golden["attention_mask"] > 0
+        logits, expected = logits[tokens], expected[tokens]
+    np.testing.assert_allclose(logits, expected, rtol=0, atol=LOGIT_TOLERANCE)
+
+    # And what is trained from it has the names of transformers' model again.
+    table = description(checkpoint, HEADS[head])
+    layers = range(checkpoint.config.num_hidden_layers)
+    names = {row["name"].replace("{layer}", str(n)) for row in table["weights"] for n in layers}
+    assert names == set(json.loads(str(golden["weights"])))
+    assert table["config"]["architectures"] == config["architectures"]
+    assert checkpoint.family.read_config(table["config"], "") == checkpoint.config
+
+
+@pytest.mark.parametrize(("case", "head"), LEARNT, ids=lambda value: value)
+def test_loss_and_gradient_equal_the_references(tmp_path, case, head):
+    golden = CASES[case, head]
+    write(tmp_path, golden)
+    checkpoint, model = model_of(tmp_path)
+    labels = golden["labels"]
+    mask = golden["attention_mask"][: len(labels)]
+    weight = mask.astype(np.float32) if head == "tag" else np.ones(len(labels), np.float32)
+    batch = {
+        "labels": tf.constant(labels),
+        "sample_weight": tf.constant(weight),
+        "weight_sum": tf.reduce_sum(weight),
+        "dropout": tf.constant(0.0),
+        "seed": tf.constant([0, 0]),
+    }
+    inputs = inputs_of(golden, len(labels))
+    loss, gradients = model.gradients(inputs, batch, tf.float32, sparse=False)
+    assert float(loss) == pytest.approx(float(golden["loss"]), rel=1e-5)
+    found = gradients_by_name(checkpoint, model, gradients)
+    norms = golden["gradient_norms"]
+    floor = 1e-6 * np.sqrt(np.sum(norms**2))
+    for index, stored in enumerate(json.loads(str(golden["weights"]))):
+        name = name_in_package(checkpoint, stored)
+        if name not in found:
+            assert norms[index] == 0.0, stored
+            continue
+        gradient = found[name].astype(np.float64).ravel()
+        norm = norms[index]
+        assert np.sqrt(np.sum(gradient**2)) == pytest.approx(
+            norm, rel=RELATIVE_TOLERANCE, abs=floor
+        ), stored
+        scale = max(RELATIVE_TOLERANCE * norm / np.sqrt(gradient.size), floor)
+        np.testing.assert_allclose(
+            gradient[golden["gradient_places"][index]],
+            golden["gradient_values"][index],
+            rtol=RELATIVE_TOLERANCE,
+            atol=scale,
+            err_msg=stored,
+        )
+
+
+def test_every_family_has_a_golden_and_the_activations_differ_by_more_than_the_tolerance():
+    kinds = {json.loads(str(golden["config"]))["model_type"] for golden in CASES.values()}
+    assert kinds == set(FAMILIES)
+    exact = CASES["bert", "classify"]["logits"]
+    for activation in ("gelu_new", "relu", "silu"):
+        other = CASES[f"bert-{activation}", "classify"]["logits"]
+        assert np.abs(exact - other).max() > LOGIT_TOLERANCE, activation
