@@ -11,11 +11,13 @@ mod compare;
 mod data;
 mod eval;
 mod export;
+mod foreign;
 mod look;
 mod predict;
 mod report;
 mod shared;
 mod train;
+mod train_data;
 mod values;
 
 pub use bench::BenchArgs;
@@ -28,6 +30,7 @@ pub use predict::PredictArgs;
 pub use report::ReportArgs;
 pub use shared::{CacheArgs, DataArgs, PrecisionArg, WholeStepArg};
 pub use train::TrainArgs;
+pub use train_data::TrainDataArgs;
 
 /// Fine-tune, evaluate and use BERT from one binary, on TensorFlow's C API.
 #[derive(Debug, Parser)]
@@ -49,7 +52,10 @@ pub struct Cli {
 /// Parses the arguments of this process. Ends it with the usage where they are wrong.
 pub fn parse() -> Cli {
     let command = ignore_empty_variables(Cli::command(), &|name| std::env::var_os(name));
-    Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+    command
+        .try_get_matches()
+        .and_then(|matches| Cli::from_arg_matches(&matches))
+        .unwrap_or_else(|error| foreign::answer(error).exit())
 }
 
 /// Makes an environment variable that is set to nothing the same as one that is not set.
@@ -112,6 +118,8 @@ mod tests {
             ("--batch-size", "100000", "from 1 to 65536"),
             ("--eval-batch-size", "0", "from 1 to 65536"),
             ("--threads", "0", "from 1 to 1024"),
+            ("--seed", "1,2,3", "`--seeds 1,2,3`"),
+            ("--seed", "x", "a whole number from 0"),
         ] {
             let error = Cli::try_parse_from(["tfbert", "train", "--task", "sst2", flag, value]);
             let message = error.unwrap_err().to_string();

@@ -6,11 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use crate::dataset::infer::{DataFile, Inferred, infer};
 use crate::dataset::{
     DataSource, Input, InputFile, InputFormat, InputRequest, Labels, TypedText, typed_text,
 };
 use crate::report::{Added, RowFormat, RowWriter, Written};
-use crate::task::{self, Column, Columns, Format, Head, Task, TextColumns};
+use crate::task::{self, Column, Columns, DevFromTrain, Format, Head, Task, TextColumns};
 
 /// Feeds bytes to a reader or parser, which must not panic.
 pub type Target = fn(&[u8]);
@@ -18,12 +19,13 @@ pub type Target = fn(&[u8]);
 /// The fuzz targets: name (also of the folder in `fuzz/corpus/`) and function.
 ///
 /// A target panics where a reader breaks a rule, such as an error that names no file.
-pub const TARGETS: [(&str, Target); 17] = [
+pub const TARGETS: [(&str, Target); 18] = [
     ("tsv", tsv),
     ("csv", csv),
     ("json_lines", json_lines),
     ("json_list", json_list),
     ("question_rows", question_rows),
+    ("data_file", data_file),
     ("squad", squad),
     ("conll", conll),
     ("swag", swag),
@@ -64,6 +66,35 @@ pub fn question_rows(data: &[u8]) {
         let mut task = builtin(name);
         task.format = Format::Jsonl;
         read(&task, data);
+    }
+}
+
+/// A data file without a task file, under names of several forms. A task that is made of it reads it.
+pub fn data_file(data: &[u8]) {
+    for name in ["data.csv", "data.json", "data.txt"] {
+        let path = folder().join(name);
+        write(&path, data);
+        let found = infer(&DataFile {
+            path: &path,
+            dev: None,
+            dev_from_train: DevFromTrain { share: 0.3, seed: 1 },
+            text: &[],
+            text_pair: &[],
+            label: &[],
+            head: None,
+            delimiter: None,
+        });
+        match found {
+            Ok(Inferred { task, .. }) => {
+                let labels = Labels::of_task(&task, folder());
+                if let (Ok(labels), Some(split)) = (labels, &task.train) {
+                    let (task, data_dir) = (&task, folder());
+                    let _ =
+                        DataSource { task, split, data_dir, labels: &labels, limit: None }.read();
+                }
+            }
+            Err(error) => assert_eq!(error.place().expect("an error names its file").path, path),
+        }
     }
 }
 

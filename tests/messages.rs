@@ -35,6 +35,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("commands/train", &["train"]),
     ("compare", &["compare"]),
     ("dataset", &["train", "eval"]),
+    ("dataset/infer", &["train"]),
     ("dataset/inputs", &["predict"]),
     ("dataset/typed", &["predict"]),
     ("error", &[]),

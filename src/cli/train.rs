@@ -4,8 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::shared::{CacheArgs, DataArgs, PrecisionArg, WholeStepArg};
-use super::values::{batch_size, epochs, fraction, fraction_below_one, positive, threads};
+use super::shared::{CacheArgs, PrecisionArg, WholeStepArg};
+use super::train_data::TrainDataArgs;
+use super::values::{
+    batch_size, epochs, fraction, fraction_below_one, one_seed, positive, threads,
+};
 use crate::optimizer::{AdamW, non_negative};
 use crate::run::Seeds;
 use crate::settings::OnNan;
@@ -15,7 +18,7 @@ use crate::settings::OnNan;
 pub struct TrainArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub data: DataArgs,
+    pub data: TrainDataArgs,
 
     /// The export to start from [default: saved_models/minilm-l6/<the task's head>].
     #[arg(long, value_name = "DIR")]
@@ -96,7 +99,7 @@ pub struct TrainArgs {
     pub whole_step: WholeStepArg,
 
     /// Seed of the head's first weights, the order of examples, and dropout [default: 1].
-    #[arg(long)]
+    #[arg(long, value_parser = one_seed)]
     pub seed: Option<u64>,
 
     /// Train once with each of these seeds (`1-5`, `1,7,42`), one after the other, in the folders

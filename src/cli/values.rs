@@ -49,3 +49,29 @@ pub(super) fn fraction_below_one(text: &str) -> Result<f32, String> {
         .filter(|fraction| *fraction < 1.0)
         .ok_or_else(|| "expected 0 to below 1".into())
 }
+
+/// A share of the rows.
+pub(super) fn share(text: &str) -> Result<f64, String> {
+    let share = text.trim().parse().ok().filter(|share: &f64| *share > 0.0 && *share < 1.0);
+    share.ok_or_else(|| "expected a number above 0 and below 1".into())
+}
+
+/// A sign that separates columns. A tab may be written `\\t` or `tab`.
+pub(super) fn delimiter(text: &str) -> Result<char, String> {
+    let text = if ["\\t", "tab"].contains(&text) { "\t" } else { text };
+    let mut signs = text.chars();
+    match (signs.next(), signs.next()) {
+        (Some(sign), None) if sign.is_ascii() && !sign.is_ascii_alphanumeric() && sign != '"' => {
+            Ok(sign)
+        }
+        _ => Err("expected one sign, such as `;`, `|` or `\\t`".into()),
+    }
+}
+
+/// One seed; several are for another flag.
+pub(super) fn one_seed(text: &str) -> Result<u64, String> {
+    text.trim().parse().map_err(|_| match text.contains([',', '-']) {
+        true => format!("expected one whole number; for several runs: `--seeds {text}`"),
+        false => "expected a whole number from 0".to_owned(),
+    })
+}

@@ -178,6 +178,9 @@ impl Job<'_> {
 
 /// The model that a task's run leaves.
 pub fn default_model(task: &Task) -> PathBuf {
+    if let Some(run) = super::run_of_task_file(task) {
+        return run;
+    }
     Path::new("runs").join(task.model_of.as_deref().unwrap_or(&task.name))
 }
 

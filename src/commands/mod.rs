@@ -224,6 +224,14 @@ pub fn model_folder(dir: &Path) -> Result<PathBuf> {
     Ok(dir.to_owned())
 }
 
+/// The run that a task's file lies in, as `runs/tickets/task.json` does.
+pub fn run_of_task_file(task: &Task) -> Option<PathBuf> {
+    let is_run = |folder: &PathBuf| {
+        [names::RUN_RECORD, names::SEEDS_RESULT].iter().any(|name| folder.join(name).is_file())
+    };
+    task.base.clone().filter(is_run)
+}
+
 /// The folder of a task's run.
 pub fn run_folder(task: &Task) -> PathBuf {
     Path::new("runs").join(&task.name)

@@ -17,16 +17,17 @@ use tfbert::run::{RunAnalysis, RunFiles, RunFolder, RunRecord, RunResult, open_l
 use tfbert::runtime::{Device, EventFile, Library, Process, TrainingSession, WorkSplit};
 use tfbert::saved_model::Description;
 use tfbert::settings::TrainSettings;
-use tfbert::task::{self, Task};
+use tfbert::task::Task;
 use tfbert::train::{self, Job, Outcome};
 
-use super::{print_line, run_folder};
+use super::{print_line, run_folder, run_of_task_file};
 
 mod check;
 mod flags;
 mod input;
 mod request;
 mod seeds;
+mod task;
 
 use check::Found;
 use request::Request;
@@ -38,26 +39,28 @@ const MEMORY_HINT: &str = "try a smaller `--batch-size`, `--accumulate N` or `--
 /// Trains, or with `--dry-run` says what training would do.
 pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
     if args.dry_run {
-        let task = task::find(&args.data.task)?;
+        let task = task::find(args)?;
         for (folder, args) in seeds::runs(args, &output(args, &task)) {
             RunFolder::check(&folder, flags::mode(&args))?;
         }
-        return check(args, cli);
+        return check_task(args, &task, cli);
     }
+    let task = task::find(args)?;
     let device = Device::detect(cli.tensorflow.as_deref());
     let process = super::training_process(cli, &device, &args.cache, args.threads, MEMORY_HINT);
     let stop = super::stop_signal()?;
     let mut trainer = Trainer { device, process: Some(process), library: None, stop };
     if args.seeds.is_some() {
-        seeds::run(args, &mut trainer)
+        seeds::run(args, &task, &mut trainer)
     } else {
-        trainer.train(args).map(drop)
+        trainer.train(args, &task).map(drop)
     }
 }
 
 /// The folder that a command writes to.
 fn output(args: &TrainArgs, task: &Task) -> PathBuf {
-    args.output.clone().unwrap_or_else(|| run_folder(task))
+    let of_task_file = || args.data.task.as_ref().and_then(|_| run_of_task_file(task));
+    args.output.clone().or_else(of_task_file).unwrap_or_else(|| run_folder(task))
 }
 
 /// What the runs of one command share.
@@ -85,11 +88,11 @@ impl Trainer {
     }
 
     /// One run, from the files to the result.
-    fn train(&mut self, args: &TrainArgs) -> Result<Complete> {
+    fn train(&mut self, args: &TrainArgs, task: &Task) -> Result<Complete> {
         let start = Instant::now();
         let mode = flags::mode(args);
-        let request = Request::read(args, &self.device)?;
-        let Request { task, export, settings, .. } = &request;
+        let request = Request::read(args, task, &self.device)?;
+        let Request { export, settings, .. } = &request;
         let output = output(args, task);
         // Refused before the data is read, and again under the lock.
         RunFolder::check(&output, mode)?;
@@ -114,7 +117,7 @@ impl Trainer {
             model: export.model.dir.clone(),
             weights_sha256: export.model.weights_sha256.clone(),
             data: files.records.clone(),
-            task: task.clone(),
+            task: task::recorded(args, task)?,
         };
         // A run that is resumed is compared and locked first; a new one begins when all can be read.
         let resumed = args.resume.then(|| RunFolder::open(&output, mode, &record)).transpose()?;
@@ -145,9 +148,11 @@ impl Trainer {
             None => RunFolder::open(&output, mode, &record)?,
         };
         open_log(folder.dir())?;
+        task::write(args, task, folder.dir())?;
+        task::write_dev_ids(task, &dev, folder.dir())?;
         announce(task, settings, &export.model, train.summary().examples, &dev, start);
         let found = Found::new(settings, &export.model, &labels, &train, &dev);
-        found.log_labels(task.labels.is_some());
+        found.log_labels(task.labels.is_some() || task.dev_from_train.is_some());
         found.warn();
         let job = Job {
             task,
@@ -172,9 +177,13 @@ impl Trainer {
 
 /// Reads what training would read and says what it would do: `tfbert data check`.
 pub fn check(args: &TrainArgs, cli: &Cli) -> Result<()> {
+    check_task(args, &task::find(args)?, cli)
+}
+
+fn check_task(args: &TrainArgs, task: &Task, cli: &Cli) -> Result<()> {
     let device = Device::detect(cli.tensorflow.as_deref());
-    let request = Request::read(args, &device)?;
-    let labels = Labels::of_task(&request.task, &args.data.data_dir)?;
+    let request = Request::read(args, task, &device)?;
+    let labels = Labels::of_task(task, &args.data.data_dir)?;
     let files = request.files(args, &labels)?;
     let (train, _) = files.training_features(&request, args)?;
     let settings = request.with_class_weights(args, &request.settings, &labels, &train)?;

@@ -32,10 +32,11 @@ impl DevRows {
         labels: &Labels,
         rule: DevFromTrain,
     ) -> Result<Self> {
+        let ranks = ranks(labels);
         let mut groups = Groups::default();
         let mut reader = reader::open(task, split, path, labels)?;
         while let Some(example) = reader.next_example()? {
-            groups.add(key(&example, rule.seed), stratum(&example));
+            groups.add(key(&example, rule.seed), stratum(&example, &ranks));
         }
         let rows = groups.dev_rows(rule.share);
         let dev = rows.0.iter().filter(|&&is_dev| is_dev).count();
@@ -115,11 +116,19 @@ impl Groups {
 }
 
 /// What examples are drawn evenly from: the label, where there is one for an example.
-fn stratum(example: &Example) -> usize {
+fn stratum(example: &Example, ranks: &[usize]) -> usize {
     match &example.target {
-        Some(Target::Class(class)) if !matches!(example.input, Input::Choices { .. }) => *class,
+        Some(Target::Class(class)) => ranks.get(*class).copied().unwrap_or(0),
         _ => 0,
     }
+}
+
+/// The place of each label among the labels in order of their names: a model whose labels are in
+/// another order divides the file alike. Endings have no names.
+fn ranks(labels: &Labels) -> Vec<usize> {
+    let mut sorted: Vec<&String> = labels.names().iter().collect();
+    sorted.sort_unstable();
+    labels.names().iter().map(|name| sorted.partition_point(|other| *other < name)).collect()
 }
 
 /// The hash of an example's text and the seed. Case and white space do not count: most models read

@@ -11,6 +11,7 @@ use crate::error::Place;
 
 mod conll;
 mod dev_rows;
+pub mod infer;
 mod inputs;
 mod label_set;
 mod labels;

@@ -13,10 +13,12 @@ use crate::task::{Column, Format, Task};
 use crate::text::{self, Lines, MAX_ROW, excerpt};
 
 mod csv_row;
+mod json_keys;
 mod json_list;
 
 use csv_row::{CsvFields, csv_row};
-use json_list::JsonList;
+pub(super) use json_keys::keys;
+use json_list::{JsonList, object_error};
 
 /// A table that is being read. [`Rows::advance`] moves to the next row.
 ///
@@ -280,10 +282,8 @@ impl Rows {
         self.line = lines.number();
         match self.format {
             Format::Jsonl => {
-                self.row.read_json(lines.current(), &self.names).map_err(|error| {
-                    Error::new(format!("expected a JSON object: {}", without_place(&error)))
-                        .at_line(&self.path, self.line)
-                })?;
+                let read = self.row.read_json(lines.current(), &self.names);
+                read.map_err(|error| object_error(&error, &self.path, self.line))?;
                 return Ok(Some(self.line));
             }
             Format::Csv => self.read_csv_row()?,

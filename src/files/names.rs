@@ -2,6 +2,10 @@
 
 /// Everything needed to repeat the run.
 pub const RUN_RECORD: &str = "run.json";
+/// The task file of a run whose task was made of a data file.
+pub const TASK: &str = "task.json";
+/// The ids of the development examples that were drawn from the training file, one on each line.
+pub const DEV_IDS: &str = "dev_ids.txt";
 /// The scores of a complete run; written last.
 pub const RESULT: &str = "result.json";
 /// What the runs of several seeds came to, beside their folders.

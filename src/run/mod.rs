@@ -3,6 +3,7 @@
 //! ```text
 //! runs/sst2/
 //!   run.json       everything needed to repeat it
+//!   task.json      the task file that a data file stands for; dev_ids.txt: its development part
 //!   log.txt  metrics.jsonl  events.out.tfevents.*
 //!   checkpoints/step-000500/   complete or absent
 //!   model/         the final SavedModel
@@ -200,7 +201,14 @@ impl RunFolder {
             fs::read_dir(&self.dir).map_err(|error| Error::io("list", &self.dir, &error))?;
         files.extend(entries.flatten().filter_map(|entry| {
             let name = entry.file_name().to_string_lossy().into_owned();
-            let ours = [names::METRICS, names::LOG, names::ANALYSIS, names::REPORT];
+            let ours = [
+                names::METRICS,
+                names::LOG,
+                names::ANALYSIS,
+                names::REPORT,
+                names::TASK,
+                names::DEV_IDS,
+            ];
             (ours.contains(&name.as_str()) || name.starts_with(names::EVENTS_PREFIX))
                 .then_some(name)
         }));

@@ -31,8 +31,7 @@ fn no_task(name: &str) -> Error {
     let extension = path.extension().and_then(|extension| extension.to_str());
     if extension.is_some_and(|found| DATA_EXTENSIONS.contains(&found.to_lowercase().as_str())) {
         let what = format!("`{name}` is a file of examples; expected a task's name or task file");
-        return Error::usage(what)
-            .hint("name it in a task file; one to start from: `tfbert tasks --show sst2`");
+        return Error::usage(what).hint(format!("to train on it: `tfbert train --data {name}`"));
     }
     if path.is_file() || path.is_dir() {
         let what = format!("`{name}` is no task file; expected a name that ends in `.json`");
@@ -158,6 +157,7 @@ mod tests {
     fn a_file_of_examples_is_answered_with_the_command_that_trains_on_it() {
         let error = find("some/tickets.CSV").unwrap_err();
         assert!(error.what().contains("is a file of examples"), "{error}");
+        assert!(error.hint_text().unwrap().contains("`tfbert train --data some/tickets.CSV`"));
     }
 
     #[test]

@@ -251,6 +251,34 @@ impl Default for Defaults {
 }
 
 impl Task {
+    /// A task for classifying CSV files, of which nothing else is known. It is not complete.
+    pub fn empty() -> Self {
+        Self {
+            name: String::new(),
+            description: String::new(),
+            head: Head::Classify,
+            format: Format::Csv,
+            delimiter: None,
+            folder: String::new(),
+            train: None,
+            dev: Vec::new(),
+            dev_from_train: None,
+            test: Vec::new(),
+            columns: Columns::default(),
+            labels: None,
+            repairs: Repairs::default(),
+            label_names: None,
+            label_separator: None,
+            threshold: Threshold::One,
+            score_range: None,
+            metrics: Vec::new(),
+            version_2_with_negative: false,
+            model_of: None,
+            defaults: Defaults::default(),
+            base: None,
+        }
+    }
+
     /// The labels to show for a model's: the task's `label_names` where it has them.
     pub fn shown_labels<'a>(&'a self, labels: &'a [String]) -> &'a [String] {
         match &self.label_names {

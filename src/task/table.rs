@@ -211,27 +211,12 @@ static TASKS: LazyLock<Vec<Task>> = LazyLock::new(|| {
 fn glue(name: &str, folder: &str) -> Task {
     Task {
         name: name.into(),
-        description: String::new(),
-        head: Head::Classify,
         format: Format::Tsv,
-        delimiter: None,
         folder: folder.into(),
-        dev_from_train: None,
         train: Some(split("train", "train.tsv")),
         dev: vec![split("dev", "dev.tsv")],
-        test: vec![],
-        columns: Columns::default(),
-        labels: None,
-        repairs: Repairs::default(),
-        label_names: None,
-        label_separator: None,
-        threshold: Threshold::One,
-        score_range: None,
         metrics: vec![Accuracy],
-        version_2_with_negative: false,
-        model_of: None,
-        defaults: Defaults::default(),
-        base: None,
+        ..Task::empty()
     }
 }
 

@@ -5,6 +5,7 @@ use crate::evaluate;
 use crate::run::Best;
 use crate::saved_model::TrainingRecord;
 use crate::scores::label_thresholds;
+use crate::task::Task;
 
 /// How the final model was trained, and how well.
 pub(super) fn training_record(job: &Job<'_>, best: &Best) -> TrainingRecord {
@@ -17,7 +18,8 @@ pub(super) fn training_record(job: &Job<'_>, best: &Best) -> TrainingRecord {
         .map(|(_, scores)| label_thresholds(job.task, job.labels, &scores.details))
         .unwrap_or_default();
     TrainingRecord {
-        task: job.task.clone(),
+        // Where the data lies is nobody's business who gets the model.
+        task: Task { folder: String::new(), ..job.task.clone() },
         labels: job.labels.names().to_vec(),
         precision: job.settings.precision,
         features: job.settings.features,

@@ -79,7 +79,7 @@ impl<'a> Found<'a> {
     /// Reads the training file once more, for what its features do not tell.
     pub(super) fn report(
         &self,
-        request: &Request,
+        request: &Request<'_>,
         files: &Files<'_>,
         shape_cost: usize,
     ) -> Result<Report> {

@@ -12,34 +12,33 @@ use tfbert::run::DataRecord;
 use tfbert::runtime::Device;
 use tfbert::saved_model::Export;
 use tfbert::settings::TrainSettings;
-use tfbert::task::{self, Split, Task};
+use tfbert::task::{Split, Task};
 
 use super::flags;
 use super::input::Input;
 use crate::commands::{check_head, check_length, encode, export_hint, precision};
 
 /// Task, export and settings that fit each other.
-pub(super) struct Request {
-    pub(super) task: Task,
+pub(super) struct Request<'a> {
+    pub(super) task: &'a Task,
     pub(super) export: Export,
     /// Without class weights, which may need the training file.
     pub(super) settings: TrainSettings,
 }
 
-impl Request {
-    /// Reads the task and the export's description.
-    pub(super) fn read(args: &TrainArgs, device: &Device) -> Result<Self> {
-        let task = task::find(&args.data.task)?;
-        training_split(&task)?;
+impl<'t> Request<'t> {
+    /// Reads the export's description.
+    pub(super) fn read(args: &TrainArgs, task: &'t Task, device: &Device) -> Result<Self> {
+        training_split(task)?;
         let model_dir = args
             .model
             .clone()
             .unwrap_or_else(|| Path::new("saved_models").join("minilm-l6").join(task.head.name()));
         let export = Export::read(&model_dir).map_err(|error| {
-            if args.model.is_none() { error.hint(export_hint(&task)) } else { error }
+            if args.model.is_none() { error.hint(export_hint(task)) } else { error }
         })?;
-        check_head(&task, &export.model)?;
-        let mut settings = flags::settings(args, &task, precision(device, args.precision));
+        check_head(task, &export.model)?;
+        let mut settings = flags::settings(args, task, precision(device, args.precision));
         if args.eval_batch_size.is_none() {
             settings.eval_batch_size = device.evaluation_rows();
         }
@@ -55,13 +54,13 @@ impl Request {
         labels: &'a Labels,
     ) -> Result<Files<'a>> {
         let source = |split, limit| DataSource {
-            task: &self.task,
+            task: self.task,
             split,
             data_dir: &args.data.data_dir,
             labels,
             limit,
         };
-        let train = source(training_split(&self.task)?, self.settings.limit_train);
+        let train = source(training_split(self.task)?, self.settings.limit_train);
         let dev: Vec<_> =
             self.task.dev.iter().map(|split| source(split, self.settings.limit_dev)).collect();
         let records = std::iter::once(&train)
@@ -97,7 +96,7 @@ impl Files<'_> {
     /// The training file's features, and how long it took to tokenise it, if that was done.
     pub(super) fn training_features(
         &self,
-        request: &Request,
+        request: &Request<'_>,
         args: &TrainArgs,
     ) -> Result<(FeatureStore, Option<Duration>)> {
         Input {
@@ -111,7 +110,7 @@ impl Files<'_> {
 
     /// Reads and tokenises the development files.
     pub(super) fn encode_dev(&self, request: &Request) -> Result<Vec<EncodedDataset>> {
-        let tokenizer = request.export.model.read_tokenizer(&request.task)?;
+        let tokenizer = request.export.model.read_tokenizer(request.task)?;
         let settings = &request.settings.features;
         self.dev.iter().map(|source| encode(source, &tokenizer, settings)).collect()
     }

@@ -6,7 +6,7 @@ use tfbert::cli::TrainArgs;
 use tfbert::error::Result;
 use tfbert::files::names;
 use tfbert::run::{RunFolder, SeedRun, SeedsResult};
-use tfbert::task;
+use tfbert::task::Task;
 
 use super::{Trainer, flags, output};
 use crate::commands::print_line;
@@ -30,9 +30,8 @@ pub(super) fn runs(args: &TrainArgs, output: &Path) -> Vec<(PathBuf, TrainArgs)>
 }
 
 /// Trains with each seed, one after the other.
-pub(super) fn run(args: &TrainArgs, trainer: &mut Trainer) -> Result<()> {
-    let task = task::find(&args.data.task)?;
-    let output = output(args, &task);
+pub(super) fn run(args: &TrainArgs, task: &Task, trainer: &mut Trainer) -> Result<()> {
+    let output = output(args, task);
     let runs = runs(args, &output);
     // What the last folder would refuse is not found out after hours.
     for (folder, args) in &runs {
@@ -43,13 +42,15 @@ pub(super) fn run(args: &TrainArgs, trainer: &mut Trainer) -> Result<()> {
     for (folder, args) in &runs {
         let seed = args.seed.unwrap_or_default();
         log::info!("seed {seed}: {}", folder.display());
-        let run = trainer.train(args).map_err(|error| error.context(format!("seed {seed}")))?;
-        complete.push(SeedRun::read(folder, &task, run.labels, &run.result)?);
+        let run =
+            trainer.train(args, task).map_err(|error| error.context(format!("seed {seed}")))?;
+        complete.push(SeedRun::read(folder, task, run.labels, &run.result)?);
         split = run.result.split;
     }
-    let result = SeedsResult::new(&task, &split, complete)?;
+    let result = SeedsResult::new(task, &split, complete)?;
+    super::task::write(args, task, &output)?;
     result.write(&output)?;
-    result.lines(&task).iter().try_for_each(print_line)?;
+    result.lines(task).iter().try_for_each(print_line)?;
     if args.json {
         print_line(result.to_json()?)?;
     }

@@ -71,6 +71,13 @@ impl JsonList {
     /// Reads the values of `keys` of the next object into a row; the line on which it begins, or
     /// `None` at the end.
     pub(super) fn advance(&mut self, row: &mut Row, keys: &[String]) -> Result<Option<usize>> {
+        let Some((first, text)) = self.next_object()? else { return Ok(None) };
+        let read = row.read_json(text, keys);
+        read.map(|()| Some(first)).map_err(|error| object_error(&error, &self.path, first))
+    }
+
+    /// The text of the next object, and the line on which it begins; `None` at the end.
+    pub(super) fn next_object(&mut self) -> Result<Option<(usize, &str)>> {
         loop {
             let byte = self.skip_white_space()?;
             let error = |what: &str| Error::new(what).at_line(&self.path, self.line).hint(FORM);
@@ -97,12 +104,7 @@ impl JsonList {
         self.next = Next::CommaOrClosing;
         let text = std::str::from_utf8(&self.object)
             .map_err(|_| Error::new("the object is not UTF-8").at_line(&self.path, first))?;
-        row.read_json(text, keys).map_err(|error| {
-            let line = first + error.line().saturating_sub(1);
-            let what = without_place(&error);
-            Error::new(format!("expected a JSON object: {what}")).at_line(&self.path, line)
-        })?;
-        Ok(Some(first))
+        Ok(Some((first, text)))
     }
 
     /// Takes the bytes of the object that begins here.
@@ -155,4 +157,10 @@ impl JsonList {
         self.bytes_read += 1;
         self.reader.consume(1);
     }
+}
+
+/// What is wrong with an object that begins on line `first`.
+pub(super) fn object_error(error: &serde_json::Error, path: &Path, first: usize) -> Error {
+    let line = first + error.line().saturating_sub(1);
+    Error::new(format!("expected a JSON object: {}", without_place(error))).at_line(path, line)
 }
