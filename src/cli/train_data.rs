@@ -33,8 +33,9 @@ pub struct TrainDataArgs {
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',', requires = "file")]
     pub text_pair: Vec<String>,
 
-    /// Column of the label or score [default: by its name].
-    #[arg(long, value_name = "COLUMN", value_delimiter = ',', requires = "file")]
+    /// Column of the label, score or list of labels, or a column of 0 and 1 for each label [default:
+    /// by its name].
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',', requires = "file")]
     pub label: Vec<String>,
 
     /// The head [default: by the values of the label].

@@ -74,8 +74,7 @@ impl LabelScan {
     pub(super) fn head(&self, name: &str, path: &Path) -> Result<(Head, String)> {
         let different = self.values.len();
         if self.is_nested {
-            let what = format!("the values of `{}` are lists; a row has one label", excerpt(name));
-            return Err(Error::usage(what).at(path));
+            return Ok((Head::Multilabel, "lists".to_owned()));
         }
         if self.has_text {
             self.check_labels(name, path)?;

@@ -216,6 +216,9 @@ fn table(file: &DataFile<'_>, form: Form) -> Result<Found> {
         }
     }
     let roles = Roles::find(file, &columns)?;
+    if !roles.more_labels.is_empty() {
+        return label_columns(file, form, roles);
+    }
     let label_name = roles.label.to_string();
     let scan = LabelScan::read(file.path, form, &roles.label)?;
     let (head, why) = match file.head {
@@ -223,7 +226,7 @@ fn table(file: &DataFile<'_>, form: Form) -> Result<Found> {
             scan.check_labels(&label_name, file.path)?;
             (Head::Classify, String::new())
         }
-        Some(Head::Regress) => (Head::Regress, String::new()),
+        Some(head @ (Head::Regress | Head::Multilabel)) => (head, String::new()),
         Some(head) => {
             let what = format!("`--head {head}` does not fit a table with texts and labels");
             return Err(Error::usage(what).at(file.path).hint(
@@ -246,6 +249,21 @@ fn table(file: &DataFile<'_>, form: Form) -> Result<Found> {
         ..Columns::default()
     };
     Ok(Found { task: Task { columns, ..new_task(head, form) }, summary })
+}
+
+/// Texts with a column for each label, which holds 1 where a row has it.
+fn label_columns(file: &DataFile<'_>, form: Form, roles: Roles) -> Result<Found> {
+    if let Some(head) = file.head.filter(|&head| head != Head::Multilabel) {
+        let what =
+            format!("`--head {head}` has one column of labels; several are for `multilabel`");
+        return Err(Error::usage(what).at(file.path).hint("name one column with `--label`"));
+    }
+    let Roles { text, text_pair, label, more_labels } = roles;
+    let labels: Vec<Column> = std::iter::once(label).chain(more_labels).collect();
+    let summary =
+        format!("text {text}, {} columns of labels: head `{}`", labels.len(), Head::Multilabel);
+    let columns = Columns { text: Some(text), text_pair, labels, ..Columns::default() };
+    Ok(Found { task: Task { columns, ..new_task(Head::Multilabel, form) }, summary })
 }
 
 /// Lists of words and of their tags.
@@ -275,6 +293,8 @@ struct Roles {
     text: TextColumns,
     text_pair: Option<TextColumns>,
     label: Column,
+    /// More columns of labels, where each label has one.
+    more_labels: Vec<Column>,
 }
 
 impl Roles {
@@ -289,31 +309,30 @@ impl Roles {
             Ok(TextColumns::new(columns?))
         };
         let (mut text, mut text_pair) = (named(file.text)?, named(file.text_pair)?);
-        let label = match file.label {
-            [] => columns::label(columns, &[file.text, file.text_pair].concat())
-                .map(|name| Column::Name(name)),
-            [only] => Some(column(only, columns, file.path)?),
-            several => {
-                let what = format!(
-                    "{} are several columns of labels; a row has one label",
-                    listed(several.iter().map(String::as_str))
-                );
-                return Err(Error::usage(what)
-                    .at(file.path)
-                    .hint("name one column with `--label`"));
-            }
-        };
+        let mut labels: Vec<Column> = file
+            .label
+            .iter()
+            .map(|name| column(name, columns, file.path))
+            .collect::<Result<_>>()?;
+        if labels.is_empty() {
+            let taken = [file.text, file.text_pair].concat();
+            labels.extend(columns::label(columns, &taken).map(Column::Name));
+        }
+        let mut labels = labels.into_iter();
+        let label = labels.next();
         if text.is_none()
             && let Some(label) = &label
         {
-            let taken = [file.text_pair, &[label.to_string()]].concat();
+            let taken = [file.text_pair, file.label, &[label.to_string()]].concat();
             if let Some((one, other)) = columns::texts(columns, &taken) {
                 text = Some(Column::Name(one).into());
                 text_pair = text_pair.or(other.map(|other| Column::Name(other).into()));
             }
         }
         match (text, label) {
-            (Some(text), Some(label)) => Ok(Self { text, text_pair, label }),
+            (Some(text), Some(label)) => {
+                Ok(Self { text, text_pair, label, more_labels: labels.collect() })
+            }
             (text, _) => Err(unknown_columns(file, columns, text.is_some())),
         }
     }

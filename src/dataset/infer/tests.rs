@@ -205,3 +205,32 @@ fn a_column_of_different_texts_is_no_label() {
     let error = inferred("t.csv", &text, |_| {}).unwrap_err();
     assert!(error.hint_text().unwrap().contains("decimal comma"), "{error}");
 }
+
+#[test]
+fn lists_and_several_columns_of_labels_are_any_number_of_labels() {
+    let object = |i: usize| {
+        let list = ["[\"x\"]", "[\"x\", \"y\"]", "[]"][i % 3];
+        format!("{{\"text\": \"t {i}\", \"labels\": {list}}}\n")
+    };
+    let text: String = (0..40).map(object).collect();
+    let found = inferred("t.jsonl", &text, |_| {}).unwrap();
+    assert_eq!((found.task.head, found.task.metrics[0]), (Head::Multilabel, MetricName::MicroF1));
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("t.csv");
+    std::fs::write(&path, rows("text,x,y", |i| format!("t {i},{},{}", i % 2, i % 3 / 2))).unwrap();
+    let label = ["x", "y"].map(String::from);
+    let mut file = DataFile {
+        path: &path,
+        dev: None,
+        dev_from_train: DevFromTrain { share: 0.2, seed: 1 },
+        text: &[],
+        text_pair: &[],
+        label: &label,
+        head: None,
+        delimiter: None,
+    };
+    let task = infer(&file).unwrap().task;
+    assert_eq!((task.head, task.columns.labels.len()), (Head::Multilabel, 2));
+    file.head = Some(Head::Classify);
+    assert!(infer(&file).unwrap_err().what().contains("several are for `multilabel`"));
+}
