@@ -15,7 +15,7 @@ INSTALLED := $(VENV)/.installed$(if $(filter gpu,$(TENSORFLOW)),-gpu)
 OTHER_INSTALLED := $(VENV)/.installed$(if $(filter gpu,$(TENSORFLOW)),,-gpu)
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test check messages build venv exports test-exports lint test-rust test-python fuzz \
+.PHONY: help quickstart test check messages build venv exports test-exports lint test-rust test-python test-processors fuzz \
 	bench bench-peers bench-peers-base reproduce reproduce-peers results clean
 
 help: ## List the targets
@@ -99,6 +99,10 @@ test-python: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -q -rs python_export
 	$(BIN)/python -m pytest -q benches/reproduce
 	$(BIN)/python -m pytest -q benches/peers
+
+# ONLY=AVX2,SSE41 chooses processors.
+test-processors: test-exports $(VENV)/.installed-dev ## Pass the tests as on other processors (slow)
+	$(BIN)/python tests/processors.py $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 FUZZ_SECONDS ?= 30
 FUZZ_FLAGS ?=

@@ -6,9 +6,10 @@ use std::path::Path;
 
 use super::find::{cuda_version, find};
 use super::gpu::{CUDA_VISIBLE_DEVICES, Gpu, Gpus};
+use super::isa::{Isa, ONEDNN_MAX_CPU_ISA};
 use super::processor::{Amx, Processor};
 use super::session::Threads;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::model::{BatchProfile, Precision};
 
 /// Tokens of a batch whose tensors stay in the cache of the core that computes them, roughly:
@@ -36,9 +37,6 @@ const BF16_CAPABILITY: (i32, i32) = (8, 0);
 
 /// The variable that turns oneDNN's kernels on or off in TensorFlow.
 const ONEDNN: &str = "TF_ENABLE_ONEDNN_OPTS";
-
-/// The variable that limits the instructions that oneDNN uses.
-const ONEDNN_MAX_CPU_ISA: &str = "ONEDNN_MAX_CPU_ISA";
 
 /// The variable by which oneDNN keeps weights in the layout that its products read fastest.
 const FROZEN_WEIGHTS: &str = "TF_ONEDNN_ASSUME_FROZEN_WEIGHTS";
@@ -90,7 +88,10 @@ impl OneDnn {
 /// What this machine computes with, and what is chosen for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Device {
+    /// As oneDNN uses it.
     processor: Processor,
+    /// Whether a limit on oneDNN's instructions hides bf16 products that TensorFlow calls for.
+    bf16_hidden: bool,
     cores: usize,
     onednn: OneDnn,
     /// The GPUs that the driver lists.
@@ -103,11 +104,13 @@ impl Device {
     /// Asks the machine, and the TensorFlow that would be loaded: the one in `tensorflow`, where the user
     /// names a folder.
     pub fn detect(tensorflow: Option<&Path>) -> Self {
-        let processor = Processor::detect();
+        let (whole, limit) = (Processor::detect(), Isa::limit());
+        let processor = limit.of(whole);
         let variable = std::env::var(ONEDNN).ok();
         let library = find(tensorflow).ok();
         Self {
             processor,
+            bf16_hidden: limit.hides_bf16(whole),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             onednn: OneDnn::choose(processor, variable.as_deref()),
             gpus: Gpus::detect(),
@@ -115,7 +118,7 @@ impl Device {
         }
     }
 
-    /// The processor's instructions.
+    /// The processor's instructions, as far as no variable keeps oneDNN from them.
     pub fn processor(&self) -> Processor {
         self.processor
     }
@@ -173,6 +176,21 @@ impl Device {
             None => self.processor.multiplies_bf16_faster(),
         };
         if bf16 { Precision::Bf16 } else { Precision::F32 }
+    }
+
+    /// Refuses a number format in which TensorFlow would end the process.
+    pub(super) fn check(&self, precision: Precision) -> Result<()> {
+        let on = match self.onednn {
+            OneDnn::User(on) | OneDnn::TensorFlow(on) => on,
+            OneDnn::ChosenForAvx2 => true,
+        };
+        if precision == Precision::Bf16 && self.gpu().is_none() && self.bf16_hidden && on {
+            return Err(Error::usage(format!(
+                "oneDNN has no bf16 products with the instructions that {ONEDNN_MAX_CPU_ISA} leaves it"
+            ))
+            .hint("compute with `--precision f32`, or unset that variable"));
+        }
+        Ok(())
     }
 
     /// The most rows of an evaluation batch where no flag says otherwise.
@@ -250,6 +268,7 @@ mod tests {
 
     const DEVICE: Device = Device {
         processor: PROCESSOR,
+        bf16_hidden: false,
         cores: 8,
         onednn: OneDnn::TensorFlow(true),
         gpus: None,
@@ -294,6 +313,15 @@ mod tests {
         // A GPU that TensorFlow does not see decides nothing.
         assert_eq!(with_gpus((8, 0), Some("")).precision(), Precision::F32);
         assert_eq!(Device { cuda: None, ..with_gpus((8, 0), None) }.precision(), Precision::F32);
+    }
+
+    #[test]
+    fn bf16_that_a_limit_hides_is_refused_where_onednn_would_compute_it() {
+        let hidden = Device { bf16_hidden: true, ..DEVICE };
+        assert!(hidden.check(Precision::Bf16).unwrap_err().what().contains("no bf16 products"));
+        assert!(hidden.check(Precision::F32).is_ok() && DEVICE.check(Precision::Bf16).is_ok());
+        let off = Device { onednn: OneDnn::User(false), ..hidden };
+        assert!(off.check(Precision::Bf16).is_ok(), "TensorFlow computes it by itself");
     }
 
     #[test]

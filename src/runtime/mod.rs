@@ -11,6 +11,7 @@ mod feed;
 mod find;
 mod gpu;
 mod graph;
+mod isa;
 mod library;
 mod memory;
 mod peak;

@@ -35,6 +35,7 @@ impl PredictionSession {
         split: WorkSplit,
     ) -> Result<Self> {
         let device = library.device();
+        device.check(precision)?;
         let Description { dir, serving_signatures, .. } = &trained.model;
         let signature = format!("predict_{precision}");
         let inputs = serving_signatures

@@ -51,6 +51,7 @@ impl TrainingSession {
                 .at(dir)
                 .hint("choose another `--precision`"));
         }
+        library.device().check(precision)?;
         let (folder, signatures) = export.graph(whole_step)?;
         // The whole-step graph has none, nor have exports of earlier versions.
         let has_halves = [TRAIN, ACCUMULATE]
