@@ -16,7 +16,7 @@ OTHER_INSTALLED := $(VENV)/.installed$(if $(filter gpu,$(TENSORFLOW)),,-gpu)
 
 .DEFAULT_GOAL := help
 .PHONY: help quickstart test check messages build venv exports test-exports lint test-rust test-python test-processors fuzz \
-	bench bench-peers bench-peers-base reproduce reproduce-peers results clean
+	bench bench-peers bench-peers-base gpu-check reproduce reproduce-peers results clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -99,6 +99,7 @@ test-python: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -q -rs python_export
 	$(BIN)/python -m pytest -q benches/reproduce
 	$(BIN)/python -m pytest -q benches/peers
+	$(BIN)/python -m pytest -q benches/gpu
 
 # ONLY=AVX2,SSE41 chooses processors.
 test-processors: test-exports $(VENV)/.installed-dev ## Pass the tests as on other processors (slow)
@@ -161,6 +162,9 @@ $(PEERS_VENV)/.installed-keras: benches/peers/requirements-keras.lock $(PEERS_VE
 	@echo "== installing KerasHub into $(PEERS_VENV)"
 	$(PEERS_PIP) -r benches/peers/requirements-keras.lock
 	@touch $@
+
+gpu-check: build $(INSTALLED) ## On a GPU: parity, resuming, and steps beside PyTorch's
+	$(BIN)/python benches/gpu/check.py $(ARGS)
 
 # TFBERT_DATA holds the data sets; ONLY=mrpc,rte chooses settings; ENCODER is an encoder's folder.
 REPRODUCE = benches/reproduce/reproduce.py $(if $(ONLY),--only $(ONLY)) \

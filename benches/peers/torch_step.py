@@ -16,6 +16,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=9)
     parser.add_argument("--warmup", type=int, default=3)
     parser.add_argument("--threads", type=int, default=None)
+    parser.add_argument("--device", default="cpu", help="cpu, or cuda")
     parser.add_argument("--compile", action="store_true", help="the model under torch.compile")
     args = parser.parse_args()
 
@@ -38,7 +39,7 @@ def main() -> None:
         ]
         config = BertConfig(**{name: sizes[name] for name in names}, attn_implementation="sdpa")
         model = BertForSequenceClassification(config)
-    model.train()
+    model.to(args.device).train()
     plain = ("bias", "LayerNorm.weight")
     decayed = [p for name, p in model.named_parameters() if not name.endswith(plain)]
     others = [p for name, p in model.named_parameters() if name.endswith(plain)]
@@ -52,12 +53,14 @@ def main() -> None:
         input_ids = torch.randint(0, sizes["vocab_size"], (rows, length))
         token_type_ids = (torch.arange(length) >= length // 2).long().expand(rows, length)
         labels = torch.randint(0, 2, (rows,))
+        batch = (input_ids, torch.ones_like(input_ids), token_type_ids, labels)
+        input_ids, attention_mask, token_type_ids, labels = (x.to(args.device) for x in batch)
         start = time.perf_counter()
         optimizer.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16, enabled=args.precision == "bf16"):
+        with torch.autocast(args.device, torch.bfloat16, enabled=args.precision == "bf16"):
             loss = compute(
                 input_ids=input_ids,
-                attention_mask=torch.ones_like(input_ids),
+                attention_mask=attention_mask,
                 token_type_ids=token_type_ids,
                 labels=labels,
             ).loss

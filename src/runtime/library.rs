@@ -81,14 +81,16 @@ impl Process {
     ///
     /// The file cannot be opened, or is not TensorFlow.
     pub fn load(self) -> Result<Library> {
-        // The library logs while it is opened, before it has read its log level.
-        let _quiet = (!self.verbose).then(quiet::stderr).flatten();
-        check(&self.found)?;
-        tensorflow::library::load().map_err(|error| {
-            Error::new(format!("TensorFlow's library could not be loaded: {error}"))
-                .at(&self.found.library)
-                .hint("run `tfbert doctor`, which names what is wrong")
-        })?;
+        {
+            // The library logs while it is opened, before it has read its log level.
+            let _quiet = (!self.verbose).then(quiet::stderr).flatten();
+            check(&self.found)?;
+            tensorflow::library::load().map_err(|error| {
+                Error::new(format!("TensorFlow's library could not be loaded: {error}"))
+                    .at(&self.found.library)
+                    .hint("run `tfbert doctor`, which names what is wrong")
+            })?;
+        }
         abort::explain(self.memory_hint);
         if let Some(notice) = self.device.notice() {
             log::info!("{notice}");
