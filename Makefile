@@ -99,7 +99,7 @@ test-python: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -q -rs python_export
 	$(BIN)/python -m pytest -q benches/reproduce
 	$(BIN)/python -m pytest -q benches/peers
-	$(BIN)/python -m pytest -q benches/gpu
+	$(BIN)/python -m pytest -q benches/gpu benches/cores
 
 # ONLY=AVX2,SSE41 chooses processors.
 test-processors: test-exports $(VENV)/.installed-dev ## Pass the tests as on other processors (slow)
