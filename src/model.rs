@@ -158,6 +158,9 @@ pub trait Model: Predictor {
     fn export(&mut self, prefix: &Path, into: &Path, description: &str) -> Result<()>;
 }
 
+/// Settings by name: numbers, texts, truth values.
+pub type Settings = std::collections::BTreeMap<String, serde_json::Value>;
+
 /// Where numbers over steps go. What is written after a checkpoint is cut off when a run is
 /// resumed from it, so that the curves have neither gaps nor doubles.
 pub trait Scalars {
@@ -167,6 +170,21 @@ pub trait Scalars {
     ///
     /// The file cannot be written.
     fn open(&mut self, bytes: u64) -> Result<()>;
+
+    /// Writes what the run is made of: its settings by name, and a text of them in Markdown. It
+    /// comes first in a new run.
+    ///
+    /// # Errors
+    ///
+    /// The disk is full.
+    fn describe(&mut self, settings: &Settings, text: &str) -> Result<()>;
+
+    /// Says that the run is complete; its last word.
+    ///
+    /// # Errors
+    ///
+    /// The disk is full.
+    fn complete(&mut self) -> Result<()>;
 
     /// Writes the values that belong to a step.
     ///
@@ -189,6 +207,14 @@ pub struct NoScalars;
 
 impl Scalars for NoScalars {
     fn open(&mut self, _bytes: u64) -> Result<()> {
+        Ok(())
+    }
+
+    fn describe(&mut self, _settings: &Settings, _text: &str) -> Result<()> {
+        Ok(())
+    }
+
+    fn complete(&mut self) -> Result<()> {
         Ok(())
     }
 

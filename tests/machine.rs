@@ -1,5 +1,5 @@
-//! Tests that want something of the machine: root, the real data sets in `TFBERT_DATA`, or
-//! transformers in `.venv-peers`. Where it is missing they are listed as ignored, with the reason.
+//! Tests that want something of the machine: root, TensorBoard in `.venv`, the real data sets in
+//! `TFBERT_DATA`, or transformers in `.venv-peers`. Where it is missing they are listed as ignored, with the reason.
 
 mod common;
 #[path = "common/goldens.rs"]
@@ -14,7 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use common::{fail, last_json, root, succeed, text, tfbert};
+use common::{fail, last_json, root, succeed, text, tfbert, train_tiny};
 use goldens::{OfficialV2, assert_close, assert_official, golden};
 use interrupted::{Ended, alone, begin, complete, names, resume};
 use libtest_mimic::{Arguments, Completion, Trial};
@@ -42,6 +42,7 @@ fn main() {
         known_answers_of_squads_own_files_are_found,
         scores_of_squads_own_files_are_the_scorers,
         answers_of_squads_own_files_are_of_their_passage,
+        tensorboard_reads_curves_settings_and_hparams,
         a_real_setting_scores_within_the_band_of_the_trainer_of_hugging_face,
         transformers_loads_an_export_of_every_head_and_gives_the_models_logits,
     ];
@@ -419,5 +420,49 @@ fn transformers_loads_an_export_of_every_head_and_gives_the_models_logits() -> R
     let differences: Vec<f64> = serde_json::from_value(differences).unwrap();
     assert_eq!(differences.len(), models.len());
     assert!(differences.iter().all(|&difference| difference < 1e-5), "{differences:?}");
+    Ok(())
+}
+
+/// What TensorBoard's own reader finds in a run's folder.
+const TENSORBOARD: &str = "
+import json, sys
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import plugin_data_pb2
+found = EventAccumulator(sys.argv[1])
+found.Reload()
+data = lambda tag: plugin_data_pb2.HParamsPluginData.FromString(
+    found.SummaryMetadata(tag).plugin_data.content)
+hparams = data('_hparams_/session_start_info').session_start_info.hparams
+print(json.dumps({
+    'scalars': {t: [[e.step, e.value] for e in found.Scalars(t)] for t in found.Tags()['scalars']},
+    'learning_rate': hparams['learning_rate'].number_value,
+    'task': hparams['task'].string_value,
+    'complete': data('_hparams_/session_end_info').session_end_info.status,
+    'text': found.Tensors('settings')[0].tensor_proto.string_val[0].decode(),
+}))
+";
+
+fn tensorboard_reads_curves_settings_and_hparams() -> Ran {
+    let python = root().join(".venv/bin/python");
+    let mut import = Command::new(&python);
+    let installed = import.args(["-c", "import tensorboard"]).stderr(Stdio::null()).status();
+    if !installed.is_ok_and(|status| status.success()) {
+        return Err("TensorBoard is not installed in .venv".into());
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let result = last_json(&succeed(&mut train_tiny(&run)));
+    let found = succeed(Command::new(python).args(["-c", TENSORBOARD]).arg(&run));
+    let found: Value = serde_json::from_str(found.lines().last().unwrap()).unwrap();
+    let accuracy = &found["scalars"]["dev/accuracy"][0];
+    assert_eq!(accuracy[0], result["best_step"]);
+    let difference =
+        accuracy[1].as_f64().unwrap() - result["metrics"]["accuracy"].as_f64().unwrap();
+    assert!(difference.abs() < 1e-6, "{found}");
+    assert!(found["scalars"]["train/loss"].as_array().is_some_and(|losses| !losses.is_empty()));
+    assert_eq!(found["complete"], 1);
+    assert_eq!(found["task"], "sst2");
+    assert!((found["learning_rate"].as_f64().unwrap() - 1e-3).abs() < 1e-9, "{found}");
+    assert!(found["text"].as_str().unwrap().contains("| batch_size | 16 |"), "{found}");
     Ok(())
 }

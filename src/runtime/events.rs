@@ -1,4 +1,5 @@
-//! TensorBoard's events: scalars in `events.out.tfevents.*`.
+//! TensorBoard's events in `events.out.tfevents.*`: scalars, and a run's settings as text and for the
+//! HParams dashboard.
 //!
 //! A file is a row of TFRecords, each of a message `Event`.
 
@@ -9,11 +10,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use prost::Message;
 
-use super::proto::{Event, Summary, SummaryValue};
+use super::proto::{
+    Event, HParamsPluginData, PluginData, ProtoValue, SessionEndInfo, SessionStartInfo, Summary,
+    SummaryMetadata, SummaryValue, TensorProto, TensorShapeProto,
+};
 use super::record::record;
 use crate::error::{Error, Result};
 use crate::files::names;
-use crate::model::Scalars;
+use crate::model::{Scalars, Settings};
 
 /// The events of a run.
 #[derive(Debug)]
@@ -65,6 +69,59 @@ impl EventFile {
     }
 }
 
+/// `DT_FLOAT` and `DT_STRING` of `tensorflow.DataType`.
+const FLOAT: i32 = 1;
+const STRING: i32 = 7;
+/// `STATUS_SUCCESS` of `tensorboard.hparams.Status`.
+const SUCCESS: i32 = 1;
+
+/// A value that a plugin shows.
+fn plugin_value(
+    tag: &str,
+    plugin: &str,
+    content: Vec<u8>,
+    mut tensor: TensorProto,
+) -> SummaryValue {
+    tensor.tensor_shape = Some(TensorShapeProto {});
+    let plugin_data = Some(PluginData { plugin_name: plugin.into(), content });
+    SummaryValue {
+        tag: tag.into(),
+        simple_value: None,
+        tensor: Some(tensor),
+        metadata: Some(SummaryMetadata { plugin_data }),
+    }
+}
+
+/// A value of the HParams dashboard, all of which is in its metadata.
+fn hparams_value(tag: &str, data: &HParamsPluginData) -> SummaryValue {
+    let tensor = TensorProto { dtype: FLOAT, float_val: vec![0.0], ..TensorProto::default() };
+    plugin_value(tag, "hparams", data.encode_to_vec(), tensor)
+}
+
+/// A setting as the HParams dashboard has it; what has no value is left out.
+fn hparam(value: &serde_json::Value) -> Option<ProtoValue> {
+    use serde_json::Value;
+    let none = ProtoValue::default();
+    match value {
+        Value::Null => None,
+        Value::Bool(value) => Some(ProtoValue { bool_value: Some(*value), ..none }),
+        Value::Number(number) => Some(ProtoValue { number_value: number.as_f64(), ..none }),
+        Value::String(text) => Some(ProtoValue { string_value: Some(text.clone()), ..none }),
+        other => Some(ProtoValue { string_value: Some(other.to_string()), ..none }),
+    }
+}
+
+impl EventFile {
+    fn append_values(&mut self, step: usize, value: Vec<SummaryValue>) -> Result<()> {
+        self.append(&Event {
+            wall_time: now(),
+            step: step as i64,
+            summary: Some(Summary { value }),
+            ..Event::default()
+        })
+    }
+}
+
 impl Scalars for EventFile {
     fn open(&mut self, bytes: u64) -> Result<()> {
         let newest = self.newest();
@@ -97,19 +154,34 @@ impl Scalars for EventFile {
     }
 
     fn write(&mut self, step: usize, values: &[(String, f64)]) -> Result<()> {
-        let value = values
-            .iter()
-            .map(|(tag, value)| SummaryValue {
-                tag: tag.clone(),
-                simple_value: Some(*value as f32),
-            })
-            .collect();
-        self.append(&Event {
-            wall_time: now(),
-            step: step as i64,
-            summary: Some(Summary { value }),
-            ..Event::default()
-        })
+        let value = |(tag, value): &(String, f64)| SummaryValue {
+            tag: tag.clone(),
+            simple_value: Some(*value as f32),
+            ..SummaryValue::default()
+        };
+        self.append_values(step, values.iter().map(value).collect())
+    }
+
+    fn describe(&mut self, settings: &Settings, text: &str) -> Result<()> {
+        let hparams =
+            settings.iter().filter_map(|(name, value)| Some((name.clone(), hparam(value)?)));
+        let start = SessionStartInfo { hparams: hparams.collect() };
+        let data = HParamsPluginData { session_start_info: Some(start), ..Default::default() };
+        let string_val = vec![text.as_bytes().to_vec()];
+        let tensor = TensorProto { dtype: STRING, string_val, ..TensorProto::default() };
+        self.append_values(
+            0,
+            vec![
+                hparams_value("_hparams_/session_start_info", &data),
+                plugin_value("settings", "text", Vec::new(), tensor),
+            ],
+        )
+    }
+
+    fn complete(&mut self) -> Result<()> {
+        let end = SessionEndInfo { status: SUCCESS };
+        let data = HParamsPluginData { session_end_info: Some(end), ..Default::default() };
+        self.append_values(0, vec![hparams_value("_hparams_/session_end_info", &data)])
     }
 
     fn sync(&mut self) -> Result<u64> {
@@ -160,5 +232,34 @@ mod tests {
         assert_eq!(events.iter().map(|event| event.step).collect::<Vec<_>>(), [0, 1, 3]);
         assert_eq!(events[0].file_version.as_deref(), Some("brain.Event:2"));
         assert_eq!(events[1].summary.as_ref().unwrap().value[0].simple_value, Some(0.0));
+    }
+
+    #[test]
+    fn settings_come_first_as_text_and_for_the_hparams_dashboard() {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = Settings::from([
+            ("learning_rate".to_owned(), 1e-4.into()),
+            ("precision".to_owned(), "f32".into()),
+            ("max_steps".to_owned(), serde_json::Value::Null),
+            ("amsgrad".to_owned(), false.into()),
+        ]);
+        let mut file = EventFile::new(dir.path());
+        file.open(0).unwrap();
+        file.describe(&settings, "| setting |").unwrap();
+        file.complete().unwrap();
+        let events = events(dir.path());
+        let values: Vec<_> =
+            events[1..].iter().flat_map(|e| &e.summary.as_ref().unwrap().value).collect();
+        let plugin = |i: usize| values[i].metadata.as_ref().unwrap().plugin_data.as_ref().unwrap();
+        assert_eq!(plugin(0).plugin_name, "hparams");
+        let start = HParamsPluginData::decode(plugin(0).content.as_slice()).unwrap();
+        let hparams = start.session_start_info.unwrap().hparams;
+        assert_eq!(hparams.keys().collect::<Vec<_>>(), ["amsgrad", "learning_rate", "precision"]);
+        assert_eq!(hparams["learning_rate"].number_value, Some(1e-4));
+        assert_eq!(hparams["amsgrad"].bool_value, Some(false));
+        assert_eq!(plugin(1).plugin_name, "text");
+        assert_eq!(values[1].tensor.as_ref().unwrap().string_val, [b"| setting |"]);
+        let end = HParamsPluginData::decode(plugin(2).content.as_slice()).unwrap();
+        assert_eq!(end.session_end_info.unwrap().status, SUCCESS);
     }
 }

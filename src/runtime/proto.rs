@@ -175,4 +175,92 @@ pub struct SummaryValue {
     /// The number; one of several forms, so 0 is written too.
     #[prost(float, optional, tag = "2")]
     pub simple_value: Option<f32>,
+    /// Another form.
+    #[prost(message, optional, tag = "8")]
+    pub tensor: Option<TensorProto>,
+    /// Which of TensorBoard's plugins shows it.
+    #[prost(message, optional, tag = "9")]
+    pub metadata: Option<SummaryMetadata>,
+}
+
+/// `tensorflow.TensorProto`, as far as summaries need it.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct TensorProto {
+    /// `tensorflow.DataType`: 1 is `DT_FLOAT`, 7 is `DT_STRING`.
+    #[prost(int32, tag = "1")]
+    pub dtype: i32,
+    /// The shape.
+    #[prost(message, optional, tag = "2")]
+    pub tensor_shape: Option<TensorShapeProto>,
+    /// The values of `DT_FLOAT`.
+    #[prost(float, repeated, tag = "5")]
+    pub float_val: Vec<f32>,
+    /// The values of `DT_STRING`.
+    #[prost(bytes = "vec", repeated, tag = "8")]
+    pub string_val: Vec<Vec<u8>>,
+}
+
+/// `tensorflow.TensorShapeProto`; without dimensions, that of one value.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct TensorShapeProto {}
+
+/// `tensorflow.SummaryMetadata`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct SummaryMetadata {
+    /// The plugin and its own data.
+    #[prost(message, optional, tag = "1")]
+    pub plugin_data: Option<PluginData>,
+}
+
+/// `tensorflow.SummaryMetadata.PluginData`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct PluginData {
+    /// The plugin: `text`, `hparams`.
+    #[prost(string, tag = "1")]
+    pub plugin_name: String,
+    /// A message of the plugin's.
+    #[prost(bytes = "vec", tag = "2")]
+    pub content: Vec<u8>,
+}
+
+/// `tensorboard.hparams.HParamsPluginData`, of version 0.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct HParamsPluginData {
+    /// In a run's first event.
+    #[prost(message, optional, tag = "3")]
+    pub session_start_info: Option<SessionStartInfo>,
+    /// In a complete run's last event.
+    #[prost(message, optional, tag = "4")]
+    pub session_end_info: Option<SessionEndInfo>,
+}
+
+/// `tensorboard.hparams.SessionStartInfo`. The time of the start is left out, so that a resumed run's
+/// events are those of an uninterrupted one.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct SessionStartInfo {
+    /// The settings.
+    #[prost(btree_map = "string, message", tag = "1")]
+    pub hparams: std::collections::BTreeMap<String, ProtoValue>,
+}
+
+/// `tensorboard.hparams.SessionEndInfo`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct SessionEndInfo {
+    /// `tensorboard.hparams.Status`: 1 is `STATUS_SUCCESS`.
+    #[prost(int32, tag = "1")]
+    pub status: i32,
+}
+
+/// `google.protobuf.Value`, of which one field is set.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ProtoValue {
+    /// A number.
+    #[prost(double, optional, tag = "2")]
+    pub number_value: Option<f64>,
+    /// A text.
+    #[prost(string, optional, tag = "3")]
+    pub string_value: Option<String>,
+    /// A truth value.
+    #[prost(bool, optional, tag = "4")]
+    pub bool_value: Option<bool>,
 }

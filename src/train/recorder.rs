@@ -9,8 +9,10 @@ use super::evaluation::SplitScores;
 use super::line::Line;
 use crate::error::{Error, Result};
 use crate::evaluate;
-use crate::model::{Model, Scalars, StepOutcome};
-use crate::run::{Action, Best, Checkpoints, MetricsLog, Moment, Retention, RunFolder, State};
+use crate::model::{Model, Scalars, Settings, StepOutcome};
+use crate::run::{
+    Action, Best, Checkpoints, MetricsLog, Moment, Retention, RunFolder, State, flat,
+};
 use crate::task::Task;
 
 pub(super) struct Recorder<'a> {
@@ -38,6 +40,10 @@ impl<'a> Recorder<'a> {
     ) -> Result<Self> {
         let log = MetricsLog::open(job.folder.dir(), state.log_bytes)?;
         scalars.open(state.events_bytes)?;
+        if state.events_bytes == 0 {
+            let settings = settings_by_name(job)?;
+            scalars.describe(&settings, &settings_text(&settings))?;
+        }
         Ok(Self {
             task: job.task,
             folder: job.folder,
@@ -172,7 +178,8 @@ impl<'a> Recorder<'a> {
     /// Saves the end of the run.
     pub(super) fn finish(&mut self, model: &mut dyn Model) -> Result<()> {
         self.save_if_due(model, false, true)?;
-        self.wait()
+        self.wait()?;
+        self.scalars.complete()
     }
 
     /// The best evaluation; warns where the metric could not choose it.
@@ -213,6 +220,22 @@ impl<'a> Recorder<'a> {
             .at(self.folder.dir())
             .hint("continue with the same command and `--resume`")
     }
+}
+
+/// What TensorBoard shows of a run: the task, its settings, the labels' number.
+fn settings_by_name(job: &Job<'_>) -> Result<Settings> {
+    let mut settings = flat(job.settings)?;
+    settings.insert("task".into(), job.task.name.as_str().into());
+    Ok(settings)
+}
+
+/// The settings as a table in Markdown.
+fn settings_text(settings: &Settings) -> String {
+    let mut text = String::from("| setting | value |\n| --- | --- |\n");
+    for (name, value) in settings {
+        text += &format!("| {name} | {} |\n", value.to_string().replace('|', "\\|"));
+    }
+    text
 }
 
 /// The value that chooses the best: the task's first metric on the first development split.
