@@ -202,26 +202,30 @@ impl Wrong {
     fn shown(&self) -> (String, Vec<String>) {
         match self {
             Self::Class { text, text_pair, gold, predicted, probability, .. } => (
-                format!("{}, predicted {} ({probability:.2})", excerpt(gold), excerpt(predicted)),
-                std::iter::once(text).chain(text_pair).map(|text| excerpt(text)).collect(),
+                format!(
+                    "gold {}, predicted {} ({probability:.2})",
+                    excerpt(gold),
+                    excerpt(predicted)
+                ),
+                std::iter::once(text).chain(text_pair).map(|text| on_one_line(text)).collect(),
             ),
             Self::Ending { context, start, endings, gold, predicted, probability, .. } => {
                 let ending = |i: usize| {
                     let ending = endings.get(i).map_or("", String::as_str);
-                    excerpt(&format!("{start} {ending}"))
+                    on_one_line(&format!("{start} {ending}"))
                 };
                 (
-                    format!("ending {gold}, predicted {predicted} ({probability:.2})"),
+                    format!("gold ending {gold}, predicted {predicted} ({probability:.2})"),
                     vec![
-                        excerpt(context),
-                        format!("right: {}", ending(*gold)),
+                        on_one_line(context),
+                        format!("gold: {}", ending(*gold)),
                         format!("predicted: {}", ending(*predicted)),
                     ],
                 )
             }
             Self::Score { text, text_pair, gold, predicted } => (
-                format!("{gold:.3}, predicted {predicted:.3}"),
-                std::iter::once(text).chain(text_pair).map(|text| excerpt(text)).collect(),
+                format!("gold {gold:.3}, predicted {predicted:.3}"),
+                std::iter::once(text).chain(text_pair).map(|text| on_one_line(text)).collect(),
             ),
             Self::Answer { question, gold, predicted, f1, .. } => {
                 let or_none = |text: &str| {
@@ -230,13 +234,13 @@ impl Wrong {
                 let gold: Vec<String> = gold.iter().map(|gold| or_none(gold)).collect();
                 let gold = if gold.is_empty() { "no answer".into() } else { gold.join(" | ") };
                 (
-                    format!("F1 {f1:.2}: {}", excerpt(question)),
-                    vec![format!("right: {gold}"), format!("predicted: {}", or_none(predicted))],
+                    format!("F1 {f1:.2}: {}", on_one_line(question)),
+                    vec![format!("gold: {gold}"), format!("predicted: {}", or_none(predicted))],
                 )
             }
             Self::Tags { words, gold, predicted, wrong } => {
                 let line = |(word, (gold, predicted)): (&String, (&String, &String))| {
-                    format!("{} {gold}, predicted {predicted}", excerpt(word))
+                    format!("{}: gold {gold}, predicted {predicted}", excerpt(word))
                 };
                 let words = words.iter().zip(gold.iter().zip(predicted));
                 let differ = words.filter(|(_, (gold, predicted))| gold != predicted).map(line);
@@ -244,6 +248,20 @@ impl Wrong {
             }
         }
     }
+}
+
+/// A text on one line of a terminal, control characters escaped; longer than in a message.
+fn on_one_line(text: &str) -> String {
+    const LONGEST: usize = 300;
+    let mut line: String = text
+        .chars()
+        .take(LONGEST)
+        .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
+        .collect();
+    if text.chars().nth(LONGEST).is_some() {
+        line.push('…');
+    }
+    line
 }
 
 /// The beginning of a long text.
@@ -286,7 +304,10 @@ mod tests {
         let ids: Vec<&str> = found.worst.iter().map(|mistake| mistake.id.as_str()).collect();
         assert_eq!(ids, ["17", "999", "1999"]);
         let lines = found.lines(1, std::path::Path::new("dev.tsv"));
-        assert_eq!(lines[..2], ["worst 1 of 5000 mistakes:", "dev.tsv:18: 1.000, predicted 2.000"]);
+        assert_eq!(
+            lines[..2],
+            ["worst 1 of 5000 mistakes:", "dev.tsv:18: gold 1.000, predicted 2.000"]
+        );
         assert!(!lines[2].contains('\u{1b}'), "{lines:?}");
     }
 
