@@ -10,6 +10,7 @@ use crate::dataset::infer::{DataFile, Inferred, infer};
 use crate::dataset::{
     DataSource, Input, InputFile, InputFormat, InputRequest, Labels, TypedText, typed_text,
 };
+use crate::metric::MetricName;
 use crate::report::{Added, RowFormat, RowWriter, Written};
 use crate::task::{self, Column, Columns, DevFromTrain, Format, Head, Task, TextColumns};
 
@@ -19,7 +20,7 @@ pub type Target = fn(&[u8]);
 /// The fuzz targets: name (also of the folder in `fuzz/corpus/`) and function.
 ///
 /// A target panics where a reader breaks a rule, such as an error that names no file.
-pub const TARGETS: [(&str, Target); 18] = [
+pub const TARGETS: [(&str, Target); 20] = [
     ("tsv", tsv),
     ("csv", csv),
     ("json_lines", json_lines),
@@ -28,6 +29,8 @@ pub const TARGETS: [(&str, Target); 18] = [
     ("data_file", data_file),
     ("squad", squad),
     ("conll", conll),
+    ("tokens", tokens),
+    ("label_sets", label_sets),
     ("swag", swag),
     ("inputs", inputs),
     ("task_file", task_file),
@@ -104,12 +107,47 @@ pub fn squad(data: &[u8]) {
     read(&builtin("squad2"), data);
 }
 
-/// CoNLL-2003's columns, labels given and found.
+/// CoNLL's columns, labels given and found, entities and tags that stand for themselves.
 pub fn conll(data: &[u8]) {
     let mut task = builtin("conll2003");
     read(&task, data);
     task.labels = None;
     read(&task, data);
+    task.metrics = vec![MetricName::Accuracy];
+    read(&task, data);
+}
+
+/// Tagged sentences as JSON objects, labels given, found, and named by numbers.
+pub fn tokens(data: &[u8]) {
+    let mut task = builtin("conll2003");
+    for format in [Format::Jsonl, Format::Json] {
+        task.format = format;
+        task.labels = None;
+        read(&task, data);
+        task.labels = builtin("conll2003").labels;
+        read(&task, data);
+    }
+    task.format = Format::Jsonl;
+    task.label_names = task.labels.take();
+    read(&task, data);
+}
+
+/// Rows with any number of labels, in one column and in a column for each label.
+pub fn label_sets(data: &[u8]) {
+    let column = |name: &str| Column::Name(name.into());
+    let mut task = builtin("sst2");
+    task.head = Head::Multilabel;
+    (task.labels, task.label_names) = (None, None);
+    let text = Some(column("text").into());
+    let listed = Columns { text: text.clone(), label: Some(column("label")), ..Columns::default() };
+    let each = Columns { text, labels: vec![column("a"), column("b")], ..Columns::default() };
+    for columns in [listed, each] {
+        task.columns = columns;
+        for format in [Format::Csv, Format::Jsonl] {
+            task.format = format;
+            read(&task, data);
+        }
+    }
 }
 
 /// SWAG's table.

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::feature::{FeatureSettings, Tokenizer};
 use crate::model::{EncoderFacts, Precision};
 use crate::prediction::PredictionSettings;
-use crate::task::{Head, Task};
+use crate::task::{Head, Scheme, Task};
 
 mod hugging_face;
 
@@ -137,6 +137,9 @@ pub struct TrainingRecord {
     /// Answers whose null score beats the best span by more than this are empty (SQuAD 2.0).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub null_threshold: Option<f64>,
+    /// The scheme of the training file's tags, for tags of entities; `labels` are those of IOB2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<Scheme>,
     /// The probability from which on each label is predicted, in the order of `labels`, for the head
     /// `multilabel`; empty for other heads.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -482,6 +485,7 @@ mod tests {
             precision: Precision::F32,
             metrics: BTreeMap::new(),
             null_threshold: None,
+            scheme: None,
             label_thresholds: Vec::new(),
         }
     }

@@ -9,6 +9,7 @@ use tfbert::metric::{
     self, Counts, LabelSets, QuestionScore, SquadVersion, entity_scores, normalize_answer,
     score_question, span_scores,
 };
+use tfbert::task::{ReadTags, Scheme};
 
 #[path = "common/goldens.rs"]
 mod goldens;
@@ -161,6 +162,59 @@ fn entity_scores_are_those_of_seqeval() {
             check(entity_type, scores.by_type[entity_type], expected);
         }
         assert_close(&case.name, scores.token_accuracy(), case.token_accuracy);
+    }
+}
+
+#[derive(Deserialize)]
+struct SchemeRates {
+    precision: f64,
+    recall: f64,
+    f1: f64,
+    support: usize,
+}
+
+#[derive(Deserialize)]
+struct SchemeCase {
+    name: String,
+    gold: Vec<String>,
+    pred: Vec<String>,
+    overall: SchemeRates,
+    by_type: BTreeMap<String, SchemeRates>,
+}
+
+#[test]
+fn entities_of_every_scheme_are_scored_as_seqeval_does_strictly() {
+    let Cases { cases } = golden::<Cases<SchemeCase>>("metrics_schemes.json");
+    let schemes = [Scheme::Iob1, Scheme::Iob2, Scheme::Bioes, Scheme::Bilou];
+    assert_eq!(cases.len(), schemes.len());
+    for (case, scheme) in cases.into_iter().zip(schemes) {
+        let read = |sentences: &[String]| -> Vec<Vec<String>> {
+            let mut reader = ReadTags::default();
+            let sentences = sentences.iter().map(|sentence| {
+                let own: Vec<String> = sentence.split(' ').map(str::to_owned).collect();
+                let mut tags = own.clone();
+                reader.read(&mut tags).unwrap();
+                let names: Vec<&str> = tags.iter().map(String::as_str).collect();
+                assert_eq!(scheme.write(&names), own, "{}", case.name);
+                tags
+            });
+            let sentences = sentences.collect();
+            assert_eq!(reader.scheme(), Some(scheme));
+            sentences
+        };
+        let scores = entity_scores(&read(&case.pred), &read(&case.gold));
+        let check = |what: &str, actual: Counts, expected: &SchemeRates| {
+            let what = format!("{what} of {}", case.name);
+            assert_eq!(actual.gold, expected.support, "{what}");
+            assert_close(&what, actual.precision(), Some(expected.precision));
+            assert_close(&what, actual.recall(), Some(expected.recall));
+            assert_close(&what, actual.f1(), Some(expected.f1));
+        };
+        check("all entities", scores.overall, &case.overall);
+        assert_eq!(scores.by_type.len(), case.by_type.len());
+        for (entity_type, expected) in &case.by_type {
+            check(entity_type, scores.by_type[entity_type], expected);
+        }
     }
 }
 

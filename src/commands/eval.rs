@@ -40,7 +40,7 @@ pub fn run(args: &EvalArgs, cli: &Cli) -> Result<()> {
         None if task.dev.is_empty() => task.test.iter().collect(),
         None => task.dev.iter().collect(),
     };
-    let labels = Labels::new(trained.training.labels.clone());
+    let labels = Labels::new(trained.training.labels.clone()).with_scheme(trained.training.scheme);
     check_labels(&task, &labels, &model_dir)?;
     let device = Device::detect(cli.tensorflow.as_deref());
     let precision = match args.precision {

@@ -2,26 +2,28 @@
 //!
 //! Columns are separated by spaces or tabs. The word is the first and the tag the last, unless the
 //! task says otherwise; a file of one column has no tags. A line whose first column is `-DOCSTART-`
-//! begins a document and is no word.
+//! begins a document and is no word. A line before a sentence that begins with `#` is a comment, unless
+//! it has the columns of a word: `# NN O`.
 //!
-//! Entities may be tagged in IOB1 (`B-` only where an entity follows another of its type) or in
-//! IOB2 (`B-` at every entity's first word). In both, and as `conlleval` counts, an entity begins at
-//! `B-` and at an `I-` that follows `O`, another type or the beginning of the sentence. Tags are
-//! rewritten by that rule to IOB2, so that one label set serves both schemes; the entities stay the
-//! same.
+//! CoNLL-U has ten columns with tabs between, so that a word may hold a space; the second is the word and
+//! the fourth its part of speech. Lines of several words together (`1-2`) and of words that are not
+//! written (`8.1`) are left out.
+//!
+//! Entities may be tagged in any [`Scheme`](crate::task::Scheme). Their tags are rewritten to IOB2, so
+//! that one label set serves all of them; the entities stay the same.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::reader::Reader;
-use super::{Example, Input, Labels, Row, Target};
+use super::tags::Tags;
+use super::{Example, Input, Labels, Row};
 use crate::error::{Error, Result};
-use crate::task::{Column, Split, Task};
-use crate::text::{Lines, excerpt};
+use crate::task::{Column, ReadTags, Split, Task};
+use crate::text::{Lines, count};
 
 /// Reads a file of tagged sentences.
 pub(super) struct ConllReader<'a> {
-    task: &'a Task,
     path: &'a Path,
     labels: &'a Labels,
     sentences: Sentences,
@@ -37,26 +39,21 @@ impl<'a> ConllReader<'a> {
         path: &'a Path,
         labels: &'a Labels,
     ) -> Result<Self> {
-        Ok(Self { task, path, labels, sentences: Sentences::open(task, split, path)?, number: 0 })
+        Ok(Self { path, labels, sentences: Sentences::open(task, split, path)?, number: 0 })
     }
 }
 
 impl Reader for ConllReader<'_> {
     fn next_example(&mut self) -> Result<Option<Example>> {
-        let Some(Sentence { line, words, tags }) = self.sentences.advance()? else {
+        let Some(Sentence { lines, words, tags }) = self.sentences.advance()? else {
             return Ok(None);
         };
-        let (path, labels) = (self.path, self.labels);
-        let tags = tags.map(|tags| {
-            let indices = tags.iter().enumerate().map(|(i, tag)| {
-                // A sentence's words stand on lines that follow each other.
-                labels.parse(tag).map_err(|error| error.at_line(path, line + i))
-            });
-            indices.collect::<Result<Vec<_>>>().map(Target::Tags)
-        });
+        let target =
+            tags.map(|tags| Tags::target(&tags, self.labels, self.path, |word| lines[word]));
         let id = self.number.to_string();
         self.number += 1;
-        Ok(Some(Example { id, line, input: Input::Words(words), target: tags.transpose()? }))
+        let line = lines[0];
+        Ok(Some(Example { id, line, input: Input::Words(words), target: target.transpose()? }))
     }
 
     /// Of entities, both tags of every type, and `O`.
@@ -65,21 +62,13 @@ impl Reader for ConllReader<'_> {
         while let Some(sentence) = self.sentences.advance()? {
             let Some(tags) = sentence.tags else {
                 return Err(Error::new("it has one column, the words; expected a column of tags")
-                    .at_line(self.path, sentence.line));
+                    .at_line(self.path, sentence.lines[0]));
             };
             for tag in tags {
                 *counts.entry(tag).or_insert(0) += 1;
             }
         }
-        if self.task.tags_are_entities() {
-            let types: BTreeSet<_> =
-                counts.keys().filter_map(|tag| tag.get(2..)).map(str::to_owned).collect();
-            for entity_type in types {
-                counts.entry(format!("B-{entity_type}")).or_insert(0);
-                counts.entry(format!("I-{entity_type}")).or_insert(0);
-            }
-            counts.entry("O".into()).or_insert(0);
-        }
+        self.sentences.tags.complete(&mut counts);
         Ok(counts)
     }
 
@@ -92,13 +81,28 @@ impl Reader for ConllReader<'_> {
     }
 
     fn repairs(&self) -> Vec<String> {
-        Vec::new()
+        let Sentences { comments, left_out, tags, .. } = &self.sentences;
+        let mut made = tags.changed();
+        if *comments > 0 {
+            made.push(format!("{} left out that begin with `#`", count(*comments, "line")));
+        }
+        if *left_out > 0 {
+            made.push(format!(
+                "{} left out that are no single written word (`1-2`, `8.1`)",
+                count(*left_out, "line")
+            ));
+        }
+        made
+    }
+
+    fn tags_read(&self) -> Option<&ReadTags> {
+        self.sentences.tags.entities()
     }
 }
 
 struct Sentence {
-    /// The line of its first word.
-    line: usize,
+    /// The line of each word; at least one.
+    lines: Vec<usize>,
     words: Vec<String>,
     /// A tag for each word, entities in IOB2.
     tags: Option<Vec<String>>,
@@ -107,11 +111,15 @@ struct Sentence {
 /// A file that is being read. Memory is bounded by the longest sentence.
 struct Sentences {
     lines: Lines<'static>,
-    word: usize,
+    word: Option<usize>,
     label: LabelColumn,
-    /// Columns of the first word's line, and that line.
-    width: Option<(usize, usize)>,
-    entities: bool,
+    /// The columns of the file's first word.
+    form: Option<Form>,
+    tags: Tags,
+    /// Lines that were taken for comments.
+    comments: usize,
+    /// Lines of CoNLL-U that are no single written word.
+    left_out: usize,
     /// The lines of the current sentence.
     rows: Vec<String>,
 }
@@ -122,9 +130,24 @@ enum LabelColumn {
     At(usize),
     /// There, or nowhere if the file has fewer columns.
     MaybeAt(usize),
-    /// In the last column, unless that is the word's.
-    Last,
+    /// Where the form of the file has it: in the last column, unless that is the word's.
+    Usual,
 }
+
+/// What a file's first word says of all others.
+#[derive(Clone, Copy)]
+struct Form {
+    columns: usize,
+    line: usize,
+    is_conllu: bool,
+}
+
+/// The columns of CoNLL-U.
+const CONLLU_COLUMNS: usize = 10;
+/// That of the word.
+const CONLLU_WORD: usize = 1;
+/// That of the universal part of speech.
+const CONLLU_TAG: usize = 3;
 
 impl Sentences {
     fn open(task: &Task, split: &Split, path: &Path) -> Result<Self> {
@@ -139,115 +162,129 @@ impl Sentences {
         };
         Ok(Self {
             lines: Lines::open(path)?,
-            word: columns.word.as_ref().map_or(Ok(0), position)?,
+            word: columns.word.as_ref().map(position).transpose()?,
             label: match &columns.label {
-                None => LabelColumn::Last,
+                None => LabelColumn::Usual,
                 Some(column) if task.is_test(split) => LabelColumn::MaybeAt(position(column)?),
                 Some(column) => LabelColumn::At(position(column)?),
             },
-            width: None,
-            entities: task.tags_are_entities(),
+            form: None,
+            tags: Tags::new(task),
+            comments: 0,
+            left_out: 0,
             rows: Vec::new(),
         })
     }
 
     /// The next sentence, or `None` at the end.
     fn advance(&mut self) -> Result<Option<Sentence>> {
-        let (mut first, mut words, mut tags) = (0, Vec::new(), Vec::new());
+        let (mut lines, mut words, mut tags) = (Vec::new(), Vec::new(), Vec::new());
         self.rows.clear();
         while self.lines.advance()?.is_some() {
-            let columns: Vec<&str> = columns(self.lines.current()).collect();
-            if matches!(columns.first(), None | Some(&"-DOCSTART-")) {
+            let line = self.lines.current();
+            let number = self.lines.number();
+            if words.is_empty() && is_comment(line, self.form, self.tags.entities().is_some()) {
+                self.comments += 1;
+                continue;
+            }
+            if matches!(columns(line, false).first(), None | Some(&"-DOCSTART-")) {
                 if words.is_empty() {
                     continue;
                 }
                 break;
             }
-            let number = self.lines.number();
-            let (width, width_line) = *self.width.get_or_insert((columns.len(), number));
-            if columns.len() != width {
+            let form = *self.form.get_or_insert_with(|| Form::of(line, number));
+            let columns = columns(line, form.is_conllu);
+            if columns.len() != form.columns {
                 return Err(Error::new(format!(
-                    "expected {width} columns as on line {width_line}, found {}",
+                    "expected {} columns as on line {}, found {}",
+                    form.columns,
+                    form.line,
                     columns.len()
                 ))
                 .at_line(self.lines.path(), number));
             }
+            if form.is_conllu && columns[0].contains(['-', '.']) {
+                self.left_out += 1;
+                continue;
+            }
             let column = |at: usize, what: &str| {
                 columns.get(at).copied().ok_or_else(|| {
                     Error::new(format!(
-                        "expected the {what} in column {at} (counted from 0), found {width} columns"
+                        "expected the {what} in column {at} (counted from 0), found {} columns",
+                        form.columns
                     ))
                     .at_line(self.lines.path(), number)
                 })
             };
-            if words.is_empty() {
-                first = number;
-            }
-            words.push(column(self.word, "word")?.to_owned());
-            self.rows.push(self.lines.current().to_owned());
+            let word = self.word.unwrap_or(if form.is_conllu { CONLLU_WORD } else { 0 });
+            words.push(column(word, "word")?.to_owned());
+            lines.push(number);
+            self.rows.push(line.to_owned());
             let label = match self.label {
                 LabelColumn::At(at) => Some(at),
-                LabelColumn::MaybeAt(at) => (at < width).then_some(at),
-                LabelColumn::Last => Some(width - 1).filter(|&last| last != self.word),
+                LabelColumn::MaybeAt(at) => (at < form.columns).then_some(at),
+                LabelColumn::Usual if form.is_conllu => Some(CONLLU_TAG),
+                LabelColumn::Usual => Some(form.columns - 1).filter(|&last| last != word),
             };
             if let Some(at) = label {
-                let tag = column(at, "tag")?;
-                if self.entities && entity_type(tag).is_none() {
-                    return Err(Error::new(format!(
-                        "the tag is `{}`; expected `O`, `B-TYPE` or `I-TYPE` (IOB1 or IOB2)",
-                        excerpt(tag)
-                    ))
-                    .at_line(self.lines.path(), number));
-                }
-                tags.push(tag.to_owned());
+                tags.push(column(at, "tag")?.to_owned());
             }
         }
         if words.is_empty() {
             return Ok(None);
         }
-        if self.entities {
-            rewrite_as_iob2(&mut tags);
-        }
+        self.tags.read(&mut tags, self.lines.path(), |word| lines[word])?;
         let tags = (!tags.is_empty()).then_some(tags);
-        Ok(Some(Sentence { line: first, words, tags }))
+        Ok(Some(Sentence { lines, words, tags }))
     }
 }
 
-/// The columns of a line. Only spaces and tabs separate: a word may be another white space, such as
-/// the no-break space.
-fn columns(line: &str) -> impl Iterator<Item = &str> {
-    line.split([' ', '\t']).filter(|column| !column.is_empty())
-}
-
-/// The type of an entity's tag, empty for `O`; `None` for a tag of neither IOB1 nor IOB2.
-fn entity_type(tag: &str) -> Option<&str> {
-    match tag {
-        "O" => Some(""),
-        _ => tag
-            .strip_prefix("B-")
-            .or_else(|| tag.strip_prefix("I-"))
-            .filter(|entity_type| !entity_type.is_empty()),
+impl Form {
+    /// The form of a file whose first word is on this line.
+    fn of(line: &str, number: usize) -> Self {
+        let tabs = columns(line, true);
+        let is_conllu = tabs.len() == CONLLU_COLUMNS
+            && tabs[0].starts_with(|c: char| c.is_ascii_digit())
+            && tabs[0].chars().all(|c| c.is_ascii_digit() || matches!(c, '-' | '.'));
+        Self { columns: columns(line, is_conllu).len(), line: number, is_conllu }
     }
 }
 
-/// Gives `B-` to the first word of every entity of a sentence and `I-` to the others.
-fn rewrite_as_iob2(tags: &mut [String]) {
-    let mut previous = String::new();
-    for tag in tags {
-        let current = entity_type(tag).unwrap_or_default().to_owned();
-        if tag.starts_with("I-") && previous != current {
-            *tag = format!("B-{current}");
-        }
-        previous = current;
+/// The columns of a line. Only spaces and tabs separate, in CoNLL-U only tabs: a word may be another
+/// white space, such as the no-break space.
+fn columns(line: &str, is_conllu: bool) -> Vec<&str> {
+    if is_conllu {
+        return line.split('\t').collect();
     }
+    line.split([' ', '\t']).filter(|column| !column.is_empty()).collect()
+}
+
+/// Whether a line before a sentence is a comment and not a word that begins with `#`: it begins with `#`
+/// and has not the columns of a word.
+fn is_comment(line: &str, form: Option<Form>, entities: bool) -> bool {
+    if !line.starts_with('#') {
+        return false;
+    }
+    let columns = columns(line, form.is_some_and(|form| form.is_conllu));
+    if matches!(columns.as_slice(), [_, "=", ..] | [_, _, "=", ..])
+        || form.is_some_and(|form| columns.len() != form.columns)
+    {
+        return true;
+    }
+    let last = columns.last().copied().unwrap_or_default();
+    let is_tag = last == "O" || last.get(1..2) == Some("-");
+    // A tag that stands for itself may be any text.
+    if entities { !is_tag } else { form.is_none() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::reader::read_all;
     use super::*;
+    use crate::dataset::{Target, tag_scheme};
     use crate::metric::MetricName;
-    use crate::task;
+    use crate::task::{self, Scheme};
 
     const NAMES: [&str; 5] = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"];
 
@@ -351,8 +388,8 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_of_another_scheme_names_its_line_and_the_known_ones() {
-        for tag in ["S-PER", "PER", "B-", "b-PER", "o", "-", "BPER"] {
+    fn a_prefix_of_no_scheme_names_its_line_and_the_known_ones() {
+        for tag in ["X-PER", "PER", "B-", "b-PER", "o", "-", "BPER"] {
             let error = read_train(&format!("Oslo O\nAda {tag}\n")).unwrap_err();
             assert_eq!(line_of(&error), Some(2), "{tag}");
             assert!(error.what().contains("expected `O`, `B-TYPE` or `I-TYPE`"), "{error}");
@@ -418,5 +455,67 @@ mod tests {
         let mut reader = ConllReader::open(&task, train, &path, &labels).unwrap();
         assert!(reader.next_example().unwrap().is_some());
         assert!(reader.next_example().is_err());
+    }
+
+    #[test]
+    fn every_scheme_is_read_as_iob2_and_said() {
+        let iob2 = read_train("a B-PER\nb I-PER\nc B-LOC\n").unwrap();
+        let task = task();
+        for (text, scheme) in [
+            ("a B-PER\nb E-PER\nc S-LOC\n", Scheme::Bioes),
+            ("a B-PER\nb L-PER\nc U-LOC\n", Scheme::Bilou),
+            ("a I-PER\nb I-PER\nc I-LOC\n", Scheme::Iob1),
+        ] {
+            assert_eq!(read_train(text).unwrap(), iob2);
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("file.txt");
+            std::fs::write(&path, text).unwrap();
+            let labels = Labels::new(task.labels.clone().unwrap());
+            let train = task.train.as_ref().unwrap();
+            let mut reader = ConllReader::open(&task, train, &path, &labels).unwrap();
+            reader.next_example().unwrap();
+            assert!(reader.repairs()[0].contains(scheme.name()), "{:?}", reader.repairs());
+            assert_eq!(tag_scheme(&task, train, &path), Some(scheme));
+        }
+        let named = Task { scheme: Some(Scheme::Iob2), ..task };
+        let error =
+            read_as(&named, named.train.as_ref().unwrap(), "a B-PER\nb E-PER\n").unwrap_err();
+        assert_eq!(line_of(&error), Some(2));
+        assert!(error.what().contains("`scheme` is IOB2"), "{error}");
+    }
+
+    #[test]
+    fn comments_are_left_out_and_a_number_sign_may_be_a_word() {
+        let text = "# id = 1\n# newdoc\n# text = # is O\n# O\nAda B-PER\n# O\n\n# text B-X\n# Oslo\n\
+                    Oslo B-LOC\n";
+        let examples = read_train(text).unwrap();
+        assert_eq!(words(&examples[0]), ["#", "Ada", "#"]);
+        assert_eq!(words(&examples[1]), ["Oslo"]);
+        assert_eq!(examples[1].line, 10);
+    }
+
+    #[test]
+    fn conllu_has_its_own_columns_and_words_may_hold_spaces() {
+        let row = |id: &str, word: &str, tag: &str| {
+            format!("{id}\t{word}\t_\t{tag}\t_\t_\t0\troot\t_\t_\n")
+        };
+        let text = [
+            "# sent_id = 1\n".to_owned(),
+            row("1-2", "du", "_"),
+            row("1", "de", "ADP"),
+            row("2", "10 000", "NUM"),
+            row("2.1", "rien", "_"),
+        ]
+        .concat();
+        let mut task = task();
+        (task.labels, task.metrics) = (None, vec![MetricName::Accuracy]);
+        let train = task.train.clone().unwrap();
+        let examples = read_as(&task, &train, &text).unwrap();
+        assert_eq!(words(&examples[0]), ["de", "10 000"]);
+        assert_eq!(examples[0].target, Some(Target::Tags(vec![0, 1])));
+        assert_eq!(examples[0].line, 3);
+        task.columns.word = Some(Column::Index(3));
+        let examples = read_as(&task, &train, &text).unwrap();
+        assert_eq!(words(&examples[0]), ["ADP", "NUM"]);
     }
 }

@@ -7,7 +7,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::{reader, source};
 use crate::error::{Error, Result};
-use crate::task::Task;
+use crate::task::{ReadTags, Scheme, Split, Task};
 use crate::text::{excerpt, listed};
 
 /// Labels in the order of the logits.
@@ -15,13 +15,24 @@ use crate::text::{excerpt, listed};
 pub struct Labels {
     names: Vec<String>,
     indices: HashMap<String, usize>,
+    scheme: Option<Scheme>,
 }
 
 impl Labels {
     /// Labels in this order.
     pub fn new(names: Vec<String>) -> Self {
         let indices = names.iter().cloned().enumerate().map(|(i, name)| (name, i)).collect();
-        Self { names, indices }
+        Self { names, indices, scheme: None }
+    }
+
+    /// The same labels with the scheme of the training file's tags.
+    pub fn with_scheme(self, scheme: Option<Scheme>) -> Self {
+        Self { scheme, ..self }
+    }
+
+    /// The scheme of the training file's tags, for tags of entities where it is known.
+    pub fn scheme(&self) -> Option<Scheme> {
+        self.scheme
     }
 
     /// A task's labels: those its row lists, or those found in its training file, sorted.
@@ -35,7 +46,12 @@ impl Labels {
             return Ok(Self::default());
         }
         if let Some(names) = task.listed_labels() {
-            return Ok(Self::new(names));
+            let train = task.train.as_ref().map(|train| (train, task.path(train, data_dir)));
+            let scheme = match train.filter(|(_, path)| path.is_file()) {
+                Some((train, path)) => tag_scheme(task, train, &path),
+                None => task.scheme,
+            };
+            return Ok(Self::new(names).with_scheme(scheme));
         }
         let Some(train) = &task.train else {
             return Err(Error::new(format!(
@@ -44,7 +60,10 @@ impl Labels {
             )));
         };
         let path = source::find(task, train, data_dir)?;
-        let found = reader::open(task, train, &path, &Self::default())?.count_labels()?;
+        let no_labels = Self::default();
+        let mut reader = reader::open(task, train, &path, &no_labels)?;
+        let found = reader.count_labels()?;
+        let scheme = reader.tags_read().and_then(ReadTags::scheme);
         if found.len() < 2 {
             return Err(Error::new(format!(
                 "found {} in the label column; expected at least two labels",
@@ -60,7 +79,7 @@ impl Labels {
         for alike in look_alikes(&found) {
             log::warn!("{}: {alike}", path.display());
         }
-        let found = Self::new(found.into_keys().collect());
+        let found = Self::new(found.into_keys().collect()).with_scheme(scheme);
         task.check_metrics(found.names())?;
         Ok(found)
     }
@@ -102,6 +121,18 @@ impl Labels {
             }
         })
     }
+}
+
+/// The scheme of the tags of a file's entities: the one that the task names, or the one that is seen from
+/// them. `None` where the file cannot be read, or its tags have no entity.
+pub fn tag_scheme(task: &Task, split: &Split, path: &Path) -> Option<Scheme> {
+    if task.scheme.is_some() || !task.tags_are_entities() {
+        return task.scheme;
+    }
+    let no_labels = Labels::default();
+    let mut reader = reader::open(task, split, path, &no_labels).ok()?;
+    reader.count_labels().ok()?;
+    reader.tags_read().and_then(ReadTags::scheme)
 }
 
 /// The first few of many texts, with commas between.

@@ -21,12 +21,14 @@ mod rows;
 mod source;
 mod squad;
 mod table;
+mod tags;
+mod tokens;
 mod typed;
 
 pub use inputs::{
     InputFile, InputFormat, InputRequest, InputRow, InputRows, Object, ReadTyped, Row,
 };
-pub use labels::Labels;
+pub use labels::{Labels, tag_scheme};
 pub use source::{DataSource, Position, log_repairs};
 pub(crate) use squad::byte_offset;
 pub use typed::{TypedText, typed_choices, typed_question, typed_text};

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{Example, Labels, Row, conll, question_rows, squad, table};
+use super::{Example, Labels, Row, conll, question_rows, squad, table, tokens};
 use crate::error::Result;
-use crate::task::{Format, Split, Task};
+use crate::metric::InputKind;
+use crate::task::{Format, ReadTags, Split, Task};
 
 /// Reads the examples of one file.
 pub(super) trait Reader {
@@ -34,6 +35,11 @@ pub(super) trait Reader {
 
     /// What was done about the file's known flaws so far, with counts, in sentences.
     fn repairs(&self) -> Vec<String>;
+
+    /// What the tags of entities that were read so far say of their scheme.
+    fn tags_read(&self) -> Option<&ReadTags> {
+        None
+    }
 }
 
 /// Opens a file in the form that the task's files have. To add a form, add its reader here.
@@ -50,6 +56,9 @@ pub(super) fn open<'a>(
     Ok(match task.format {
         Format::Jsonl | Format::Json if task.head.asks_about_passage() => {
             Box::new(question_rows::QuestionRows::open(task, split, path)?)
+        }
+        Format::Jsonl | Format::Json if task.head.metric_input() == InputKind::Tags => {
+            Box::new(tokens::TokensReader::open(task, split, path, labels)?)
         }
         Format::Tsv | Format::Csv | Format::Jsonl | Format::Json => {
             Box::new(table::TableReader::open(task, split, path, labels)?)

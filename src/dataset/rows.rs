@@ -170,6 +170,11 @@ impl Rows {
         }
     }
 
+    /// The name of the column in this place.
+    pub(super) fn name(&self, position: usize) -> &str {
+        self.names.get(position).map_or("", String::as_str)
+    }
+
     /// The list or object that a JSON object has in this place.
     pub(super) fn nested(&self, position: usize) -> Option<&Value> {
         self.row.nested.iter().find(|(at, _)| *at == position).map(|(_, value)| value)

@@ -6,6 +6,7 @@ use serde::ser::{SerializeMap, Serializer};
 use crate::dataset::{Dataset, Example, Input, Labels, Target};
 use crate::error::Result;
 use crate::prediction::Prediction;
+use crate::task::Scheme;
 
 /// An object for each example: `id`, and
 ///
@@ -19,7 +20,7 @@ use crate::prediction::Prediction;
 ///   is left out, since many questions share it;
 /// - of a sentence: `tags` and their `probabilities`, one for each of its `words`.
 ///
-/// `gold` is what is right, where the file tells it; of an answer, the list of those accepted. What is
+/// Tags are written in `scheme`. `gold` is what is right, where the file tells it; of an answer, the list of those accepted. What is
 /// not a number is `null`.
 ///
 /// # Errors
@@ -29,13 +30,14 @@ pub(super) fn text(
     dataset: &Dataset,
     labels: &Labels,
     predictions: &[Prediction],
+    scheme: Scheme,
 ) -> Result<String> {
     let mut text = String::new();
     for (example, prediction) in dataset.examples.iter().zip(predictions) {
         let row = Row {
             id: &example.id,
-            gold: gold(dataset, labels, example)?,
-            prediction: row_prediction(dataset, labels, example, prediction)?,
+            gold: gold(dataset, labels, example, scheme)?,
+            prediction: row_prediction(dataset, labels, example, prediction, scheme)?,
             input: row_input(&example.input),
         };
         text += &serde_json::to_string(&row).expect("a row of texts and numbers is JSON");
@@ -62,8 +64,8 @@ enum Gold<'a> {
     Ending(usize),
     Score(f32),
     Answers(Vec<&'a str>),
-    /// Tags, or any number of labels.
     Labels(Vec<&'a str>),
+    Tags(Vec<String>),
 }
 
 #[derive(Serialize)]
@@ -112,7 +114,7 @@ enum RowPrediction<'a> {
         null_odds: Option<f64>,
     },
     Tags {
-        tags: Vec<&'a str>,
+        tags: Vec<String>,
         probabilities: &'a [f32],
     },
 }
@@ -137,6 +139,7 @@ fn gold<'a>(
     dataset: &Dataset,
     labels: &'a Labels,
     example: &'a Example,
+    scheme: Scheme,
 ) -> Result<Option<Gold<'a>>> {
     Ok(match &example.target {
         Some(Target::Class(ending)) if matches!(example.input, Input::Choices { .. }) => {
@@ -149,8 +152,11 @@ fn gold<'a>(
         Some(Target::Answers(answers)) => {
             Some(Gold::Answers(answers.iter().map(|answer| answer.text.as_str()).collect()))
         }
-        Some(Target::Tags(gold) | Target::Labels { labels: gold, .. }) => {
+        Some(Target::Labels { labels: gold, .. }) => {
             Some(Gold::Labels(super::tag_names(dataset, example, labels, gold)?))
+        }
+        Some(Target::Tags(gold)) => {
+            Some(Gold::Tags(scheme.write(&super::tag_names(dataset, example, labels, gold)?)))
         }
         None => None,
     })
@@ -172,6 +178,7 @@ fn row_prediction<'a>(
     labels: &'a Labels,
     example: &'a Example,
     prediction: &'a Prediction,
+    scheme: Scheme,
 ) -> Result<RowPrediction<'a>> {
     Ok(match (prediction, &example.input) {
         (Prediction::Class { label, probabilities }, Input::Choices { .. }) => {
@@ -196,7 +203,7 @@ fn row_prediction<'a>(
             }
         }
         (Prediction::Tags { tags, probabilities }, _) => RowPrediction::Tags {
-            tags: super::tag_names(dataset, example, labels, tags)?,
+            tags: scheme.write(&super::tag_names(dataset, example, labels, tags)?),
             probabilities,
         },
     })

@@ -4,11 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{conll, glue, jsonl, squad};
-use crate::dataset::{Dataset, Example, Labels};
+use crate::dataset::{Dataset, Example, Labels, tag_scheme};
 use crate::error::{Error, Result};
 use crate::files::write_file;
 use crate::prediction::Prediction;
-use crate::task::{Split, Task};
+use crate::task::{Scheme, Split, Task};
 
 /// The predictions of one split, and the folder for their files.
 pub struct PredictionFile<'a> {
@@ -64,19 +64,26 @@ pub fn write_labels_or_scores(file: &PredictionFile<'_>) -> Result<Vec<PathBuf>>
 ///
 /// A prediction that does not fit the task, or a folder that cannot be written.
 pub fn write_json_lines(file: &PredictionFile<'_>) -> Result<Vec<PathBuf>> {
-    let text = jsonl::text(file.dataset, file.labels, file.predictions)?;
+    json_lines(file, Scheme::Iob2)
+}
+
+fn json_lines(file: &PredictionFile<'_>, scheme: Scheme) -> Result<Vec<PathBuf>> {
+    let text = jsonl::text(file.dataset, file.labels, file.predictions, scheme)?;
     file.write(&format!("{}.jsonl", file.split.name), &text)
 }
 
-/// Writes `<split>.txt` in CoNLL's columns, and `<split>.jsonl`.
+/// Writes `<split>.txt` in CoNLL's columns, and `<split>.jsonl`. Tags of entities are written in the scheme
+/// of the split's file or, where it has none, of the training file.
 ///
 /// # Errors
 ///
 /// A prediction that does not fit the task, or a folder that cannot be written.
 pub fn write_tags(file: &PredictionFile<'_>) -> Result<Vec<PathBuf>> {
-    let text = conll::text(file.dataset, file.labels, file.predictions)?;
+    let own = tag_scheme(file.task, file.split, &file.dataset.path);
+    let scheme = own.or(file.labels.scheme()).unwrap_or(Scheme::Iob2);
+    let text = conll::text(file.dataset, file.labels, file.predictions, scheme)?;
     let mut written = file.write(&format!("{}.txt", file.split.name), &text)?;
-    written.extend(write_json_lines(file)?);
+    written.extend(json_lines(file, scheme)?);
     Ok(written)
 }
 
@@ -249,6 +256,31 @@ mod tests {
         let (name, file) = written(&conll, &conll.test[0], &rows, &predictions).unwrap();
         assert_eq!(name, "test.txt");
         assert_eq!(file, "Ada B-PER O\nruns O O\n\nOslo B-LOC\n\n");
+    }
+
+    #[test]
+    fn tags_are_written_in_the_scheme_of_the_file_else_of_the_training_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let conll = task::find("conll2003").unwrap();
+        let labels = Labels::new(conll.labels.clone().unwrap()).with_scheme(Some(Scheme::Bilou));
+        let written = |file: &str| {
+            let path = dir.path().join("file.txt");
+            fs::write(&path, file).unwrap();
+            let words = Input::Words(["Ada", "L"].map(str::to_owned).into());
+            let target = Some(Target::Tags(vec![1, 2]));
+            let example = Example { id: "0".into(), line: 1, input: words, target };
+            let dataset = Dataset { path, examples: vec![example], split: "test".into() };
+            let tags = Prediction::Tags { tags: vec![1, 5], probabilities: vec![1.0; 2] };
+            let split = &conll.test[0];
+            write_predictions(&conll, split, &dataset, &labels, &[tags], dir.path()).unwrap();
+            let read = |name| fs::read_to_string(dir.path().join(name)).unwrap();
+            (read("test.txt"), read("test.jsonl"))
+        };
+        let (text, json) = written("Ada B-PER\nL E-PER\n");
+        assert_eq!(text, "Ada B-PER S-PER\nL E-PER S-LOC\n\n");
+        assert!(json.contains(r#""tags":["S-PER","S-LOC"]"#), "{json}");
+        assert_eq!(written("Ada\nL\n").0, "Ada B-PER U-PER\nL L-PER U-LOC\n\n");
+        assert_eq!(written("Ada B-PER\nL I-PER\n").0, "Ada B-PER B-PER\nL I-PER B-LOC\n\n");
     }
 
     #[test]

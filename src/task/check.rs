@@ -3,11 +3,12 @@
 
 use std::path::{Component, Path};
 
-use super::{
-    Column, Columns, Defaults, DevFromTrain, Format, Head, Repairs, Split, Task, TextColumns,
-    Threshold,
-};
+use super::{Defaults, DevFromTrain, Format, Repairs, Split, Task, Threshold};
 use crate::metric::{InputKind, Metric};
+
+mod columns;
+
+use columns::columns;
 
 /// What is wrong with a task, and the keys that lead to it.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,12 +50,13 @@ pub(super) fn check(task: &Task) -> Checked {
     }
     match &task.labels {
         Some(names) => {
-            listed_labels(task, names)?;
+            listed_labels(task, names, "labels")?;
             metrics(task, names)?;
         }
         None => metrics(task, &[])?,
     }
     label_names(task)?;
+    scheme(task)?;
     repairs(task)?;
     score_range(task)?;
     label_sets(task)?;
@@ -102,47 +104,41 @@ fn dev_from_train(task: &Task) -> Checked {
     }
 }
 
-fn listed_labels(task: &Task, names: &[String]) -> Checked {
+fn listed_labels(task: &Task, names: &[String], key: &str) -> Checked {
     if !task.head.has_label_names() {
         return problem(
-            &["labels"],
+            &[key],
             format!("the head `{}` has no labels; expected no `labels`", task.head),
         );
     }
     for (i, name) in names.iter().enumerate() {
         let position = i.to_string();
-        let at: &[&str] = &["labels", &position];
+        let at: &[&str] = &[key, &position];
         if names[..i].contains(name) {
-            return problem(at, format!("`labels` has `{name}` twice"));
+            return problem(at, format!("`{key}` has `{name}` twice"));
         }
         if name.is_empty() || name.contains(['\n', '\r', '\t']) {
             return problem(at, format!("the label {name:?} is not the text of a column"));
         }
-        if !task.tags_are_entities() || name == "O" {
-            continue;
-        }
-        let (prefix, entity_type) = name.split_once('-').unwrap_or_default();
-        let other = match prefix {
-            "B" => format!("I-{entity_type}"),
-            "I" => format!("B-{entity_type}"),
-            _ => String::new(),
+        let is_tag = |(letter, entity_type): (&str, &str)| {
+            matches!(letter, "B" | "I" | "E" | "S" | "L" | "U")
+                && !entity_type.is_empty()
+                && !entity_type.contains(' ')
         };
-        if other.is_empty() || entity_type.is_empty() || name.contains(' ') {
-            return problem(at, format!("the tag is `{name}`; expected `O`, `B-TYPE` or `I-TYPE`"));
+        if task.tags_are_entities() && name != "O" && !name.split_once('-').is_some_and(is_tag) {
+            return problem(
+                at,
+                format!(
+                    "the tag is `{name}`; expected `O`, `B-TYPE` or `I-TYPE`, or a tag of BIOES or BILOU"
+                ),
+            );
         }
-        if !names.contains(&other) {
-            return problem(at, format!("`labels` has `{name}` and lacks `{other}`"));
-        }
-    }
-    if task.tags_are_entities() && !names.iter().any(|name| name == "O") {
-        return problem(&["labels"], "`labels` lacks `O`, the tag of words outside entities");
     }
     match names {
-        [] => problem(&["labels"], "`labels` is empty; expected at least two labels"),
-        [only] => problem(
-            &["labels"],
-            format!("the only label is `{only}`; expected at least two labels"),
-        ),
+        [] => problem(&[key], format!("`{key}` is empty; expected at least two labels")),
+        [only] => {
+            problem(&[key], format!("the only label is `{only}`; expected at least two labels"))
+        }
         _ => Ok(()),
     }
 }
@@ -170,10 +166,23 @@ fn repairs(task: &Task) -> Checked {
     }
 }
 
+/// Checks that `scheme` is named for tags of entities.
+fn scheme(task: &Task) -> Checked {
+    if task.scheme.is_none() || task.tags_are_entities() {
+        return Ok(());
+    }
+    problem(&["scheme"], "`scheme` is for the head `tag` with a metric of entities, such as `f1`")
+}
+
 fn label_names(task: &Task) -> Checked {
     let Some(names) = &task.label_names else { return Ok(()) };
     let labels = task.labels.as_ref().map_or(0, Vec::len);
-    if names.len() != labels {
+    // Of tags they may stand alone: then they name the numbers in the file.
+    let alone = task.labels.is_none() && task.head.metric_input() == InputKind::Tags;
+    if alone {
+        listed_labels(task, names, "label_names")?;
+    }
+    if names.len() != labels && !alone {
         return problem(
             &["label_names"],
             format!(
@@ -269,7 +278,7 @@ fn splits(task: &Task) -> Checked {
     if task.splits().next().is_none() {
         return problem(&[], "it names no file; expected `train`, `dev` or `test`");
     }
-    if task.train.is_none() && task.labels.is_none() && task.head.has_label_names() {
+    if task.train.is_none() && task.listed_labels().is_none() && task.head.has_label_names() {
         return problem(&[], "it has neither `labels` nor a `train` file to find them in");
     }
     let mut names: Vec<&str> = Vec::new();
@@ -309,157 +318,6 @@ fn places(task: &Task) -> Vec<(&Split, Vec<String>)> {
         .chain(task.dev.iter().zip(in_list("dev", &task.dev)))
         .chain(task.test.iter().zip(in_list("test", &task.test)))
         .collect()
-}
-
-/// Checks that a file's form and columns are those that the head reads.
-fn columns(task: &Task, split: &Split, at: &[String]) -> Checked {
-    let columns = task.columns_of(split);
-    let mut to_columns: Vec<&str> = vec!["columns"];
-    if split.columns.is_some() {
-        to_columns = at.iter().map(String::as_str).chain(to_columns).collect();
-    }
-    let formats = task.head.formats();
-    if !formats.contains(&task.format) {
-        return problem(
-            &["format"],
-            format!(
-                "the head `{}` reads {}; expected that `format`",
-                task.head,
-                any_of(formats.iter().map(|format| format.name()))
-            ),
-        );
-    }
-    let read = task.head.columns();
-    for (key, column) in columns.all() {
-        let path = [to_columns.clone(), vec![key]].concat();
-        if !read.contains(&key) {
-            let expected = match read {
-                [] => "no `columns`".to_owned(),
-                read => read.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", "),
-            };
-            return problem(
-                &path,
-                format!("the head `{}` reads no column `{key}`; expected {expected}", task.head),
-            );
-        }
-        match (task.format, column) {
-            (Format::Jsonl | Format::Json, Column::Index(_)) => {
-                return problem(&path, "the columns of JSON objects are named; expected a key");
-            }
-            (Format::Squad, _) => {
-                return problem(&path, "SQuAD's form has no columns; expected no `columns`");
-            }
-            (Format::Conll, Column::Name(_)) => {
-                return problem(
-                    &path,
-                    "the columns of a CoNLL file have no names; expected a position from 0",
-                );
-            }
-            _ => {}
-        }
-    }
-    let needed: &[(bool, &str)] = match task.head {
-        // Their files' form says where everything is.
-        Head::Span | Head::Tag => &[],
-        Head::Choice => &[
-            (columns.context.is_some(), "`context`"),
-            (columns.endings.len() >= 2, "`endings`, at least two of them"),
-            (columns.label.is_some() || task.is_test(split), "`label`"),
-        ],
-        Head::Multilabel => {
-            multilabel_columns(task, split, columns, &to_columns)?;
-            &[(columns.text.is_some(), "`text`")]
-        }
-        Head::Classify | Head::Regress => &[
-            (columns.text.is_some(), "`text`"),
-            (columns.label.is_some() || task.is_test(split), "`label`"),
-        ],
-    };
-    if let Some(label) = &columns.label
-        && let Some((key, _)) =
-            columns.all().find(|&(key, column)| column == label && !["id", "label"].contains(&key))
-    {
-        let name = match label {
-            Column::Name(name) => format!("`{name}`"),
-            Column::Index(index) => format!("column {index}"),
-        };
-        let path = [to_columns, vec!["label"]].concat();
-        return problem(
-            &path,
-            format!("`{key}` and `label` are both {name}; expected two columns"),
-        );
-    }
-    let missing = needed.iter().find(|(is_there, _)| !is_there).map(|(_, what)| what);
-    match missing {
-        Some(missing) => {
-            problem(&to_columns, format!("the columns of `{}` lack {missing}", split.name))
-        }
-        None => Ok(()),
-    }
-}
-
-/// Checks where the labels of a file stand that has any number of them in a row.
-fn multilabel_columns(task: &Task, split: &Split, columns: &Columns, to: &[&str]) -> Checked {
-    let at = |key: &'static str| [to, &[key]].concat();
-    let listed = columns.labels.as_slice();
-    if columns.label.is_some() && !listed.is_empty() {
-        return problem(&at("labels"), "`columns` has `label` and `labels`; expected one of them");
-    }
-    if columns.label.is_none() && listed.is_empty() && !task.is_test(split) {
-        return problem(
-            to,
-            format!(
-                "the columns of `{}` lack `label` (a list of labels) or `labels` (a column for each)",
-                split.name
-            ),
-        );
-    }
-    if listed.len() == 1 {
-        return problem(&at("labels"), "`labels` names one column; expected at least two");
-    }
-    for (i, column) in listed.iter().enumerate() {
-        let texts = [&columns.text, &columns.text_pair].into_iter().flatten();
-        let is_text = texts.flat_map(TextColumns::columns).any(|text| text == column);
-        if is_text || listed[..i].contains(column) {
-            let what = format!("the column `{column}` is named twice; expected one for each label");
-            return problem(&at("labels"), what);
-        }
-    }
-    let names = task.labels.as_ref().map(Vec::len);
-    let numbered = listed.iter().any(|column| matches!(column, Column::Index(_)));
-    match names {
-        None if numbered => problem(
-            &at("labels"),
-            "the columns of `labels` have no names; list the labels under `labels` of the task",
-        ),
-        Some(names) if !listed.is_empty() && names != listed.len() => problem(
-            &at("labels"),
-            format!(
-                "there are {} columns for {names} `labels`; expected one for each",
-                listed.len()
-            ),
-        ),
-        None if !listed.is_empty() && listed.len() != task.columns.labels.len() => problem(
-            &at("labels"),
-            format!(
-                "`{}` has {} columns of labels, the task {}; expected as many",
-                split.name,
-                listed.len(),
-                task.columns.labels.len()
-            ),
-        ),
-        _ => Ok(()),
-    }
-}
-
-/// `a`, `b` or `c`, each in backticks.
-fn any_of<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    let names: Vec<_> = names.map(|name| format!("`{name}`")).collect();
-    match names.split_last() {
-        Some((last, [])) => last.clone(),
-        Some((last, others)) => format!("{} or {last}", others.join(", ")),
-        None => String::new(),
-    }
 }
 
 /// Largest numbers that a task file may ask for, far beyond sense, so that a mistyped one is an

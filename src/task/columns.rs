@@ -164,11 +164,12 @@ pub struct Columns {
     /// Choice: the endings.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub endings: Vec<Column>,
-    /// Tag: the word; by default the first column.
+    /// Tag: the word; by default the first column. Of JSON objects the list of words; by default the key
+    /// `tokens`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub word: Option<Column>,
     /// The label, score, tag or position of the right ending; a file without it has no targets.
-    /// For tags by default the last column. For `multilabel` a list of labels, or a text with a
+    /// For tags by default the last column, of JSON objects the list at `ner_tags` or `tags`. For `multilabel` a list of labels, or a text with a
     /// separator between them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<Column>,

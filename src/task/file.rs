@@ -365,20 +365,35 @@ mod tests {
     }
 
     #[test]
-    fn entity_tags_are_listed_in_iob2_with_both_tags_of_a_type() {
-        let tagger = |labels: &str| {
+    fn entity_tags_are_listed_in_any_scheme_or_by_their_numbers() {
+        let tagger = |keys: &str| {
             load_text(&format!(
-                r#"{{"name": "t", "head": "tag", "format": "conll", "labels": {labels},
+                r#"{{"name": "t", "head": "tag", "format": "jsonl", {keys},
                  "train": {{"name": "train", "file": "t"}}, "metrics": ["f1"]}}"#
             ))
         };
-        tagger(r#"["O", "B-X", "I-X"]"#).unwrap();
-        let error = tagger(r#"["O", "I-X"]"#).unwrap_err();
-        assert!(error.what().contains("has `I-X` and lacks `B-X`"), "{error}");
-        let error = tagger(r#"["B-X", "I-X"]"#).unwrap_err();
-        assert!(error.what().contains("lacks `O`"), "{error}");
-        let error = tagger(r#"["O", "S-X"]"#).unwrap_err();
-        assert!(error.what().contains("expected `O`, `B-TYPE` or `I-TYPE`"), "{error}");
+        for keys in [
+            r#""labels": ["O", "B-X", "I-X"]"#,
+            r#""labels": ["O", "S-X", "B-X", "E-X"], "scheme": "iobes""#,
+            r#""label_names": ["O", "I-X"]"#,
+        ] {
+            assert_eq!(tagger(keys).unwrap().listed_labels().unwrap(), ["O", "B-X", "I-X"]);
+        }
+        for (keys, expected) in [
+            (r#""labels": ["O", "NOUN"]"#, "the tag is `NOUN`; expected `O`, `B-TYPE` or `I-TYPE`"),
+            (r#""label_names": ["O", "B-"]"#, "the tag is `B-`"),
+            (r#""labels": ["O", "O"]"#, "has `O` twice"),
+            (r#""scheme": "bmes""#, "unknown variant `bmes`"),
+        ] {
+            let error = tagger(keys).unwrap_err();
+            assert!(error.what().contains(expected), "{error}");
+        }
+        refused(
+            "\"head\": \"classify\"",
+            "\"head\": \"classify\", \"scheme\": \"iob2\"",
+            3,
+            "`scheme` is for the head `tag`",
+        );
     }
 
     #[test]

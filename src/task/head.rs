@@ -139,8 +139,8 @@ const TAG: Facts = Facts {
     may_lack_answer: false,
     metric_input: InputKind::Tags,
     pipeline_tag: "token-classification",
-    formats: &[Format::Conll],
-    columns: &["word", "label"],
+    formats: &[Format::Conll, Format::Jsonl, Format::Json],
+    columns: &["id", "word", "label"],
 };
 
 const CHOICE: Facts = Facts {

@@ -7,19 +7,21 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::metric::{Metric, MetricName};
+use crate::metric::{InputKind, Metric, MetricName};
 
 mod check;
 mod columns;
 mod file;
 mod head;
 mod locate;
+mod scheme;
 mod table;
 mod threshold;
 
 pub use columns::{Column, Columns, TextColumns};
 pub use file::{find, load};
 pub use head::{Head, LabelType};
+pub use scheme::{BadTag, ReadTags, Scheme, iob2_labels};
 pub use table::tasks;
 pub use threshold::Threshold;
 
@@ -184,9 +186,14 @@ pub struct Task {
     )]
     pub labels: Option<Vec<String>>,
     /// What `tfbert predict` shows for each of `labels`, where the files have numbers
-    /// (`negative` for SST-2's `0`); predictions for a leaderboard have the files' own.
+    /// (`negative` for SST-2's `0`); predictions for a leaderboard have the files' own. Of tags that are
+    /// numbers, without `labels`: the tag of each number from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_names: Option<Vec<String>>,
+    /// How the tags of entities say where these begin and end; where absent, it is seen from the tags of
+    /// each file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<Scheme>,
     /// What stands between the labels of one column, for the head `multilabel`; by default a comma.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_separator: Option<char>,
@@ -268,6 +275,7 @@ impl Task {
             labels: None,
             repairs: Repairs::default(),
             label_names: None,
+            scheme: None,
             label_separator: None,
             threshold: Threshold::One,
             score_range: None,
@@ -287,9 +295,14 @@ impl Task {
         }
     }
 
-    /// The labels that its row names, in the order of the logits: `labels`, or the names of the columns
-    /// that hold a label each; `None` where they are found in the training file.
+    /// The labels that its row names, in the order of the logits: `labels`, the names of the columns that
+    /// hold a label each, or the names of tags that are numbers; `None` where they are found in the
+    /// training file. Tags of entities are those of IOB2.
     pub fn listed_labels(&self) -> Option<Vec<String>> {
+        if self.head.metric_input() == InputKind::Tags {
+            let names = self.labels.as_ref().or(self.label_names.as_ref())?;
+            return Some(if self.tags_are_entities() { iob2_labels(names) } else { names.clone() });
+        }
         if self.labels.is_some() || self.columns.labels.is_empty() {
             return self.labels.clone();
         }

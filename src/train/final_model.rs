@@ -25,6 +25,7 @@ pub(super) fn training_record(job: &Job<'_>, best: &Best) -> TrainingRecord {
         features: job.settings.features,
         metrics,
         null_threshold,
+        scheme: job.labels.scheme(),
         label_thresholds,
     }
 }

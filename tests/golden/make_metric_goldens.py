@@ -8,6 +8,7 @@ writes `metrics_*.json` beside this file (needs scikit-learn, SciPy, seqeval):
 - `metrics_label_sets.json`: scikit-learn
 - `metrics_regression.json`: SciPy; exact arithmetic where SciPy itself loses digits
 - `metrics_entity.json`: seqeval in its default mode, whose rules are conlleval's
+- `metrics_schemes.json`: seqeval in its strict mode, for tags of each scheme
 - `metrics_span.json`: `squad_scorer.py`, like the others below (see `span_goldens.py`)
 - `metrics_unicode.json`: every assigned character
 - `metrics_squad_dev.json`: SQuAD's development sets; only with FOLDER, which holds
@@ -32,6 +33,7 @@ import numpy
 import scipy.stats
 import seqeval.metrics
 import seqeval.metrics.sequence_labeling
+import seqeval.scheme
 import sklearn.metrics
 import sklearn.preprocessing
 
@@ -375,12 +377,90 @@ def entity() -> dict:
     return {"cases": cases}
 
 
+# Schemes of tags
+
+
+Span = tuple[str, int, int]
+
+
+def tags_of(spans: list[Span], size: int, scheme: str) -> list[str]:
+    """The tags of a sentence with these entities: type, first word, one past the last word."""
+    inside = {"IOB1": "I", "IOB2": "B", "IOBES": "B", "BILOU": "B"}[scheme]
+    last = {"IOBES": "E", "BILOU": "L"}.get(scheme, "I")
+    only = {"IOBES": "S", "BILOU": "U"}.get(scheme, inside)
+    tags, before = ["O"] * size, None
+    for kind, start, end in spans:
+        prefixes = [only] if end - start == 1 else [inside, *"I" * (end - start - 2), last]
+        if scheme == "IOB1" and before == (kind, start):
+            prefixes[0] = "B"
+        tags[start:end] = [f"{prefix}-{kind}" for prefix in prefixes]
+        before = (kind, end)
+    return tags
+
+
+def scheme_case(scheme: str, rng: random.Random) -> dict:
+    """Sentences and predictions of a scheme, and seqeval's strict scores of them."""
+
+    def sentence(size: int) -> list[Span]:
+        spans, at = [], 0
+        while at < size:
+            length = min(rng.choice([1, 1, 2, 3]), size - at)
+            if rng.random() < 0.6:
+                spans.append((rng.choice(["PER", "LOC", "work-of-art"]), at, at + length))
+            at += length
+        return spans
+
+    sizes = [rng.randrange(1, 14) for _ in range(30)]
+    gold = [sentence(size) for size in sizes]
+    # Some entities are missed, some have another type, some sentences are all wrong.
+    pred = [
+        sentence(size)
+        if rng.random() < 0.2
+        else [
+            (rng.choice(["PER", kind]), start, end)
+            for kind, start, end in spans
+            if rng.random() < 0.8
+        ]
+        for spans, size in zip(gold, sizes, strict=True)
+    ]
+    gold, pred = (
+        [tags_of(spans, size, scheme) for spans, size in zip(all_spans, sizes, strict=True)]
+        for all_spans in (gold, pred)
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        report = seqeval.metrics.classification_report(
+            gold, pred, output_dict=True, mode="strict", scheme=getattr(seqeval.scheme, scheme)
+        )
+
+    def rates(row: dict) -> dict:
+        keys = ("precision", "recall", "f1-score", "support")
+        precision, recall, f1, support = (float(row[key]) for key in keys)
+        return {"precision": precision, "recall": recall, "f1": f1, "support": int(support)}
+
+    kinds = sorted(set(report) - {"micro avg", "macro avg", "weighted avg"})
+    return {
+        "name": scheme,
+        "gold": [" ".join(tags) for tags in gold],
+        "pred": [" ".join(tags) for tags in pred],
+        "overall": rates(report["micro avg"]),
+        "by_type": {kind: rates(report[kind]) for kind in kinds},
+    }
+
+
+def schemes() -> dict:
+    """A case for each scheme."""
+    rng = random.Random(SEED + 4)
+    return {"cases": [scheme_case(scheme, rng) for scheme in ("IOB1", "IOB2", "IOBES", "BILOU")]}
+
+
 def main() -> None:
     """Writes all goldens."""
     write("metrics_classification.json", [library("scikit-learn")], classification())
     write("metrics_label_sets.json", [library("scikit-learn")], label_sets())
     write("metrics_regression.json", [library("scipy")], regression())
     write("metrics_entity.json", [library("seqeval")], entity())
+    write("metrics_schemes.json", [library("seqeval")], schemes())
     python = f"python-{sys.version.split()[0]} unicode-{unicodedata.unidata_version}"
     write("metrics_span.json", [python], span_goldens.span())
     write("metrics_unicode.json", [python], span_goldens.unicode())
