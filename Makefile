@@ -72,7 +72,7 @@ saved_models/minilm-l6/%/saved_model.pb: | $(INSTALLED)
 	$(EXPORT) --encoder minilm-l6 --head $* --output saved_models
 
 # The exports that tests use, made again when the Python package changes.
-test-exports: target/exports/.made target/exports/.made-minilm target/exports/.made-whole-step
+test-exports: target/exports/.made target/exports/.made-minilm target/exports/.made-whole-step target/exports/.made-workers
 
 target/exports/.made: $(EXPORT_SOURCES) | $(INSTALLED)
 	$(EXPORT) --encoder tiny --head all --output target/exports --force
@@ -84,6 +84,11 @@ target/exports/.made-minilm: $(EXPORT_SOURCES) | $(INSTALLED)
 
 target/exports/.made-whole-step: $(EXPORT_SOURCES) | $(INSTALLED)
 	$(EXPORT) --encoder tiny --name tiny-whole-step --head classify --whole-step --output target/exports --force
+	@touch $@
+
+target/exports/.made-workers: $(EXPORT_SOURCES) | $(INSTALLED)
+	$(EXPORT) --encoder tiny --head classify --workers --output target/exports/workers --force
+	$(EXPORT) --encoder tiny --head span --workers --output target/exports/workers --force
 	@touch $@
 
 lint: $(VENV)/.installed-dev ## Formatting and lints

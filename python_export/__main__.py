@@ -33,6 +33,11 @@ def _parser():
         help="also write the training step as one compiled function, for GPUs",
     )
     parser.add_argument(
+        "--workers",
+        action="store_true",
+        help="also write the training graph of several workers (docs/workers.md)",
+    )
+    parser.add_argument(
         "--do-lower-case",
         choices=("true", "false"),
         help="whether text is lower-cased; overrides what the folder's files say",
@@ -80,8 +85,9 @@ def main(arguments=None) -> int:
         for note in checkpoint.notes:
             print(f"note: {note}", file=sys.stderr)
         for head in HEAD_NAMES if options.head == "all" else (options.head,):
-            arguments = (options.output, options.force, options.seed, options.whole_step)
-            print(export(checkpoint, head, *arguments))
+            arguments = (options.output, options.force, options.seed)
+            graphs = (options.whole_step, options.workers)
+            print(export(checkpoint, head, *arguments, *graphs))
     except (ConfigError, ExportError, WeightsError, OSError) as error:
         print(f"\nerror: {error}", file=sys.stderr)
         return 1

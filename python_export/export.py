@@ -10,13 +10,14 @@ import sys
 import time
 from contextlib import contextmanager
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-from . import CONTRACT_VERSION, __version__
+from . import CONTRACT_VERSION, __version__, workers
 from .encoder import Encoder, Pooler, dense_of
 from .folders import remove_leftovers, written_aside
 from .forward import Inputs
@@ -47,10 +48,16 @@ def progress(what: str):
 
 
 def export(
-    checkpoint: Checkpoint, head: str, output: Path, force=False, seed=0, whole_step=False
+    checkpoint: Checkpoint,
+    head: str,
+    output: Path,
+    force=False,
+    seed=0,
+    whole_step=False,
+    for_workers=False,
 ) -> Path:
     """Writes `output/<encoder>/<head>` and returns it, with `whole_step` the graph of
-    `python_export.whole_step` too.
+    `python_export.whole_step` too, with `for_workers` that of `python_export.workers`.
 
     An export that is what would be written is left as it is. Raises ExportError where anything else
     has the name and `force` is not given. What killed exports left in `output` is removed.
@@ -60,16 +67,18 @@ def export(
         for leftover in remove_leftovers(parent):
             print(f"removed {leftover}, left by an export that was killed", file=sys.stderr)
     if folder.exists() and not force:
-        _check_same(folder, checkpoint, HEADS[head], seed, whole_step)
+        asked = {"whole_step": whole_step, "workers": for_workers}
+        _check_same(folder, checkpoint, HEADS[head], seed, asked)
         print(f"{folder} is complete, left as it is", file=sys.stderr)
         return folder
     with written_aside(folder) as aside:
-        _write(checkpoint, HEADS[head], aside, seed, whole_step)
+        _write(checkpoint, HEADS[head], aside, seed, whole_step, for_workers)
     return folder
 
 
-def _check_same(folder, checkpoint, head_class, seed, whole_step):
-    """Raises ExportError unless the folder holds exactly what would be written."""
+def _check_same(folder, checkpoint, head_class, seed, asked):
+    """Raises ExportError unless the folder holds exactly what would be written. `asked` says of
+    each graph that is optional, by its folder's name, whether it is asked for."""
     hint = "hint: --force replaces it, --name NAME writes beside it"
     try:
         found = json.loads((folder / CONTRACT_FILE).read_text(encoding="utf-8"))
@@ -87,8 +96,10 @@ def _check_same(folder, checkpoint, head_class, seed, whole_step):
     for path in (TOKENIZER_FILE, VOCABULARY_FILE):
         if files.get(str(path)) != _text_files(checkpoint)[path][1]:
             raise ExportError(f"{folder} holds another export: {path} is not the encoder's\n{hint}")
-    if whole_step and not found.get("whole_step_signatures"):
-        raise ExportError(f"{folder} was exported without --whole-step\n{hint}")
+    for graph, wanted in asked.items():
+        if wanted and not found.get(f"{graph}_signatures"):
+            flag = f"--{graph.replace('_', '-')}"
+            raise ExportError(f"{folder} was exported without {flag}\n{hint}")
     for path, sha256 in files.items():
         if not (folder / path).is_file():
             raise ExportError(f"{folder} is not a complete export: {path} is missing\n{hint}")
@@ -155,7 +166,7 @@ def _facts(checkpoint, head_class, seed):
     }
 
 
-def _write(checkpoint, head_class, folder, seed, whole_step):
+def _write(checkpoint, head_class, folder, seed, whole_step, for_workers):
     head_name = head_class.name_in_contract
     label = f"{checkpoint.name}/{head_name}"
     tensors = checkpoint.tensors
@@ -170,24 +181,28 @@ def _write(checkpoint, head_class, folder, seed, whole_step):
     with progress(f"{label}: tracing the serving graph"):
         template = ServedModel(model.encoder, model.head)
         serving = serving_signatures(template)
+    optional = {}
     if whole_step:
         with progress(f"{label}: tracing the whole-step graph"):
-            whole = training_signatures(model, whole_step=True)
+            optional["whole_step"] = training_signatures(model, whole_step=True)
+    if for_workers:
+        with progress(f"{label}: tracing the workers' graph"):
+            optional["workers"] = workers_signatures(model)
     with progress(f"{label}: writing"):
         _save(model, folder, training)
-        _optimise_only(folder, [name for name in training if name.startswith("eval_")])
+        _optimise_only(folder, _plain(training))
         extra = folder / "assets.extra"
         _save_graph(template, extra / "serving", serving, serving)
-        if whole_step:
-            plain = [name for name in whole if name.startswith("eval_")]
-            _save_graph(model, extra / "whole_step", whole, plain)
+        for name, signatures in optional.items():
+            _save_graph(model, extra / name, signatures, _plain(signatures))
         for path, (text, _) in _text_files(checkpoint).items():
             (folder / path).write_text(text, encoding="utf-8", newline="\n")
         facts = _facts(checkpoint, head_class, seed)
         facts["signatures"] = {name: _describe(f) for name, f in training.items()}
         facts["serving_signatures"] = {name: _describe(f) for name, f in serving.items()}
-        if whole_step:
-            facts["whole_step_signatures"] = {name: _describe(f) for name, f in whole.items()}
+        for graph, signatures in optional.items():
+            described = {name: _describe(f) for name, f in signatures.items()}
+            facts[f"{graph}_signatures"] = described
         written = sorted(path for path in folder.rglob("*") if path.is_file())
         facts["files"] = {str(path.relative_to(folder)): _sha256(path) for path in written}
         contract = json.dumps(facts, indent=2, ensure_ascii=False)
@@ -202,6 +217,11 @@ def encoder_of(checkpoint: Checkpoint, tensors, pooled: bool) -> Encoder:
         dense = dense_of(tensors, "pooler.dense")
         pooler = Pooler(dense, family.pooler_activation, family.drops_pooler_input)
     return Encoder(config, family.embeddings(config, tensors), tensors, pooler)
+
+
+def _plain(signatures):
+    """The names of the signatures of plain operations, which TensorFlow's graph optimiser fuses."""
+    return [name for name in signatures if name.startswith("eval_")]
 
 
 def _draw_pooler(config, seed):
@@ -304,9 +324,9 @@ def _take(arguments, kind):
     return kind(**{name: arguments.pop(name) for name in kind._fields})
 
 
-def training_signatures(model: TrainingModel, whole_step=False) -> dict:
+def training_signatures(model: TrainingModel, whole_step=False, learning=True) -> dict:
     """The concrete functions of the training SavedModel by signature key; with `whole_step` those
-    of the whole-step graph."""
+    of the whole-step graph, without `learning` those alone that compute no gradients."""
     head, inputs = model.head, _input_specs(model.head)
     batch, update = _batch_specs(head), _update_specs(model.encoder.config.num_hidden_layers)
 
@@ -321,7 +341,9 @@ def training_signatures(model: TrainingModel, whole_step=False) -> dict:
         "apply": _concrete(lambda **a: model.apply(_take(a, Update)), update),
     }
     for precision, dtype in PRECISIONS.items():
-        if whole_step:
+        if not learning:
+            forms = {}
+        elif whole_step:
             forms = {"": _whole_step(model, dtype)}
         else:
             forms = {"": _learning(model, dtype, False), "_halves": _learning(model, dtype, True)}
@@ -353,6 +375,57 @@ def _learning(model, dtype, halves):
     def accumulate(**a):
         inputs, first = _take(a, Inputs), a.pop("first")
         return model.accumulate(*gradients(inputs, a), first)
+
+    return train, accumulate
+
+
+def workers_signatures(model: TrainingModel) -> dict:
+    """The concrete functions of the workers' graph by signature key."""
+    head, inputs = model.head, _input_specs(model.head)
+    batch = {**inputs, **_batch_specs(head)}
+    update = _update_specs(model.encoder.config.num_hidden_layers)
+    shared = workers.SHARED_SPECS
+    keys = count(1)
+
+    def apply(reduction, **a):
+        loss, shared, update = a.pop("loss"), _take(a, workers.Shared), _take(a, Update)
+        return workers.apply(model, loss, shared, update, reduction)
+
+    plain = training_signatures(model, learning=False)
+    signatures = {"checksum": _concrete(lambda: workers.checksum(model), {})}
+    signatures |= {name: plain[name] for name in plain if name != "apply"}
+    reductions = {r: workers.Reduction(keys, r) for r in workers.PRECISIONS}
+    for name, reduction in reductions.items():
+        specs = {**update, **shared, "loss": _spec("loss", tf.float32)}
+        signatures[f"apply_reduce_{name}"] = _concrete(partial(apply, reduction), specs)
+    for precision, dtype in PRECISIONS.items():
+        for form, halves in (("", False), ("_halves", True)):
+            train, accumulate = _workers_learning(model, dtype, halves)
+            specs = {**batch, "token_rows": shared["token_rows"], "first": _spec("first", tf.bool)}
+            signatures[f"accumulate_{precision}{form}"] = _concrete(accumulate, specs)
+            for name, reduction in reductions.items():
+                specs = {**batch, **update, **shared}
+                key = f"train_{precision}{form}_reduce_{name}"
+                signatures[key] = _concrete(partial(train, reduction), specs)
+    return signatures
+
+
+def _workers_learning(model, dtype, halves):
+    """As `_learning`, of `python_export.workers`."""
+
+    @partial(tf.function, autograph=False)
+    def gradients(inputs, batch, token_rows):
+        return workers.gradients(model, inputs, batch, token_rows, dtype, halves)
+
+    def train(reduction, **a):
+        inputs, update = _take(a, Inputs), _take(a, Update)
+        shared = _take(a, workers.Shared)
+        found = gradients(inputs, a, shared.token_rows)
+        return workers.train(model, *found, shared, update, reduction)
+
+    def accumulate(**a):
+        inputs, first, token_rows = _take(a, Inputs), a.pop("first"), a.pop("token_rows")
+        return model.accumulate(*gradients(inputs, a, token_rows), first)
 
     return train, accumulate
 

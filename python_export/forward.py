@@ -1,5 +1,6 @@
 """One forward pass over a batch: how variables are read, and the gradients of what was read."""
 
+from functools import partial
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -80,16 +81,21 @@ class ForwardPass:
         self._rows.setdefault(variable.ref(), []).append((ids, rows))
         return rows
 
-    def gradients(self, loss, parameters, sparse=True):
+    def gradients(self, loss, parameters, sparse=True, rows=None):
         """The gradient of `loss` for each parameter, as a list of terms to add up: one for each
         part of the batch, or a single one.
 
         The terms have the dtype in which the parameter was read. A sparse parameter has one term,
         `tf.IndexedSlices` in which no row occurs twice; without `sparse` it is a whole table.
+        `rows` says which rows those are, not what the batch reads: it has the ascending ids of a
+        table, by its variable's reference, and of other tables they are all.
         """
         sources = [self._sources(parameter.variable.ref()) for parameter in parameters]
         found = self._tape.gradient(loss, sources, unconnected_gradients="zero")
-        of_rows = self._unique_rows if sparse else self._table
+        if rows is not None:
+            of_rows = partial(self._given_rows, rows)
+        else:
+            of_rows = self._unique_rows if sparse else self._table
         return [
             [of_rows(parameter.variable, terms)] if parameter.sparse else terms
             for parameter, terms in zip(parameters, found, strict=True)
@@ -124,6 +130,19 @@ class ForwardPass:
         ids, positions = tf.unique(ids)
         sums = tf.math.unsorted_segment_sum(rows, positions, tf.size(ids))
         return tf.IndexedSlices(sums, ids, tf.constant(variable.shape.as_list()))
+
+    def _given_rows(self, given, variable, gradients):
+        """The sum of the gradients of gathered rows, as the rows that are given of a table, which
+        include them, or as all."""
+        wanted = given.get(variable.ref())
+        if wanted is None:
+            wanted = tf.range(variable.shape[0])
+            sums = self._table(variable, gradients)
+        else:
+            ids, rows = self._gathered(variable, gradients)
+            positions = tf.searchsorted(wanted, ids)
+            sums = tf.math.unsorted_segment_sum(rows, positions, tf.size(wanted))
+        return tf.IndexedSlices(sums, wanted, tf.constant(variable.shape.as_list()))
 
     def _table(self, variable, gradients):
         """The sum of the gradients of gathered rows, in the shape of their table."""

@@ -85,13 +85,13 @@ class TrainingModel(Model):
         return {"grad_norm": norm, "step": self.optimizer.step.read_value()}
 
     def gradients(
-        self, inputs: Inputs, batch: dict, dtype, halves=False, dropout=None, sparse=True
+        self, inputs: Inputs, batch: dict, dtype, halves=False, dropout=None, sparse=True, rows=None
     ):
         """The loss of a batch and each parameter's gradient.
 
         With `halves` the batch is computed as two halves of its rows that do not wait for each
-        other. `dropout` takes the place of a `Dropout` of the batch's rate and seed. Without
-        `sparse` the gradients of embeddings are whole tables.
+        other. `dropout` takes the place of a `Dropout` of the batch's rate and seed. `sparse` and
+        `rows` are those of `ForwardPass.gradients`.
         """
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             dropout = dropout or Dropout(batch["dropout"], batch["seed"])
@@ -101,7 +101,7 @@ class TrainingModel(Model):
             smoothing = batch.get("label_smoothing")
             elements = self.head.element_loss(logits, batch["labels"], inputs, smoothing)
             loss = tf.reduce_sum(elements * batch["sample_weight"]) / batch["weight_sum"]
-        return loss, forward.gradients(loss, self.parameters(), sparse)
+        return loss, forward.gradients(loss, self.parameters(), sparse, rows)
 
     def _logits_by_halves(self, inputs, forward):
         rows = tf.shape(inputs.input_ids)[0]

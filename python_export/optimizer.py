@@ -58,7 +58,7 @@ class AdamW(tf.Module):
             zeros = tf.zeros(tf.shape(parameter.variable.read_value()))
             m.assign(zeros)
             v.assign(zeros)
-        self._empty_accumulators()
+        self.empty_accumulators()
         self.scales.assign(tf.ones([2]))
         self.step.assign(0)
 
@@ -66,29 +66,32 @@ class AdamW(tf.Module):
         """Adds gradients to the accumulators, or with `first` (bool `[]`) sets them."""
 
         def clear():
-            for parameter, total in zip(parameters, self.accumulated, strict=True):
-                total.assign(tf.zeros(tf.shape(parameter.variable.read_value())))
+            for parameter, accumulator in zip(parameters, self.accumulated, strict=True):
+                accumulator.assign(tf.zeros(tf.shape(parameter.variable.read_value())))
 
         tf.cond(first, clear, lambda: None)
-        for total, terms in zip(self.accumulated, gradients, strict=True):
+        for accumulator, terms in zip(self.accumulated, gradients, strict=True):
             for gradient in terms:
                 if isinstance(gradient, tf.IndexedSlices):
-                    total.scatter_add(gradient)
+                    accumulator.scatter_add(gradient)
                 else:
-                    total.assign_add(tf.cast(gradient, tf.float32))
+                    accumulator.assign_add(tf.cast(gradient, tf.float32))
 
     def apply_accumulated(self, parameters, update: Update):
         """Updates with the accumulated gradient and empties the accumulators.
 
         Returns the global norm of the gradient before clipping.
         """
-        gradients = [
-            [tf.ensure_shape(total.read_value(), parameter.variable.shape)]
-            for parameter, total in zip(parameters, self.accumulated, strict=True)
-        ]
-        norm = self.apply(parameters, gradients, update)
-        self._empty_accumulators()
+        norm = self.apply(parameters, self.accumulated_gradients(parameters), update)
+        self.empty_accumulators()
         return norm
+
+    def accumulated_gradients(self, parameters):
+        """The accumulated gradient of each parameter, a list of one term."""
+        return [
+            [tf.ensure_shape(accumulator.read_value(), parameter.variable.shape)]
+            for parameter, accumulator in zip(parameters, self.accumulated, strict=True)
+        ]
 
     def apply(self, parameters, gradients, update: Update):
         """One update, unless the norm of the gradient is not finite: then nothing changes.
@@ -155,12 +158,13 @@ class AdamW(tf.Module):
                 beta1=constants.beta1,
                 beta2=constants.beta2,
                 epsilon=constants.epsilon,
-                grad=clip(_total(terms)),
+                grad=clip(total(terms)),
             )
 
-    def _empty_accumulators(self):
-        for total in self.accumulated:
-            total.assign(tf.zeros([0]))
+    def empty_accumulators(self):
+        """Frees the accumulators' memory."""
+        for accumulator in self.accumulated:
+            accumulator.assign(tf.zeros([0]))
 
 
 def _square_sum(gradients):
@@ -173,11 +177,11 @@ def _square_sum(gradients):
         elif gradient.shape.rank == 2:
             row_sums.append(tf.reshape(_row_square_sums(terms), [-1]))
         else:
-            others.append(2.0 * tf.nn.l2_loss(_total(terms)))
+            others.append(2.0 * tf.nn.l2_loss(total(terms)))
     return tf.add_n(others) + tf.reduce_sum(tf.concat(row_sums, 0))
 
 
-def _total(terms):
+def total(terms):
     """The terms of a gradient, added up in float32."""
     return tf.add_n([tf.cast(term, tf.float32) for term in terms])
 
@@ -221,7 +225,7 @@ def _constants(update: Update, layer_scale, finite):
 def _row_square_sums(terms):
     """The sums of a gradient's squares over its columns, as a matrix product: XLA's own reduction
     on a CPU adds up a row element by element."""
-    squares = tf.square(_total(terms))
+    squares = tf.square(total(terms))
     return tf.matmul(squares, tf.ones([tf.shape(squares)[1], 1]))
 
 
@@ -239,7 +243,7 @@ def _moved(variable, m, v, c):
 
 @xla_compiled
 def _update(variable, m, v, terms, clip, c):
-    first, second = _new_moments(clip(_total(terms)), c)
+    first, second = _new_moments(clip(total(terms)), c)
     m.assign(c.beta1 * m + first)
     v.assign(c.beta2 * v + second)
     variable.assign(_moved(variable, m, v, c))

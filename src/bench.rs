@@ -267,6 +267,7 @@ fn train_step(
         dropout: 0.1,
         dropout_seeds: vec![[bench.seed as i32, step as i32]],
         label_smoothing: 0.0,
+        shared: None,
     };
     model.train(std::slice::from_ref(batch), &inputs).map(drop)
 }

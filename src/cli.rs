@@ -7,6 +7,7 @@ use clap::builder::Resettable;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 mod bench;
+mod cluster;
 mod compare;
 mod data;
 mod eval;
@@ -21,6 +22,7 @@ mod train_data;
 mod values;
 
 pub use bench::BenchArgs;
+pub use cluster::{ClusterArgs, LaunchArgs};
 pub use compare::{CompareArgs, CompareFormat};
 pub use data::DataCommand;
 pub use eval::EvalArgs;
@@ -76,6 +78,8 @@ fn ignore_empty_variables(
 pub enum Command {
     /// Fine-tune an exported encoder on a task.
     Train(TrainArgs),
+    /// Train with several workers on this machine: `tfbert launch --workers 2 -- train …`.
+    Launch(LaunchArgs),
     /// Score a trained model on a task's development file.
     Eval(EvalArgs),
     /// Predict texts, from arguments, a file or stdin.

@@ -15,6 +15,11 @@ pub enum ErrorKind {
     Usage,
     /// The device has no memory left for a batch. Exit code 1.
     OutOfMemory,
+    /// Another worker of the cluster ended or cannot be reached: the same command may succeed when it is
+    /// given again. Exit code 138, after which Kubeflow's TFJob starts a replica again.
+    OtherWorker,
+    /// A process that this one started ended with this exit code.
+    Exited(u8),
     /// A signal, of this number, asked to stop. Exit code 128 + the number: 130 after Ctrl-C, 143
     /// after SIGTERM, which is what shells report of a process that a signal ended.
     Interrupted(i32),
@@ -26,6 +31,8 @@ impl ErrorKind {
         match self {
             Self::Other | Self::OutOfMemory => 1,
             Self::Usage => 2,
+            Self::OtherWorker => 138,
+            Self::Exited(code) => code,
             Self::Interrupted(signal) => 128u8.saturating_add(signal as u8),
         }
     }
@@ -84,6 +91,16 @@ impl Error {
     /// the hint, since it knows which of its flags need less.
     pub fn out_of_memory(what: impl Into<String>) -> Self {
         Self::new(what).of_kind(ErrorKind::OutOfMemory)
+    }
+
+    /// The end of another worker: [`ErrorKind::OtherWorker`].
+    pub fn other_worker(what: impl Into<String>) -> Self {
+        Self::new(what).of_kind(ErrorKind::OtherWorker)
+    }
+
+    /// The failure of a process that this one started: [`ErrorKind::Exited`].
+    pub fn exited(code: u8, what: impl Into<String>) -> Self {
+        Self::new(what).of_kind(ErrorKind::Exited(code))
     }
 
     /// Work that a signal ended: [`ErrorKind::Interrupted`], `stopped by SIGTERM WHEN`.
@@ -225,6 +242,8 @@ mod tests {
         assert_eq!(Error::new("").exit_code(), 1);
         assert_eq!(Error::out_of_memory("").exit_code(), 1);
         assert_eq!(Error::usage("").exit_code(), 2);
+        assert_eq!(Error::other_worker("").exit_code(), 138);
+        assert_eq!(Error::exited(137, "").exit_code(), 137);
         assert_eq!(Error::interrupted(2, "").exit_code(), 130);
         assert_eq!(Error::interrupted(15, "").exit_code(), 143);
     }

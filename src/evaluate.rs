@@ -1,22 +1,22 @@
 //! Evaluation: every example gets a prediction, and the complete list is scored.
 
-use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::atomic::AtomicI32;
+use std::time::Duration;
 
 use crate::analysis::{Analysis, Lengths};
-use crate::batch::{
-    BatchLayout, PlannedBatch, evaluation_plan, padding_share, parallel_for_each, prefetch,
-};
+use crate::cluster::Cluster;
 use crate::dataset::{Dataset, Labels};
 use crate::error::{Error, Result};
 use crate::feature::Features;
-use crate::model::{Batch, BatchProfile, Logits, Predictor};
-use crate::prediction::{FeatureLogits, Prediction, PredictionSettings};
-use crate::report::Progress;
+use crate::model::{BatchProfile, Predictor};
+use crate::prediction::{Prediction, PredictionSettings};
 use crate::scores::{Scores, label_thresholds};
 use crate::stages;
 use crate::task::{Head, Task};
+
+mod work;
+
+use work::{BatchResult, Work};
 
 /// A dataset and its features.
 pub struct EncodedDataset {
@@ -65,7 +65,9 @@ pub fn predict(
     settings: &EvaluationSettings,
     stop: &AtomicI32,
 ) -> Result<Evaluation> {
-    predict_batches(head, data, model, settings, stop, true)
+    let work = Work::new(head, data, settings);
+    let found = work.compute(model, stop, (0, 1), true)?;
+    work.conclude(&found)
 }
 
 /// As [`predict`], without a progress of its own.
@@ -80,102 +82,40 @@ pub fn predict_silently(
     settings: &EvaluationSettings,
     stop: &AtomicI32,
 ) -> Result<Evaluation> {
-    predict_batches(head, data, model, settings, stop, false)
+    let work = Work::new(head, data, settings);
+    let found = work.compute(model, stop, (0, 1), false)?;
+    work.conclude(&found)
 }
 
-fn predict_batches(
+/// As [`predict`], the batches shared out to the workers of a cluster. The chief gets what all of them
+/// found; the others get `None`. A signal is left to the next training step.
+///
+/// # Errors
+///
+/// The model or the connection fails.
+pub fn predict_shared(
     head: Head,
     data: &EncodedDataset,
     model: &dyn Predictor,
     settings: &EvaluationSettings,
-    stop: &AtomicI32,
-    shows_progress: bool,
-) -> Result<Evaluation> {
-    let features = &data.features;
-    let start = Instant::now();
-    let plan = evaluation_plan(features, settings.rows, settings.profile.batch_tokens);
-    let padding = padding_share(features, &plan);
-    let found = Mutex::new(Found {
-        logits: FeatureLogits::new(features.len()),
-        losses: vec![(None, 0.0); plan.len()],
-        progress: shows_progress.then(|| Progress::new("evaluate", plan.len(), 0)),
-        batches: 0,
-    });
-    let layout = BatchLayout { head, pad_token_id: settings.pad_token_id, class_weights: &[] };
-    let lay_out = |planned: &PlannedBatch| layout.lay_out(features, planned);
-    prefetch(plan.iter().map(lay_out), |batches| {
-        parallel_for_each(batches, settings.profile.parallel_batches, |place, batch| {
-            let signal = stop.load(Ordering::SeqCst);
-            if signal != 0 {
-                return Err(Error::interrupted(signal, "during an evaluation"));
-            }
-            let forward = model.forward(&batch).map_err(|error| {
-                error.context(format!("evaluation (batch {} × {})", batch.rows(), batch.length()))
-            })?;
-            let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
-            keep(&mut found.logits, features, &batch, &forward.logits)?;
-            found.losses[place] = (forward.loss, f64::from(batch.weight_sum()));
-            found.batches += 1;
-            let batches = found.batches;
-            if let Some(progress) = &mut found.progress {
-                progress.update(batches, String::new);
-            }
-            Ok(())
-        })
-    })?;
-    let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-    if let Some(progress) = found.progress {
-        progress.finish();
+    cluster: &Cluster,
+) -> Result<Option<Evaluation>> {
+    let work = Work::new(head, data, settings);
+    let (index, count) = (cluster.workers().index(), cluster.workers().count());
+    let mut found = work.compute(model, &AtomicI32::new(0), (index, count), true)?;
+    let failed = |error: postcard::Error| {
+        Error::new(format!("a worker's part of an evaluation cannot be read: {error}"))
+    };
+    if !cluster.is_chief() {
+        let part = work.part(&found, index, count);
+        cluster.send_part(&postcard::to_stdvec(&part).map_err(failed)?)?;
+        return Ok(None);
     }
-    let predictions =
-        stages::predictions(head, &data.dataset, features, &found.logits, &settings.prediction)?;
-    Ok(Evaluation {
-        predictions,
-        loss: mean_loss(&found.losses),
-        duration: start.elapsed(),
-        padding,
-    })
-}
-
-/// What is known while batches are computed, which end in any order.
-struct Found {
-    logits: FeatureLogits,
-    /// Each batch's loss and the weight of its labels, added up in the order of the batches, so
-    /// that sums repeat to the digit.
-    losses: Vec<(Option<f64>, f64)>,
-    progress: Option<Progress>,
-    batches: usize,
-}
-
-/// The mean loss of a label, where the model computes losses and a label has weight.
-fn mean_loss(losses: &[(Option<f64>, f64)]) -> Option<f64> {
-    let weight: f64 = losses.iter().map(|(_, weight)| weight).sum();
-    let loss: f64 = losses.iter().map(|(loss, _)| *loss).sum::<Option<f64>>()?;
-    (weight > 0.0).then_some(loss / weight)
-}
-
-/// Keeps the logits of the rows that are features, without those of padding.
-fn keep(
-    into: &mut FeatureLogits,
-    features: &Features,
-    batch: &Batch,
-    found: &Logits,
-) -> Result<()> {
-    let rows = batch.rows();
-    let row_size: usize = found.shape[1..].iter().product();
-    if found.shape.first() != Some(&rows) || found.values.len() != rows * row_size {
-        return Err(Error::new(format!(
-            "the model gave logits of shape {:?} for a batch of {rows} rows",
-            found.shape
-        )));
+    for bytes in cluster.receive_parts()? {
+        let part: Vec<BatchResult> = postcard::from_bytes(&bytes).map_err(failed)?;
+        work.merge(&mut found, part)?;
     }
-    for (row, &feature) in batch.features.iter().enumerate() {
-        let values = &found.values[row * row_size..(row + 1) * row_size];
-        let by_position = found.shape.len() == 3;
-        let size = if by_position { features.length(feature) * found.shape[2] } else { row_size };
-        into.set(feature, &values[..size]);
-    }
-    Ok(())
+    work.conclude(&found).map(Some)
 }
 
 /// Scores the predictions of a dataset whose examples have targets; `None` where none has.
@@ -283,7 +223,7 @@ mod tests {
     use super::*;
     use crate::dataset::{Example, Input};
     use crate::feature::{FeatureTarget, Sequence};
-    use crate::model::Forward;
+    use crate::model::{Batch, Forward, Logits};
 
     const EXAMPLES: usize = 101;
 

@@ -20,7 +20,8 @@ pub type Target = fn(&[u8]);
 /// The fuzz targets: name (also of the folder in `fuzz/corpus/`) and function.
 ///
 /// A target panics where a reader breaks a rule, such as an error that names no file.
-pub const TARGETS: [(&str, Target); 20] = [
+pub const TARGETS: [(&str, Target); 21] = [
+    ("cluster", cluster),
     ("tsv", tsv),
     ("csv", csv),
     ("json_lines", json_lines),
@@ -42,6 +43,15 @@ pub const TARGETS: [(&str, Target); 20] = [
     ("metrics_jsonl", metrics_jsonl),
     ("analysis_json", analysis_json),
 ];
+
+/// What names the workers of a cluster, and what they send each other.
+pub fn cluster(data: &[u8]) {
+    crate::cluster::parse_message(data);
+    if let Ok(text) = std::str::from_utf8(data) {
+        let _ = crate::cluster::parse_tf_config(text);
+        let _ = crate::cluster::parse_hosts(text);
+    }
+}
 
 /// GLUE's tables: by names and by positions, classes and numbers.
 pub fn tsv(data: &[u8]) {

@@ -32,6 +32,7 @@ pub mod report;
 
 pub mod bench;
 pub mod cli;
+pub mod cluster;
 pub mod compare;
 pub mod evaluate;
 pub mod export;

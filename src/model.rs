@@ -55,6 +55,26 @@ pub struct StepInputs {
     pub dropout_seeds: Vec<[i32; 2]>,
     /// Label smoothing in [0, 1); heads without it take 0 only.
     pub label_smoothing: f32,
+    /// What a worker says to the others; `None` where there is only one.
+    pub shared: Option<SharedInputs>,
+}
+
+/// What the workers of a cluster tell each other in a training step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedInputs {
+    /// The ids of all tokens in all workers' batches, ascending; the last may be repeated.
+    pub token_rows: Vec<i32>,
+    /// What this worker asks for.
+    pub signals: Signals,
+}
+
+/// What a worker asks all others for, and after the step what any of them asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Signals {
+    /// To stop after this step.
+    pub stop: bool,
+    /// To write a checkpoint after this step.
+    pub save: bool,
 }
 
 /// What a training step says.
@@ -64,6 +84,15 @@ pub struct StepOutcome {
     pub loss: f32,
     /// Global norm of the gradient before clipping. Where it is not finite, nothing was changed.
     pub grad_norm: f32,
+    /// What any worker asked for.
+    pub signals: Signals,
+}
+
+impl StepOutcome {
+    /// The outcome on the only worker.
+    pub fn alone(loss: f32, grad_norm: f32) -> Self {
+        Self { loss, grad_norm, signals: Signals::default() }
+    }
 }
 
 /// Logits of a batch, row-major, padding rows included.
@@ -134,6 +163,15 @@ pub trait Model: Predictor {
     ///
     /// The computation failed.
     fn train(&mut self, batches: &[Batch], inputs: &StepInputs) -> Result<StepOutcome>;
+
+    /// A number for each variable that changes with its values, to compare those of several workers.
+    ///
+    /// # Errors
+    ///
+    /// The computation failed.
+    fn checksum(&self) -> Result<Vec<i32>> {
+        Ok(Vec::new())
+    }
 
     /// Writes weights and optimiser state as a TensorFlow checkpoint with this prefix.
     ///

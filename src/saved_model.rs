@@ -63,6 +63,8 @@ pub struct Export {
     pub signatures: BTreeMap<String, Signature>,
     /// The signatures of the whole-step graph; empty in an export without that graph.
     pub whole_step_signatures: BTreeMap<String, Signature>,
+    /// Those of the graph of several workers; none where it was not exported.
+    pub workers_signatures: BTreeMap<String, Signature>,
 }
 
 /// A model that was trained: the serving graph and its weights.
@@ -163,6 +165,8 @@ struct DescriptionFile {
     signatures: BTreeMap<String, Signature>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     whole_step_signatures: BTreeMap<String, Signature>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    workers_signatures: BTreeMap<String, Signature>,
     #[serde(default)]
     serving_signatures: BTreeMap<String, Signature>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -245,7 +249,9 @@ impl Export {
         if !whole_step_signatures.is_empty() {
             check_file(dir, &Path::new(WHOLE_STEP).join("saved_model.pb"))?;
         }
-        Ok(Self { model: file.description(dir), signatures, whole_step_signatures })
+        let workers_signatures = file.workers_signatures.clone();
+        let model = file.description(dir);
+        Ok(Self { model, signatures, whole_step_signatures, workers_signatures })
     }
 
     /// The folder of the training graph, or of the whole-step graph, with its signatures.
@@ -265,6 +271,26 @@ impl Export {
             ));
         }
         Ok((dir.join(WHOLE_STEP), &self.whole_step_signatures))
+    }
+
+    /// The folder of the graph of several workers.
+    ///
+    /// # Errors
+    ///
+    /// The export has none.
+    pub fn workers_graph(&self) -> Result<PathBuf> {
+        let folder = Path::new(ASSETS).join("workers");
+        let (dir, head) = (&self.model.dir, self.model.head);
+        if self.workers_signatures.is_empty() {
+            return Err(Error::usage("the export has no graph for several workers").at(dir).hint(
+                format!(
+                    "export it anew with `python -m python_export --workers --force --encoder … \
+                     --head {head}`"
+                ),
+            ));
+        }
+        check_file(dir, &folder.join("saved_model.pb"))?;
+        Ok(dir.join(folder))
     }
 
     /// The prefix of the weights' files.
@@ -291,6 +317,7 @@ impl Export {
             hugging_face: model.hugging_face,
             signatures: BTreeMap::new(),
             whole_step_signatures: BTreeMap::new(),
+            workers_signatures: BTreeMap::new(),
             serving_signatures: model.serving_signatures,
             trained: Some(training),
         };

@@ -4,15 +4,20 @@
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
+use signal_hook::consts::SIGTERM;
+
 use crate::batch::{BatchLayout, Buckets, PlannedBatch, padding_share, prefetch, training_plan};
+use crate::cluster::Cluster;
 use crate::dataset::Labels;
 use crate::error::{Error, Result};
 use crate::evaluate::EncodedDataset;
 use crate::feature::{FeatureSizes, FeatureStore};
 use crate::files::replace_folder;
-use crate::model::{Batch, BatchProfile, EncoderFacts, Model, Scalars, StepInputs, StepOutcome};
+use crate::model::{
+    Batch, BatchProfile, EncoderFacts, Model, Scalars, Signals, StepInputs, StepOutcome,
+};
 use crate::report::Progress;
-use crate::run::{Best, Checkpoints, RunFolder, State, Times};
+use crate::run::{Best, Checkpoints, RunFolder, Times};
 use crate::saved_model::TrainingRecord;
 use crate::settings::{OnNan, RunOptions, TrainSettings};
 use crate::task::Task;
@@ -22,12 +27,15 @@ mod final_model;
 mod line;
 mod plan;
 mod recorder;
+mod shared;
+mod start;
 mod timing;
 mod warnings;
 
 use final_model::training_record;
 pub use plan::StepPlan;
 use recorder::Recorder;
+use shared::StepBatches;
 use timing::{Timing, timed};
 pub use warnings::{Facts, warnings};
 
@@ -61,12 +69,19 @@ pub struct Job<'a> {
     pub resume: bool,
     /// The number of a signal that asks to stop, 0 before one comes.
     pub stop: &'a AtomicI32,
+    /// The other workers, where there are any. The chief alone writes into the folder.
+    pub cluster: Option<&'a Cluster>,
 }
 
 impl Job<'_> {
     /// The signal that asks to stop, if one came.
     fn signal(&self) -> Option<i32> {
         Some(self.stop.load(Ordering::SeqCst)).filter(|&signal| signal != 0)
+    }
+
+    /// Whether this process writes the run's folder.
+    fn is_chief(&self) -> bool {
+        self.cluster.is_none_or(Cluster::is_chief)
     }
 }
 
@@ -98,6 +113,17 @@ pub struct Outcome {
 /// The model or the disk fails; a loss is not finite (unless skipped); a signal came. What is
 /// complete on disk stays, and the error says how to continue.
 pub fn train(job: &Job<'_>, model: &mut dyn Model, scalars: &mut dyn Scalars) -> Result<Outcome> {
+    let mut trainer = Trainer::begin(job, model, scalars)?;
+    trainer.run()?;
+    trainer.complete()
+}
+
+/// Trains beside the chief, which evaluates, keeps the best, and writes.
+///
+/// # Errors
+///
+/// As [`train`].
+pub fn assist(job: &Job<'_>, model: &mut dyn Model, scalars: &mut dyn Scalars) -> Result<()> {
     Trainer::begin(job, model, scalars)?.run()
 }
 
@@ -109,6 +135,8 @@ struct Trainer<'a> {
     buckets: Buckets,
     started: Instant,
     timing: Timing,
+    /// What any worker asked for in the last step.
+    agreed: Signals,
 }
 
 impl<'a> Trainer<'a> {
@@ -121,14 +149,7 @@ impl<'a> Trainer<'a> {
         let plan = StepPlan::new(settings, job.train.len());
         let checkpoints = Checkpoints::new(job.folder.dir());
         checkpoints.clean();
-        let resumed = if job.resume { newest(&checkpoints, plan.total())? } else { None };
-        match &resumed {
-            Some(state) => model.restore(&checkpoints.weights(state.step))?,
-            None => {
-                model.init(job.task.head.logits_width(job.labels.len()), settings.seed)?;
-            }
-        }
-        let state = resumed.unwrap_or_default();
+        let state = start::weights(job, model, &checkpoints, plan.total())?;
         let buckets =
             batch_lengths(job.train, &plan, job.profile.shape_cost, job.encoder.max_length);
         Ok(Self {
@@ -139,13 +160,25 @@ impl<'a> Trainer<'a> {
             buckets,
             started: Instant::now(),
             timing: Timing::default(),
+            agreed: Signals::default(),
         })
     }
 
-    fn run(mut self) -> Result<Outcome> {
+    /// The signal that stops the run. Several workers stop together, after the step in which all of
+    /// them know of it.
+    fn signal(&self) -> Option<i32> {
+        let own = self.job.signal();
+        match self.job.cluster {
+            None => own,
+            Some(_) => self.agreed.stop.then(|| own.unwrap_or(SIGTERM)),
+        }
+    }
+
+    /// All steps, evaluations and checkpoints.
+    fn run(&mut self) -> Result<()> {
         let total = self.plan.total();
         let step = self.recorder.step();
-        if let Some(signal) = self.job.signal().filter(|_| step < total) {
+        if let Some(signal) = self.signal().filter(|_| step < total) {
             return Err(self.recorder.interrupted(signal)); // Nothing was done that is not saved.
         }
         let mut progress = Progress::new("train", total, step);
@@ -157,13 +190,17 @@ impl<'a> Trainer<'a> {
             self.epoch(&mut progress)?;
         }
         progress.finish();
-        timed(&mut self.timing.saving, || self.recorder.finish(self.model))?;
+        timed(&mut self.timing.saving, || self.recorder.finish(self.model))
+    }
+
+    /// Writes the final model.
+    fn complete(mut self) -> Result<Outcome> {
         let best = self.recorder.best()?;
         let exporting = Instant::now();
         self.export(&best)?;
         self.timing.end = exporting.elapsed();
         Ok(Outcome {
-            steps: total,
+            steps: self.plan.total(),
             best,
             skipped: self.recorder.skipped(),
             duration: self.started.elapsed(),
@@ -185,7 +222,7 @@ impl<'a> Trainer<'a> {
         self.timing.padding = padding_share(job.train, &batches);
         let rest = &batches[self.plan.batch(step)..];
         let rest = &rest[..rest.len().min(self.plan.total() - step)];
-        let lay_out = |planned| lay_out(job, planned);
+        let lay_out = |planned| StepBatches::lay_out(job, planned);
         let waited = prefetch(rest.iter().map(lay_out), |batches| -> Result<Duration> {
             for batch in batches.by_ref() {
                 self.step(&batch?)?;
@@ -202,20 +239,31 @@ impl<'a> Trainer<'a> {
     }
 
     /// One update, from the parts of a batch.
-    fn step(&mut self, batch: &[Batch]) -> Result<()> {
+    fn step(&mut self, batches: &StepBatches) -> Result<()> {
         let step = self.recorder.step();
         let learning_rate = self.plan.schedule.learning_rate(step);
-        let inputs = self.step_inputs(batch, step, learning_rate);
+        let inputs = self.step_inputs(batches, step, learning_rate);
+        let batch = &batches.parts;
         log::trace!("step {}: features {:?}", step + 1, features_of(batch));
         let computing = Instant::now();
         let outcome = self.model.train(batch, &inputs).map_err(|error| {
+            if let Some(cluster) = self.job.cluster {
+                cluster.wait_for_cause();
+            }
             let (rows, length) = (batch[0].rows(), batch[0].length());
             error
                 .context(format!("step {} (batch {rows} × {length})", step + 1))
                 .hint_if_out_of_memory(STEP_MEMORY_HINT)
         })?;
         self.timing.step(batch, computing.elapsed());
-        let StepOutcome { loss, grad_norm } = outcome;
+        let StepOutcome { loss, grad_norm, signals } = outcome;
+        self.agreed = signals;
+        if let Some(cluster) = self.job.cluster {
+            cluster.report_norm(step + 1, grad_norm)?;
+            if signals.stop {
+                cluster.set_stops();
+            }
+        }
         let finite = loss.is_finite() && grad_norm.is_finite();
         // The graph leaves an update out by the gradient's norm alone (`docs/contract.md`).
         let skips = self.job.options.on_nan == OnNan::Skip && !grad_norm.is_finite();
@@ -229,21 +277,29 @@ impl<'a> Trainer<'a> {
         self.recorder.record_step(outcome, learning_rate, epoch, evaluates)
     }
 
-    fn step_inputs(&self, batch: &[Batch], step: usize, learning_rate: f32) -> StepInputs {
+    fn step_inputs(&self, batches: &StepBatches, step: usize, learning_rate: f32) -> StepInputs {
         let settings = self.job.settings;
         let layers = self.job.encoder.num_hidden_layers;
-        let seeds = (0..batch.len()).map(|part| dropout_seed(settings.seed, step, part));
+        let parts = batches.parts.len();
+        // No two parts of a step draw the same masks, on whichever workers they are.
+        let first = shared::worker(self.job).0 * parts;
+        let seeds = (first..first + parts).map(|part| dropout_seed(settings.seed, step, part));
+        let signals = Signals {
+            stop: self.job.signal().is_some(),
+            save: self.job.is_chief() && self.recorder.is_late(),
+        };
         StepInputs {
             update: settings.adamw.inputs(learning_rate, step, layers),
-            weight_sum: batch.iter().map(Batch::weight_sum).sum(),
+            weight_sum: batches.weight_sum,
             dropout: settings.dropout,
             dropout_seeds: seeds.collect(),
             label_smoothing: settings.label_smoothing,
+            shared: batches.shared(self.job, signals),
         }
     }
 
     fn not_finite(&self, outcome: StepOutcome, learning_rate: f32, part: &Batch) -> Error {
-        let StepOutcome { loss, grad_norm } = outcome;
+        let StepOutcome { loss, grad_norm, .. } = outcome;
         let step = self.recorder.step();
         let kept = match self.recorder.saved_step() {
             Some(step) => format!("the checkpoint after step {step} is kept"),
@@ -273,19 +329,18 @@ impl<'a> Trainer<'a> {
         let step = self.recorder.step();
         let evaluates =
             self.plan.is_evaluated_after(step) && self.recorder.evaluated_step() != step;
-        if evaluates && self.job.signal().is_none() {
+        if evaluates && self.signal().is_none() {
             let evaluating = Instant::now();
             let found = progress.suspend(|| self.evaluate());
             self.timing.evaluation += evaluating.elapsed();
             match found {
-                Err(_) if self.job.signal().is_some() => {} // Repeated when the run is resumed.
+                Err(_) if self.signal().is_some() => {} // Repeated when the run is resumed.
                 result => result?,
             }
         }
-        let signal = self.job.signal();
-        timed(&mut self.timing.saving, || {
-            self.recorder.save_if_due(self.model, evaluates, signal.is_some())
-        })?;
+        let signal = self.signal();
+        let ends = signal.is_some() || self.agreed.save;
+        timed(&mut self.timing.saving, || self.recorder.save_if_due(self.model, evaluates, ends))?;
         let complete = step == self.plan.total() && self.recorder.evaluated_step() == step;
         match signal {
             Some(signal) if !complete => {
@@ -327,29 +382,20 @@ pub fn batch_lengths(
     Buckets::choose(lengths, plan.passes(), shape_cost, max_length)
 }
 
-/// The state of the newest complete checkpoint.
-fn newest(checkpoints: &Checkpoints, total: usize) -> Result<Option<State>> {
-    let (found, warnings) = checkpoints.newest()?;
-    warnings.iter().for_each(|warning| log::warn!("{warning}"));
-    match &found {
-        Some(state) => {
-            state.check(total).map_err(|error| error.at(&checkpoints.weights(state.step)))?;
-            log::info!("resuming after step {} of {total}", state.step);
-        }
-        None => log::info!("no checkpoint to resume from: starting at step 0"),
-    }
-    Ok(found)
-}
-
 /// The features of a step, by their numbers in the training file.
 fn features_of(batch: &[Batch]) -> Vec<usize> {
     batch.iter().flat_map(|part| part.features.iter().copied()).collect()
 }
 
-/// The parts of a planned batch, one after the other computed as one update.
-fn lay_out(job: &Job<'_>, planned: &PlannedBatch) -> Result<Vec<Batch>> {
+/// The parts of a planned batch, of `rows` rows each, one after the other computed as one update.
+/// Where a number of `parts` is given, parts without features make up for those that are missing.
+fn lay_out_parts(
+    job: &Job<'_>,
+    planned: &PlannedBatch,
+    rows: usize,
+    parts: usize,
+) -> Result<Vec<Batch>> {
     let settings = job.settings;
-    let rows = settings.batch_size.div_ceil(settings.accumulate.max(1));
     let features = job.train.load(&planned.features)?;
     let layout = BatchLayout {
         head: job.task.head,
@@ -357,7 +403,12 @@ fn lay_out(job: &Job<'_>, planned: &PlannedBatch) -> Result<Vec<Batch>> {
         class_weights: &settings.class_weights,
     };
     let indices: Vec<usize> = (0..features.len()).collect();
-    let batches = indices.chunks(rows).map(|part| {
+    let missing = match parts {
+        usize::MAX => 0,
+        parts => parts.saturating_sub(indices.len().div_ceil(rows)),
+    };
+    let parts = indices.chunks(rows.max(1)).chain(std::iter::repeat_n(&[][..], missing));
+    let batches = parts.map(|part| {
         let part = PlannedBatch { features: part.to_vec(), rows, length: planned.length };
         let mut batch = layout.lay_out(&features, &part);
         // Their numbers in the training file, not in what was loaded of it.

@@ -154,7 +154,7 @@ fn flags(text: &str) -> BTreeSet<String> {
 #[test]
 fn every_tfbert_command_in_a_page_has_its_flags() {
     let cli = tfbert::cli::Cli::command();
-    let known = |command: &clap::Command| -> BTreeSet<String> {
+    let flags_of = |command: &clap::Command| -> BTreeSet<String> {
         let flags = command.get_arguments().chain(cli.get_arguments());
         flags.filter_map(|flag| flag.get_long()).map(|name| format!("--{name}")).collect()
     };
@@ -165,7 +165,11 @@ fn every_tfbert_command_in_a_page_has_its_flags() {
             let mut words = line.split(' ');
             let name = words.next().unwrap();
             let Some(command) = cli.find_subcommand(name) else { continue };
-            let mut known = known(command);
+            let mut known = flags_of(command);
+            if name == "launch" {
+                // Its own flags end at `--`, and those of the command that it starts follow.
+                known.extend(flags_of(cli.find_subcommand("train").unwrap()));
+            }
             for below in command.get_subcommands() {
                 known.extend(
                     below.get_arguments().filter_map(|f| f.get_long()).map(|n| format!("--{n}")),

@@ -1,6 +1,8 @@
 //! Tests that want something of the machine: root, TensorBoard in `.venv`, the real data sets in
 //! `TFBERT_DATA`, or transformers in `.venv-peers`. Where it is missing they are listed as ignored, with the reason.
 
+#[path = "common/cluster.rs"]
+mod cluster;
 mod common;
 #[path = "common/goldens.rs"]
 mod goldens;
@@ -14,9 +16,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use cluster::{NOTICED, end, flags, launch, steps_saved};
 use common::{fail, last_json, root, succeed, text, tfbert, train_tiny};
 use goldens::{OfficialV2, assert_close, assert_official, golden};
-use interrupted::{Ended, alone, begin, complete, names, resume};
+use interrupted::{Ended, alone, begin, complete, names, resume, spawn, wait_for};
 use libtest_mimic::{Arguments, Completion, Trial};
 use serde::Deserialize;
 use serde_json::Value;
@@ -37,6 +40,7 @@ fn main() {
     }
     let trials = trials![
         a_disk_that_fills_or_is_read_only_costs_nothing_that_was_complete,
+        a_cut_network_ends_all_workers_and_the_run_goes_on_from_its_checkpoint,
         real_data_sets_are_read_whole,
         squads_development_sets_score_as_the_python_scorer_has_it,
         known_answers_of_squads_own_files_are_found,
@@ -91,6 +95,79 @@ impl Drop for Disk {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg("-l").arg(&self.0).status();
     }
+}
+
+/// Two network namespaces joined by a cable, removed at the end.
+struct Network([String; 2]);
+
+impl Network {
+    fn new() -> Option<Self> {
+        let names = ["a", "b"].map(|end| format!("tfbert-{}-{end}", std::process::id()));
+        let network = Self(names);
+        let [a, b] = &network.0;
+        for namespace in [a, b] {
+            ip(&format!("netns add {namespace}"))?;
+        }
+        ip(&format!("link add cable netns {a} type veth peer name cable netns {b}"))?;
+        for (namespace, address) in [(a, "10.213.77.1/24"), (b, "10.213.77.2/24")] {
+            ip(&format!("-n {namespace} address add {address} dev cable"))?;
+            ip(&format!("-n {namespace} link set cable up"))?;
+            ip(&format!("-n {namespace} link set lo up"))?;
+        }
+        Some(network)
+    }
+
+    /// The command in one of the namespaces.
+    fn inside(&self, end: usize, command: &Command) -> Command {
+        let mut inside = Command::new("ip");
+        inside.args(["netns", "exec", &self.0[end]]).arg(command.get_program());
+        inside.args(command.get_args()).current_dir(root());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => inside.env(name, value),
+                None => inside.env_remove(name),
+            };
+        }
+        inside
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        for namespace in &self.0 {
+            let _ = ip(&format!("netns delete {namespace}"));
+        }
+    }
+}
+
+fn ip(arguments: &str) -> Option<()> {
+    let run = Command::new("ip").args(arguments.split(' ')).stderr(Stdio::null()).status();
+    run.is_ok_and(|status| status.success()).then_some(())
+}
+
+fn a_cut_network_ends_all_workers_and_the_run_goes_on_from_its_checkpoint() -> Ran {
+    let _alone = alone();
+    let network = Network::new().ok_or("making network namespaces needs root, and `ip`")?;
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let [mut chief, other] = [0, 1].map(|index| {
+        let mut command = tfbert();
+        command.args(flags("classify", &run)).args(["--threads", "1"]);
+        command.args(["--cluster", "10.213.77.1:2222,10.213.77.2:2222"]);
+        command.args(["--worker-index", &index.to_string()]);
+        spawn(&mut network.inside(index, &command))
+    });
+    assert!(wait_for(&mut chief, || steps_saved(&run) > 0));
+    ip(&format!("-n {} link set cable down", network.0[0])).unwrap();
+    for (child, lost) in [(chief, "worker 1 (10.213.77.2"), (other, "worker 0 (10.213.77.1")] {
+        let (code, stderr) = end(child, NOTICED);
+        assert_eq!(code, Some(138), "{stderr}");
+        assert!(stderr.contains(&format!("error: {lost}")), "{stderr}");
+    }
+    let mut flags = flags("classify", &run);
+    flags.push("--resume".into());
+    succeed(&mut launch(2, &flags));
+    Ok(())
 }
 
 fn a_disk_that_fills_or_is_read_only_costs_nothing_that_was_complete() -> Ran {

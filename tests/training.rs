@@ -115,6 +115,7 @@ impl Setup {
                 folder: &folder,
                 resume,
                 stop: &stop,
+                cluster: None,
             };
             train::train(&job, &mut model, &mut NoScalars)
         });

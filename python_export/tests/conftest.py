@@ -53,6 +53,22 @@ def classifier(tiny_sessions):
 
 
 @pytest.fixture(scope="session")
+def workers_export(tmp_path_factory):
+    """An export of `tiny/classify` with the workers' graph."""
+    output = tmp_path_factory.mktemp("workers")
+    return export(read_encoder("tiny"), "classify", output, for_workers=True)
+
+
+@pytest.fixture(scope="session")
+def of_workers(workers_export):
+    """The session of the workers' graph of `tiny/classify`."""
+    folder = workers_export / "assets.extra" / "workers"
+    options = {"variables": False, "collectives": True}
+    with ExportSession(folder, template=workers_export, **options) as session:
+        yield session
+
+
+@pytest.fixture(scope="session")
 def whole_step_export(tmp_path_factory):
     """An export of `tiny/classify` with the whole-step graph."""
     output = tmp_path_factory.mktemp("whole_step")

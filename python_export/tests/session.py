@@ -20,9 +20,13 @@ BETA1, BETA2 = 0.9, 0.999
 class ExportSession:
     """A loaded SavedModel whose signatures are called by key with numpy arrays."""
 
-    def __init__(self, folder, template=None, variables=True):
+    def __init__(self, folder, template=None, variables=True, collectives=False):
         """`template` is the folder of the `tfbert.json`, and of the weights that `init` restores,
-        for a folder that has none; without `variables` the graph alone is loaded."""
+        for a folder that has none; without `variables` the graph alone is loaded. `collectives`
+        lets runs sum over workers."""
+        self._options = v1.RunOptions()
+        if collectives:
+            self._options.experimental.collective_graph_key = 1
         self._weights = Path(template or folder) / "variables" / "variables"
         # The driver's setting: a session optimises no graph, each call does or does not by its own.
         config = v1.ConfigProto()
@@ -53,7 +57,7 @@ class ExportSession:
 
     def __call__(self, key, **inputs):
         """Runs a signature; every input must be given, and only those."""
-        return self._session.run(*self._call(key, inputs))
+        return self._session.run(*self._call(key, inputs), options=self._options)
 
     def executed(self, key, **inputs):
         """The operations that a run of a signature executes, each with its count."""

@@ -33,7 +33,7 @@ impl Model for Counting {
 
     fn train(&mut self, _: &[Batch], _: &StepInputs) -> Result<StepOutcome> {
         Self::work(&self.trained);
-        Ok(StepOutcome { loss: 1.0, grad_norm: 1.0 })
+        Ok(StepOutcome::alone(1.0, 1.0))
     }
 
     fn save(&mut self, _: &Path) -> Result<()> {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::cluster::ClusterArgs;
 use super::shared::{CacheArgs, PrecisionArg, WholeStepArg};
 use super::train_data::TrainDataArgs;
 use super::values::{
@@ -110,6 +111,10 @@ pub struct TrainArgs {
     /// TensorFlow's threads [default: one for each core].
     #[arg(long, value_parser = threads)]
     pub threads: Option<usize>,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub cluster: ClusterArgs,
 
     #[command(flatten)]
     #[allow(missing_docs)]

@@ -1,5 +1,6 @@
 //! Parsers of flags' values. Each error names the range.
 
+use crate::model::Precision;
 use crate::optimizer::non_negative;
 
 pub(super) fn positive(text: &str) -> Result<usize, String> {
@@ -34,6 +35,13 @@ pub(super) fn threads(text: &str) -> Result<usize, String> {
 fn from_one_to(most: usize, text: &str) -> Result<usize, String> {
     let number = positive(text).ok().filter(|number| *number <= most);
     number.ok_or_else(|| format!("expected a whole number from 1 to {most}"))
+}
+
+pub(super) fn reduce_precision(text: &str) -> Result<Precision, String> {
+    [Precision::F32, Precision::Bf16]
+        .into_iter()
+        .find(|precision| precision.name() == text)
+        .ok_or_else(|| "expected f32 or bf16".into())
 }
 
 pub(super) fn fraction(text: &str) -> Result<f32, String> {

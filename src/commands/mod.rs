@@ -25,6 +25,7 @@ pub mod compare;
 pub mod doctor;
 pub mod eval;
 pub mod export;
+pub mod launch;
 pub mod predict;
 pub mod report;
 pub mod tasks;

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicI32;
 use std::time::{Duration, Instant};
 
 use tfbert::cli::{Cli, TrainArgs};
+use tfbert::cluster::Cluster;
 use tfbert::dataset::Labels;
 use tfbert::error::{Error, Result};
 use tfbert::evaluate::EncodedDataset;
@@ -28,9 +29,11 @@ mod input;
 mod request;
 mod seeds;
 mod task;
+mod worker;
 
 use check::Found;
 use request::Request;
+pub(super) use worker::CLUSTER_TOKEN;
 
 /// What to do where memory runs out.
 const MEMORY_HINT: &str = "try a smaller `--batch-size`, `--accumulate N` or `--max-length`; \
@@ -46,15 +49,23 @@ pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
         return check_task(args, &task, cli);
     }
     let task = task::find(args)?;
+    let workers = worker::find(args)?;
     let device = Device::detect(cli.tensorflow.as_deref());
     let process = super::training_process(cli, &device, &args.cache, args.threads, MEMORY_HINT);
     let stop = super::stop_signal()?;
-    let mut trainer = Trainer { device, process: Some(process), library: None, stop };
+    let mut trainer =
+        Trainer { device, process: Some(process), library: None, stop, cluster: None };
     if args.seeds.is_some() {
-        seeds::run(args, &task, &mut trainer)
-    } else {
-        trainer.train(args, &task).map(drop)
+        return seeds::run(args, &task, &mut trainer);
     }
+    if let Some(workers) = workers {
+        trainer.cluster = Some(Arc::new(worker::start(args, workers, &trainer)?));
+    }
+    let result = trainer.train(args, &task).map(drop);
+    if let Some(cluster) = &trainer.cluster {
+        worker::end(cluster, &result)?;
+    }
+    result
 }
 
 /// The folder that a command writes to.
@@ -70,6 +81,8 @@ struct Trainer {
     process: Option<Result<Process>>,
     library: Option<Library>,
     stop: Arc<AtomicI32>,
+    /// The other workers, where there are any.
+    cluster: Option<Arc<Cluster>>,
 }
 
 /// A run that is complete.
@@ -87,21 +100,26 @@ impl Trainer {
         self.library.as_ref().ok_or_else(|| Error::new("TensorFlow's library was not loaded"))
     }
 
-    /// One run, from the files to the result.
-    fn train(&mut self, args: &TrainArgs, task: &Task) -> Result<Complete> {
+    /// One run, from the files to the result, which the chief alone has.
+    fn train(&mut self, args: &TrainArgs, task: &Task) -> Result<Option<Complete>> {
         let start = Instant::now();
         let mode = flags::mode(args);
         let request = Request::read(args, task, &self.device)?;
         let Request { export, settings, .. } = &request;
         let output = output(args, task);
-        // Refused before the data is read, and again under the lock.
-        RunFolder::check(&output, mode)?;
+        let cluster = self.cluster.clone();
+        let cluster = cluster.as_deref();
+        let is_chief = cluster.is_none_or(Cluster::is_chief);
+        if is_chief {
+            // Refused before the data is read, and again under the lock.
+            RunFolder::check(&output, mode)?;
+        }
         let labels = Labels::of_task(task, &args.data.data_dir)?;
         let files = request.files(args, &labels)?;
         let (train, tokenised_in) = files.training_features(&request, args)?;
         let settings = &request.with_class_weights(args, settings, &labels, &train)?;
 
-        let whole_step = super::whole_step(&self.device, args.whole_step, export);
+        let whole_step = worker::whole_step(&self.device, args, export, cluster)?;
         export.graph(whole_step)?; // Refused before the run's folder is made.
         let stop = Arc::clone(&self.stop);
         let library = self.library()?;
@@ -120,20 +138,32 @@ impl Trainer {
             task: task::recorded(args, task)?,
         };
         // A run that is resumed is compared and locked first; a new one begins when all can be read.
-        let resumed = args.resume.then(|| RunFolder::open(&output, mode, &record)).transpose()?;
-        if let Some(result) = resumed.as_ref().and_then(RunFolder::result) {
+        let resumes = args.resume && is_chief;
+        let resumed = resumes.then(|| RunFolder::open(&output, mode, &record)).transpose()?;
+        let known = resumed.as_ref().and_then(RunFolder::result);
+        let mut complete = known.is_some();
+        if let Some(cluster) = cluster {
+            complete = worker::agree(cluster, args, export, &record, complete)?;
+        }
+        if let Some(result) = known {
             log::info!("{}: the run is complete; this is its result", output.display());
             print_result(args, task, &result, &output)?;
             if let (Some(folder), 0) = (&resumed, args.keep_checkpoints) {
                 folder.remove_checkpoints()?;
             }
-            return Ok(Complete { result, labels: labels.len() });
+            return Ok(Some(Complete { result, labels: labels.len() }));
+        } else if complete {
+            log::info!("the chief's run is complete");
+            return Ok(None);
         }
 
         let threads = args.threads.unwrap_or(0);
         let precision = settings.precision;
         let (model, dev) = std::thread::scope(|scope| {
-            let load = || TrainingSession::load(library, export, precision, threads, whole_step);
+            let load = || match cluster {
+                None => TrainingSession::load(library, export, precision, threads, whole_step),
+                Some(cluster) => worker::load(cluster, args, library, export, settings),
+            };
             let model = scope.spawn(load);
             let dev = files.encode_dev(&request);
             let model =
@@ -143,17 +173,20 @@ impl Trainer {
         let dev = dev?;
         let mut model = model?;
 
-        let folder = match resumed {
-            Some(folder) => folder,
-            None => RunFolder::open(&output, mode, &record)?,
+        let folder = match (resumed, cluster) {
+            (Some(folder), _) => folder,
+            (None, Some(cluster)) if !is_chief => worker::folder(cluster, &record)?,
+            (None, _) => RunFolder::open(&output, mode, &record)?,
         };
-        open_log(folder.dir())?;
-        task::write(args, task, folder.dir())?;
-        task::write_dev_ids(task, &dev, folder.dir())?;
-        announce(task, settings, &export.model, train.summary().examples, &dev, start);
-        let found = Found::new(settings, &export.model, &labels, &train, &dev);
-        found.log_labels(task.labels.is_some() || task.dev_from_train.is_some());
-        found.warn();
+        if is_chief {
+            open_log(folder.dir())?;
+            task::write(args, task, folder.dir())?;
+            task::write_dev_ids(task, &dev, folder.dir())?;
+            announce(task, settings, &export.model, train.summary().examples, &dev, start);
+            let found = Found::new(settings, &export.model, &labels, &train, &dev);
+            found.log_labels(task.labels.is_some() || task.dev_from_train.is_some());
+            found.warn();
+        }
         let job = Job {
             task,
             labels: &labels,
@@ -165,13 +198,18 @@ impl Trainer {
             profile: model.profile(),
             describe: &|record| export.trained_json(record),
             folder: &folder,
-            resume: args.resume,
+            resume: resumes,
             stop: &stop,
+            cluster,
         };
         let mut events = EventFile::new(folder.dir());
+        if !is_chief {
+            train::assist(&job, &mut model, &mut events)?;
+            return Ok(None);
+        }
         let outcome = train::train(&job, &mut model, &mut events)?;
         let result = finish(args, &job, &record, &outcome, start, tokenised_in)?;
-        Ok(Complete { result, labels: labels.len() })
+        Ok(Some(Complete { result, labels: labels.len() }))
     }
 }
 

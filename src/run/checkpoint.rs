@@ -345,6 +345,18 @@ pub(crate) fn parse_manifest(text: &str) -> std::result::Result<Manifest, String
     Ok(manifest)
 }
 
+/// The state that another worker's checkpoint is of, for this worker: of the files that it goes on
+/// writing this one has none.
+///
+/// # Errors
+///
+/// The text is no state.
+pub fn received_state(text: &str) -> Result<State> {
+    let state = parse_state(text)
+        .map_err(|error| Error::new(format!("the chief's state cannot be read: {error}")))?;
+    Ok(State { log_bytes: 0, events_bytes: 0, ..state })
+}
+
 /// Parses a `state.json`.
 pub(crate) fn parse_state(text: &str) -> std::result::Result<State, String> {
     serde_json::from_str(text).map_err(|error| error.to_string())

@@ -35,7 +35,7 @@ mod times;
 
 pub use analysis::RunAnalysis;
 pub(crate) use analysis::parse as parse_analysis;
-pub use checkpoint::{Best, Checkpoints, Pending, State};
+pub use checkpoint::{Best, Checkpoints, Pending, State, received_state};
 pub(crate) use checkpoint::{parse_manifest, parse_state};
 pub use files::{Curves, EvaluationLine, RunFiles, StepLine};
 pub use log_file::{log_line, open_log};

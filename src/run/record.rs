@@ -107,6 +107,29 @@ impl RunRecord {
         Determined { task, labels, settings, weights_sha256, data }
     }
 
+    /// What must be the same on all workers of a cluster, as texts by name: what the run's result and the
+    /// moments of its checkpoints depend on, and the versions.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be written as JSON.
+    pub fn facts(&self) -> Result<BTreeMap<String, String>> {
+        let mut facts = flat(&self.determined())?;
+        for (name, value) in flat(&self.options)? {
+            facts.insert(format!("options.{name}"), value);
+        }
+        for (name, version) in
+            [("tfbert", &self.tfbert_version), ("tensorflow", &self.tensorflow_version)]
+        {
+            facts.insert(name.to_owned(), Value::from(version.as_str()));
+        }
+        let text = |(name, value): (String, Value)| match value {
+            Value::String(text) => (name, text),
+            value => (name, value.to_string()),
+        };
+        Ok(facts.into_iter().map(text).collect())
+    }
+
     /// Refuses `now`, what a command would begin, where it would not end as the run of this record;
     /// warns of other versions.
     ///

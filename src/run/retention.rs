@@ -73,7 +73,12 @@ impl Retention {
         now.evaluates
             || now.ends
             || self.save_steps.is_some_and(|steps| now.step.is_multiple_of(steps))
-            || self.interval.is_some_and(|interval| now.since_saved >= interval)
+            || self.is_late(now.since_saved)
+    }
+
+    /// Whether so much time since the last checkpoint asks for one.
+    pub fn is_late(&self, since_saved: Duration) -> bool {
+        self.interval.is_some_and(|interval| since_saved >= interval)
     }
 
     /// All but the newest `keep` checkpoints, at least the newest and one to fall back to, and the

@@ -5,11 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use prost::Message;
-use tensorflow::{DataType, Graph, Operation, SavedModelBundle, SessionRunArgs, Shape, Tensor};
+use tensorflow::{
+    DataType, Graph, Operation, SavedModelBundle, SessionOptions, SessionRunArgs, Shape, Tensor,
+    TensorType,
+};
 
+use super::cluster::Server;
 use super::feed::{Feed, Feeds};
 use super::library::Library;
-use super::proto::{MetaGraphDef, SaverDef};
+use super::proto::{MetaGraphDef, RunExperimental, RunOptions, SaverDef};
 use super::session::{Threads, explain, status_text};
 use super::trace::{self, Trace};
 use crate::error::{Error, Result};
@@ -56,9 +60,29 @@ impl LoadedGraph {
         threads: Threads,
         expected: &BTreeMap<String, Signature>,
     ) -> Result<Self> {
+        Self::load_with(library, path, &threads.options(None)?, expected)
+    }
+
+    /// As [`LoadedGraph::load`], in a session on the server of a worker.
+    pub(super) fn load_on(
+        server: &Server,
+        library: &Library,
+        path: &Path,
+        expected: &BTreeMap<String, Signature>,
+    ) -> Result<Self> {
+        let options = server.threads().options(Some(&server.worker()))?;
+        Self::load_with(library, path, &options, expected)
+    }
+
+    fn load_with(
+        library: &Library,
+        path: &Path,
+        options: &SessionOptions,
+        expected: &BTreeMap<String, Signature>,
+    ) -> Result<Self> {
         let mut graph = Graph::new();
-        let bundle = SavedModelBundle::load(&threads.options()?, ["serve"], &mut graph, path)
-            .map_err(|status| {
+        let bundle =
+            SavedModelBundle::load(options, ["serve"], &mut graph, path).map_err(|status| {
                 Error::new(format!("TensorFlow could not load it: {}", status_text(&status)))
                     .at(path)
                     .hint("export it anew with `python -m python_export --force …`")
@@ -94,6 +118,18 @@ impl LoadedGraph {
         feeds: Feeds<'_>,
         fetches: &[&str],
     ) -> Result<Vec<Tensor<f32>>> {
+        self.run_as(signature, feeds, fetches, false)
+    }
+
+    /// As [`LoadedGraph::run`], outputs of another type. With `sums` the run sums over workers: the
+    /// first of all runs that say so, and each after it, must be the same on every worker.
+    pub(super) fn run_as<T: TensorType>(
+        &self,
+        signature: &str,
+        feeds: Feeds<'_>,
+        fetches: &[&str],
+        sums: bool,
+    ) -> Result<Vec<Tensor<T>>> {
         let call = self.call(signature)?;
         let values = self.values(signature, call, feeds)?;
         let mut args = SessionRunArgs::new();
@@ -106,10 +142,10 @@ impl LoadedGraph {
             tokens.push(args.request_fetch(operation, *index));
         }
         let traced = self.traced().is_some();
-        if traced {
-            args.set_run_options(&trace::run_options());
-            args.set_request_metadata(true);
+        if traced || sums {
+            args.set_run_options(&run_options(traced, sums));
         }
+        args.set_request_metadata(traced);
         self.bundle.session.run(&mut args).map_err(|status| explain(&status))?;
         if traced {
             *self.traced() = args.get_metadata().map(<[u8]>::to_vec);
@@ -231,6 +267,14 @@ impl LoadedGraph {
         let (operation, index) = tensor_name(name);
         Ok((self.operation(operation)?, index))
     }
+}
+
+/// How a run is done, serialised.
+fn run_options(traced: bool, sums: bool) -> Vec<u8> {
+    // TensorFlow counts the runs with this key, and sums those of the same count.
+    let experimental = sums.then_some(RunExperimental { collective_graph_key: 1 });
+    let trace_level = if traced { trace::FULL_TRACE } else { 0 };
+    RunOptions { trace_level, experimental }.encode_to_vec()
 }
 
 /// How a graph's variables are saved, from its description.

@@ -4,6 +4,7 @@
 //! the order in which TensorFlow is used.
 
 mod abort;
+mod cluster;
 mod compiled;
 mod device;
 mod events;
@@ -21,11 +22,13 @@ mod proto;
 mod quiet;
 mod record;
 mod session;
+mod signal;
 mod trace;
 mod training;
 mod variables;
 mod warmup;
 
+pub use cluster::Server;
 pub use device::{Device, OneDnn, WorkSplit};
 pub use events::EventFile;
 pub use find::Found;
@@ -37,6 +40,7 @@ pub use peak::matmul_peak;
 pub use prediction::PredictionSession;
 pub use processor::{Amx, Processor};
 pub use session::Threads;
+pub use signal::send_signal;
 pub use trace::{OpTime, Trace, TracedOp};
 pub use training::TrainingSession;
 pub use variables::Variables;

@@ -52,7 +52,8 @@ fn measure<T: TensorType + From<f32>>(dtype: DataType, threads: Threads) -> Resu
         factors.push(factor);
         ends.push(last);
     }
-    let session = Session::new(&threads.options()?, &graph).map_err(|status| explain(&status))?;
+    let session =
+        Session::new(&threads.options(None)?, &graph).map_err(|status| explain(&status))?;
     let values = matrix::<T>();
     let mut seconds = f64::INFINITY;
     for call in 0..WARM_UP + CALLS {

@@ -12,6 +12,9 @@ pub struct ConfigProto {
     /// Operations that run at once; 0 lets TensorFlow choose.
     #[prost(int32, tag = "5")]
     pub inter_op_parallelism_threads: i32,
+    /// The devices that the session sees, by the beginning of their names; all without any.
+    #[prost(string, repeated, tag = "4")]
+    pub device_filters: Vec<String>,
     /// The GPU's options.
     #[prost(message, optional, tag = "6")]
     pub gpu_options: Option<GpuOptions>,
@@ -29,6 +32,9 @@ pub struct ConfigProto {
 /// `tensorflow.ConfigProto.Experimental`.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Experimental {
+    /// The worker that tells the others which of them sum together.
+    #[prost(string, tag = "1")]
+    pub collective_group_leader: String,
     /// The graph is complete before the first run.
     #[prost(bool, tag = "12")]
     pub optimize_for_static_graph: bool,
@@ -67,6 +73,56 @@ pub struct RunOptions {
     /// 3 is `FULL_TRACE`.
     #[prost(int32, tag = "1")]
     pub trace_level: i32,
+    /// What may change between versions.
+    #[prost(message, optional, tag = "8")]
+    pub experimental: Option<RunExperimental>,
+}
+
+/// `tensorflow.RunOptions.Experimental`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct RunExperimental {
+    /// Not 0 where the run sums over workers; the same on all of them.
+    #[prost(int64, tag = "1")]
+    pub collective_graph_key: i64,
+}
+
+/// A server of a cluster (`tensorflow.ServerDef`).
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ServerDef {
+    /// All servers.
+    #[prost(message, optional, tag = "1")]
+    pub cluster: Option<ClusterDef>,
+    /// The job that this one belongs to.
+    #[prost(string, tag = "2")]
+    pub job_name: String,
+    /// Its number in the job.
+    #[prost(int32, tag = "3")]
+    pub task_index: i32,
+    /// How its sessions run.
+    #[prost(message, optional, tag = "4")]
+    pub default_session_config: Option<ConfigProto>,
+    /// How servers talk.
+    #[prost(string, tag = "5")]
+    pub protocol: String,
+}
+
+/// `tensorflow.ClusterDef`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ClusterDef {
+    /// The jobs.
+    #[prost(message, repeated, tag = "1")]
+    pub job: Vec<JobDef>,
+}
+
+/// `tensorflow.JobDef`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct JobDef {
+    /// The job's name.
+    #[prost(string, tag = "1")]
+    pub name: String,
+    /// The address of each of its servers.
+    #[prost(btree_map = "int32, string", tag = "2")]
+    pub tasks: std::collections::BTreeMap<i32, String>,
 }
 
 /// A loaded graph's description (`tensorflow.MetaGraphDef`).

@@ -16,15 +16,44 @@ pub struct Threads {
     pub operations: usize,
 }
 
+/// A session's place among the workers of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Worker {
+    /// Which worker it belongs to.
+    pub(super) index: usize,
+    /// The server that runs it.
+    pub(super) target: String,
+}
+
 impl Threads {
-    /// Options of a session with these threads.
-    pub(super) fn options(self) -> Result<SessionOptions> {
-        let config = ConfigProto {
+    /// Options of a session with these threads, of a worker where there are several.
+    pub(super) fn options(self, worker: Option<&Worker>) -> Result<SessionOptions> {
+        let mut options = SessionOptions::new();
+        let config = self.config(worker).encode_to_vec();
+        options.set_config(&config).map_err(|status| explain(&status))?;
+        if let Some(worker) = worker {
+            let target = worker.target.as_str();
+            options.set_target(target).map_err(|error| Error::new(error.to_string()))?;
+        }
+        Ok(options)
+    }
+
+    /// How a session with these threads runs.
+    pub(super) fn config(self, worker: Option<&Worker>) -> ConfigProto {
+        ConfigProto {
+            // Variables and computations stay on the worker; only sums leave it.
+            device_filters: worker
+                .map(|worker| format!("/job:worker/task:{}", worker.index))
+                .into_iter()
+                .collect(),
             intra_op_parallelism_threads: i32::try_from(self.within_operation).unwrap_or(0),
             inter_op_parallelism_threads: i32::try_from(self.operations).unwrap_or(0),
             gpu_options: Some(GpuOptions { allow_growth: true }),
             use_per_session_threads: false,
             experimental: Some(Experimental {
+                collective_group_leader: worker
+                    .map(|_| "/job:worker/replica:0/task:0".to_owned())
+                    .unwrap_or_default(),
                 // No copies of the graph for what is never asked: to extend it, or to see its parts.
                 optimize_for_static_graph: true,
                 disable_output_partition_graphs: true,
@@ -34,10 +63,7 @@ impl Threads {
             graph_options: Some(GraphOptions {
                 rewrite_options: Some(RewriterConfig { disable_meta_optimizer: true }),
             }),
-        };
-        let mut options = SessionOptions::new();
-        options.set_config(&config.encode_to_vec()).map_err(|status| explain(&status))?;
-        Ok(options)
+        }
     }
 }
 

@@ -6,16 +6,11 @@ use std::path::Path;
 use prost::Message;
 use serde::Serialize;
 
-use super::proto::{RunMetadata, RunOptions};
+use super::proto::RunMetadata;
 use crate::error::{Error, Result};
 
 /// `RunOptions.FULL_TRACE`.
-const FULL_TRACE: i32 = 3;
-
-/// Options of a run that is traced.
-pub(super) fn run_options() -> Vec<u8> {
-    RunOptions { trace_level: FULL_TRACE }.encode_to_vec()
-}
+pub(super) const FULL_TRACE: i32 = 3;
 
 /// One execution of an operation.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,9 +1,11 @@
 //! An export in a session: weights, optimiser and step behind the [`Model`] trait.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use super::abort;
+use super::cluster::Server;
 use super::device::WorkSplit;
 use super::feed::{Feed, Feeds};
 use super::graph::LoadedGraph;
@@ -14,9 +16,10 @@ use super::session::Threads;
 use super::trace::Trace;
 use crate::error::{Error, Result};
 use crate::model::{
-    Batch, BatchProfile, Forward, Model, Precision, Predictor, StepInputs, StepOutcome,
+    Batch, BatchProfile, Forward, Model, Precision, Predictor, SharedInputs, Signals, StepInputs,
+    StepOutcome,
 };
-use crate::saved_model::{ASSETS, Export};
+use crate::saved_model::{ASSETS, Export, Signature};
 
 /// A model that is trained.
 pub struct TrainingSession {
@@ -28,6 +31,15 @@ pub struct TrainingSession {
     profile: BatchProfile,
     /// Whether batches are computed as two halves.
     halves: bool,
+    /// The other workers, where there are any.
+    group: Option<Group>,
+}
+
+/// The workers that sum their gradients.
+struct Group {
+    size: usize,
+    /// The number format of the sums.
+    precision: Precision,
 }
 
 impl TrainingSession {
@@ -53,10 +65,7 @@ impl TrainingSession {
         }
         library.device().check(precision)?;
         let (folder, signatures) = export.graph(whole_step)?;
-        // The whole-step graph has none, nor have exports of earlier versions.
-        let has_halves = [TRAIN, ACCUMULATE]
-            .iter()
-            .all(|call| signatures.contains_key(&signature(call, precision, true)));
+        let has_halves = has_halves(signatures, precision);
         let split = if has_halves { WorkSplit::HalfBatches } else { WorkSplit::Operations };
         let device = library.device();
         let session_threads = device.threads(threads, split);
@@ -87,6 +96,54 @@ impl TrainingSession {
             threads: session_threads,
             profile: device.profile(on_gpu, threads, split),
             halves: has_halves && !on_gpu,
+            group: None,
+        })
+    }
+
+    /// Starts TensorFlow's server of worker `index` of those at `addresses`, for
+    /// [`TrainingSession::load_worker`] with the same export and threads.
+    ///
+    /// # Errors
+    ///
+    /// Its port is in use.
+    pub fn serve(
+        library: &Library,
+        addresses: &[String],
+        index: usize,
+        threads: usize,
+    ) -> Result<Server> {
+        let threads = library.device().threads(threads, WorkSplit::HalfBatches);
+        Server::start(library, addresses, index, threads)
+    }
+
+    /// As [`TrainingSession::load`], the graph of several workers, whose gradients are summed in the
+    /// format `reduce`.
+    ///
+    /// # Errors
+    ///
+    /// As [`TrainingSession::load`]; the export has no such graph.
+    pub fn load_worker(
+        library: &Library,
+        export: &Export,
+        precision: Precision,
+        threads: usize,
+        server: &Server,
+        reduce: Precision,
+    ) -> Result<Self> {
+        let path = export.workers_graph()?;
+        let graph = LoadedGraph::load_on(server, library, &path, &export.workers_signatures)?;
+        // The graph lies in a folder without variables.
+        graph.restore(&export.weights())?;
+        let on_gpu = graph.on_gpu();
+        Ok(Self {
+            library: library.clone(),
+            export: export.clone(),
+            graph,
+            precision,
+            threads: server.threads(),
+            profile: library.device().profile(on_gpu, threads, WorkSplit::HalfBatches),
+            halves: !on_gpu,
+            group: Some(Group { size: server.count(), precision: reduce }),
         })
     }
 
@@ -118,6 +175,32 @@ impl TrainingSession {
         signature(call, self.precision, self.halves)
     }
 
+    /// The signature of a call that updates, and adds its inputs to `feeds`.
+    fn updating(&self, call: String, feeds: &mut Feeds<'_>, step: &StepInputs) -> String {
+        add_update(feeds, step);
+        let (Some(group), Some(shared)) = (&self.group, &step.shared) else { return call };
+        feeds.add("group_size", Feed::ints(&[], &[group.size as i32]));
+        let signals = [shared.signals.stop, shared.signals.save].map(|on| f32::from(u8::from(on)));
+        feeds.add("signals", Feed::floats(&[2], &signals));
+        add_token_rows(feeds, step);
+        format!("{call}_reduce_{}", group.precision)
+    }
+
+    /// Runs an update.
+    fn update(&self, call: &str, feeds: Feeds<'_>) -> Result<StepOutcome> {
+        let names: &[&str] = match &self.group {
+            Some(_) => &["loss", "grad_norm", "signals"],
+            None => &["loss", "grad_norm"],
+        };
+        let sums = self.group.is_some();
+        let outputs = self.graph.run_as::<f32>(call, feeds, names, sums)?;
+        let mut outcome = StepOutcome::alone(outputs[0][0], outputs[1][0]);
+        if let Some(signals) = outputs.get(2) {
+            outcome.signals = Signals { stop: signals[0] > 0.0, save: signals[1] > 0.0 };
+        }
+        Ok(outcome)
+    }
+
     /// The inputs of one of a training step's batches.
     fn step_feeds<'b>(&self, batch: &'b Batch, step: &StepInputs, seed: [i32; 2]) -> Feeds<'b> {
         abort::note(batch);
@@ -137,10 +220,26 @@ impl TrainingSession {
 
 const TRAIN: &str = "train";
 const ACCUMULATE: &str = "accumulate";
+const APPLY: &str = "apply";
 
 /// The signature of a call in a precision, of whole batches or of their halves.
 fn signature(call: &str, precision: Precision, halves: bool) -> String {
     format!("{call}_{precision}{}", if halves { "_halves" } else { "" })
+}
+
+/// Whether a graph has signatures of halves. The whole-step graph has none, nor have exports of earlier
+/// versions.
+fn has_halves(signatures: &BTreeMap<String, Signature>, precision: Precision) -> bool {
+    [TRAIN, ACCUMULATE]
+        .iter()
+        .all(|call| signatures.contains_key(&signature(call, precision, true)))
+}
+
+/// Adds the rows of the embeddings that a step of several workers reads.
+fn add_token_rows(feeds: &mut Feeds<'_>, step: &StepInputs) {
+    if let Some(SharedInputs { token_rows, .. }) = &step.shared {
+        feeds.add("token_rows", Feed::ints(&[token_rows.len()], token_rows));
+    }
 }
 
 /// Adds the inputs of an update.
@@ -173,23 +272,31 @@ impl Model for TrainingSession {
 
     fn train(&mut self, batches: &[Batch], inputs: &StepInputs) -> Result<StepOutcome> {
         if let [batch] = batches {
-            let signature = self.learning_signature(TRAIN);
             let mut feeds = self.step_feeds(batch, inputs, inputs.dropout_seeds[0]);
-            add_update(&mut feeds, inputs);
-            let outputs = self.graph.run(&signature, feeds, &["loss", "grad_norm"])?;
-            return Ok(StepOutcome { loss: outputs[0][0], grad_norm: outputs[1][0] });
+            let call = self.updating(self.learning_signature(TRAIN), &mut feeds, inputs);
+            return self.update(&call, feeds);
         }
         let signature = self.learning_signature(ACCUMULATE);
         let mut loss = 0.0;
         for (i, (batch, &seed)) in batches.iter().zip(&inputs.dropout_seeds).enumerate() {
             let mut feeds = self.step_feeds(batch, inputs, seed);
             feeds.add("first", Feed::bool(i == 0));
+            add_token_rows(&mut feeds, inputs);
             loss += self.graph.run(&signature, feeds, &["loss"])?[0][0];
         }
         let mut feeds = Feeds::default();
-        add_update(&mut feeds, inputs);
-        let outputs = self.graph.run("apply", feeds, &["grad_norm"])?;
-        Ok(StepOutcome { loss, grad_norm: outputs[0][0] })
+        let call = self.updating(APPLY.to_owned(), &mut feeds, inputs);
+        if self.group.is_some() {
+            feeds.add("loss", Feed::float(loss));
+            return self.update(&call, feeds);
+        }
+        let outputs = self.graph.run(&call, feeds, &["grad_norm"])?;
+        Ok(StepOutcome::alone(loss, outputs[0][0]))
+    }
+
+    fn checksum(&self) -> Result<Vec<i32>> {
+        let outputs = self.graph.run_as::<i32>("checksum", Feeds::default(), &["sums"], false)?;
+        Ok(outputs[0].to_vec())
     }
 
     fn save(&mut self, prefix: &Path) -> Result<()> {

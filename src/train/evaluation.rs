@@ -23,14 +23,16 @@ pub(super) struct SplitScores {
     pub(super) evaluation: Evaluation,
 }
 
-/// Evaluates every development split, in the task's order.
+/// Evaluates every development split, in the task's order. Several workers share out the batches, and
+/// the chief has the scores; the others have none.
 pub(super) fn evaluate(
     job: &Job<'_>,
     model: &dyn Model,
     step: usize,
     epoch: f64,
 ) -> Result<Vec<SplitScores>> {
-    job.dev.iter().map(|data| split(job, model, data, step, epoch)).collect()
+    let found = job.dev.iter().map(|data| split(job, model, data, step, epoch));
+    Ok(found.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
 }
 
 fn split(
@@ -39,15 +41,20 @@ fn split(
     data: &EncodedDataset,
     step: usize,
     epoch: f64,
-) -> Result<SplitScores> {
+) -> Result<Option<SplitScores>> {
     let settings = EvaluationSettings {
         rows: job.settings.eval_batch_size,
         pad_token_id: job.encoder.pad_token_id,
         profile: job.profile,
         prediction: job.settings.prediction(job.task),
     };
-    let mut evaluation = evaluate::predict(job.task.head, data, model, &settings, job.stop)
-        .map_err(|error| error.hint_if_out_of_memory(MEMORY_HINT))?;
+    let head = job.task.head;
+    let evaluation = match job.cluster {
+        None => evaluate::predict(head, data, model, &settings, job.stop).map(Some),
+        Some(cluster) => evaluate::predict_shared(head, data, model, &settings, cluster),
+    };
+    let evaluation = evaluation.map_err(|error| error.hint_if_out_of_memory(MEMORY_HINT))?;
+    let Some(mut evaluation) = evaluation else { return Ok(None) };
     let scores = evaluate::score_at_best_threshold(job.task, data, job.labels, &mut evaluation)?
         .ok_or_else(|| {
             Error::new("the development file has examples without labels").at(&data.dataset.path)
@@ -67,7 +74,8 @@ fn split(
              anew with a lower `--learning-rate`"
         );
     }
-    Ok(SplitScores { split: split.clone(), scores, loss: evaluation.loss, evaluation })
+    let (split, loss) = (split.clone(), evaluation.loss);
+    Ok(Some(SplitScores { split, scores, loss, evaluation }))
 }
 
 /// What the evaluation after `step` shows beyond its scores.

@@ -2,11 +2,12 @@
 //! evaluation so far.
 
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Job;
 use super::evaluation::SplitScores;
 use super::line::Line;
+use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::evaluate;
 use crate::model::{Model, Scalars, Settings, StepOutcome};
@@ -27,6 +28,7 @@ pub(super) struct Recorder<'a> {
     /// Step and last evaluation of the newest checkpoint.
     saved: Option<(usize, usize)>,
     saved_at: Instant,
+    cluster: Option<&'a Cluster>,
 }
 
 impl<'a> Recorder<'a> {
@@ -55,7 +57,13 @@ impl<'a> Recorder<'a> {
             retention: Retention::new(job.options),
             log,
             scalars,
+            cluster: job.cluster,
         })
+    }
+
+    /// Whether a checkpoint is due because of the time since the last.
+    pub(super) fn is_late(&self) -> bool {
+        self.retention.is_late(self.saved_at.elapsed())
     }
 
     /// Updates done.
@@ -93,7 +101,7 @@ impl<'a> Recorder<'a> {
         epoch: f64,
         evaluates: bool,
     ) -> Result<()> {
-        let StepOutcome { loss, grad_norm } = outcome;
+        let StepOutcome { loss, grad_norm, .. } = outcome;
         self.state.step += 1;
         let step = self.state.step;
         if loss.is_finite() && grad_norm.is_finite() {
@@ -117,6 +125,10 @@ impl<'a> Recorder<'a> {
     /// whether it is.
     pub(super) fn record_evaluation(&mut self, found: &[SplitScores], epoch: f64) -> Result<bool> {
         let step = self.state.step;
+        self.state.evaluated = step;
+        if found.is_empty() {
+            return Ok(false); // The chief has them.
+        }
         for SplitScores { split, scores, loss, .. } in found {
             let metrics = evaluate::to_json(scores);
             self.write(&Line::Evaluation { step, epoch, split, loss: *loss, metrics })?;
@@ -129,7 +141,6 @@ impl<'a> Recorder<'a> {
         if is_best {
             self.state.best = Some(new);
         }
-        self.state.evaluated = step;
         Ok(is_best)
     }
 
@@ -150,11 +161,22 @@ impl<'a> Recorder<'a> {
             best: self.state.best.as_ref().map(|best| best.step),
             evaluates,
             ends,
-            since_saved: self.saved_at.elapsed(),
+            // Several workers agree on what the chief's clock says.
+            since_saved: match self.cluster {
+                None => self.saved_at.elapsed(),
+                Some(_) => Duration::ZERO,
+            },
         };
         let position = (self.state.step, self.state.evaluated);
         if self.saved == Some(position) || !self.retention.is_due(moment) {
             return Ok(());
+        }
+        if let Some(cluster) = self.cluster {
+            cluster.report_sums(self.state.step, model.checksum()?)?;
+            if !cluster.is_chief() {
+                self.saved = Some(position);
+                return Ok(());
+            }
         }
         self.folder.check_held()?;
         let actions = self.retention.actions(moment, &self.checkpoints.list()?);

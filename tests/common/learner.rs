@@ -125,10 +125,10 @@ impl Model for Learner {
         self.steps += 1;
         match self.fault {
             Some(Fault::Nan(step)) if step == self.steps => {
-                return Ok(StepOutcome { loss: f32::NAN, grad_norm: f32::NAN });
+                return Ok(StepOutcome::alone(f32::NAN, f32::NAN));
             }
             Some(Fault::InfiniteLoss(step)) if step == self.steps => {
-                return Ok(StepOutcome { loss: f32::INFINITY, grad_norm: 1.0 });
+                return Ok(StepOutcome::alone(f32::INFINITY, 1.0));
             }
             Some(Fault::Memory(step)) if step == self.steps => {
                 return Err(Error::out_of_memory("TensorFlow failed: OOM"));
@@ -166,7 +166,7 @@ impl Model for Learner {
             self.weights[id] -=
                 update("learning_rate") * self.momentum[id] / (1.0 - update("beta1_power") / 2.0);
         }
-        Ok(StepOutcome { loss, grad_norm })
+        Ok(StepOutcome::alone(loss, grad_norm))
     }
 
     fn save(&mut self, prefix: &Path) -> Result<()> {

@@ -44,6 +44,7 @@ pub(super) fn run(args: &TrainArgs, task: &Task, trainer: &mut Trainer) -> Resul
         log::info!("seed {seed}: {}", folder.display());
         let run =
             trainer.train(args, task).map_err(|error| error.context(format!("seed {seed}")))?;
+        let Some(run) = run else { continue };
         complete.push(SeedRun::read(folder, task, run.labels, &run.result)?);
         split = run.result.split;
     }

@@ -1,0 +1,297 @@
+//! `tfbert launch`: several workers on this machine.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, IsTerminal, Read, Write};
+use std::net::TcpListener;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use signal_hook::consts::{SIGINT, SIGKILL, SIGTERM};
+use tfbert::cli::{self, Cli, LaunchArgs};
+use tfbert::error::{Error, Result};
+use tfbert::runtime::{Device, send_signal};
+
+use super::train::CLUSTER_TOKEN;
+
+/// The longest time that other workers take to notice that one has ended, and to end.
+const GRACE: Duration = Duration::from_secs(20);
+/// How long a worker may take to end once it is asked to.
+const KILL_AFTER: Duration = Duration::from_secs(30);
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Starts the workers and waits for all of them.
+pub fn run(args: &LaunchArgs, cli: &Cli) -> Result<()> {
+    let train = check(args)?;
+    let device = Device::detect(cli.tensorflow.as_deref());
+    let ports = free_ports(args.workers + 1)?;
+    let threads = args.threads.unwrap_or_else(|| (device.cores() / args.workers).max(1));
+    let signals = signals()?;
+    let (sender, lines) = channel();
+    let mut workers = Vec::new();
+    let token: [u8; 16] = rand::random();
+    let token: String = token.iter().map(|byte| format!("{byte:02x}")).collect();
+    for index in 0..args.workers {
+        let mut command = command(args, cli, index, &ports)?;
+        if train.threads.is_none() {
+            command.arg("--threads").arg(threads.to_string());
+        }
+        if train.cluster.control_port.is_none() {
+            command.arg("--control-port").arg(ports[args.workers].to_string());
+        }
+        command.env(CLUSTER_TOKEN, &token);
+        if let Some(gpus) = device.gpus().map(|gpus| gpus.all.len()).filter(|&count| count > 0) {
+            command.env("CUDA_VISIBLE_DEVICES", (index % gpus).to_string());
+        }
+        match Worker::start(command, index, &sender) {
+            Ok(worker) => workers.push(worker),
+            Err(error) => {
+                workers.iter().for_each(|worker| send_signal(&worker.child, SIGKILL));
+                return Err(error);
+            }
+        }
+    }
+    drop(sender);
+    log::info!("{} workers of {threads} threads on this machine", args.workers);
+    let ended = Running { workers, lines, first_errors: BTreeMap::new() }
+        .wait(&|| signals.try_recv().ok())?;
+    match ended {
+        None => Ok(()),
+        Some(end) => Err(end),
+    }
+}
+
+/// The signals that ask to stop, each of which the workers get too: at the second they stop at once.
+fn signals() -> Result<Receiver<i32>> {
+    let (sender, receiver) = channel();
+    for signal in [SIGINT, SIGTERM] {
+        let sender = sender.clone();
+        super::spawn_on(signal, move || {
+            let _ = sender.send(signal); // The last worker may have ended.
+        })?;
+    }
+    Ok(receiver)
+}
+
+/// The command, which must be `train` without workers of its own.
+fn check(args: &LaunchArgs) -> Result<cli::TrainArgs> {
+    const EXAMPLE: &str = "for example `tfbert launch --workers 2 -- train …`";
+    let words = std::iter::once("tfbert").chain(args.command.iter().map(String::as_str));
+    // One message, and not one of each worker.
+    let cli = Cli::try_parse_from(words).unwrap_or_else(|error| error.exit());
+    let cli::Command::Train(train) = cli.command else {
+        return Err(Error::usage("`tfbert launch` starts `train` alone").hint(EXAMPLE));
+    };
+    if train.cluster.cluster.is_some() || train.cluster.worker_index.is_some() {
+        return Err(Error::usage(
+            "`tfbert launch` names the workers itself: leave out `--cluster` and `--worker-index`",
+        ));
+    }
+    Ok(train)
+}
+
+/// Ports of this machine that no process has.
+fn free_ports(count: usize) -> Result<Vec<u16>> {
+    let failed = |error: std::io::Error| Error::new(format!("no port is free: {error}"));
+    // All are held until all are found, so that none comes twice.
+    let held: Vec<TcpListener> = (0..count)
+        .map(|_| TcpListener::bind(("127.0.0.1", 0)))
+        .collect::<std::io::Result<_>>()
+        .map_err(failed)?;
+    held.iter()
+        .map(|port| port.local_addr().map(|address| address.port()))
+        .collect::<std::io::Result<_>>()
+        .map_err(failed)
+}
+
+fn command(args: &LaunchArgs, cli: &Cli, index: usize, ports: &[u16]) -> Result<Command> {
+    let program = std::env::current_exe()
+        .map_err(|error| Error::new(format!("this program's own file is not known: {error}")))?;
+    let addresses: Vec<String> =
+        ports[..args.workers].iter().map(|port| format!("127.0.0.1:{port}")).collect();
+    let config = serde_json::json!({
+        "cluster": {"worker": addresses},
+        "task": {"type": "worker", "index": index},
+    });
+    let mut command = Command::new(program);
+    command.env("TF_CONFIG", config.to_string());
+    if cli.verbose {
+        command.arg("--verbose");
+    }
+    if let Some(folder) = &cli.tensorflow {
+        command.arg("--tensorflow").arg(folder);
+    }
+    command.args(&args.command);
+    Ok(command)
+}
+
+/// A line that a worker wrote to stderr, or to stdout where `result`.
+struct Line {
+    worker: usize,
+    text: Vec<u8>,
+    result: bool,
+}
+
+/// A worker's process.
+struct Worker {
+    child: Child,
+    status: Option<ExitStatus>,
+}
+
+impl Worker {
+    fn start(mut command: Command, index: usize, lines: &Sender<Line>) -> Result<Self> {
+        // A group of its own: Ctrl-C reaches this process alone, which passes it on once.
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        let mut child = command
+            .spawn()
+            .map_err(|error| Error::new(format!("worker {index} could not be started: {error}")))?;
+        let stdout = child.stdout.take().map(|pipe| Box::new(pipe) as Box<dyn Read + Send>);
+        let stderr = child.stderr.take().map(|pipe| Box::new(pipe) as Box<dyn Read + Send>);
+        for (pipe, result) in [(stdout, true), (stderr, false)] {
+            let Some(pipe) = pipe else { continue };
+            let lines = lines.clone();
+            thread::spawn(move || {
+                for text in BufReader::new(pipe).split(b'\n').map_while(std::io::Result::ok) {
+                    drop(lines.send(Line { worker: index, text, result }));
+                }
+            });
+        }
+        Ok(Self { child, status: None })
+    }
+}
+
+/// All workers, while at least one of them runs.
+struct Running {
+    workers: Vec<Worker>,
+    lines: Receiver<Line>,
+    /// The first error that each worker wrote, and its place among all.
+    first_errors: BTreeMap<usize, (usize, String)>,
+}
+
+impl Running {
+    /// Waits until all have ended; the error of the first that failed, with the worst exit code.
+    fn wait(mut self, signal: &dyn Fn() -> Option<i32>) -> Result<Option<Error>> {
+        let mut first_failed: Option<(usize, Instant)> = None;
+        let mut asked: Option<Instant> = None;
+        loop {
+            match self.lines.recv_timeout(LOOK) {
+                Ok(line) => self.print(line)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => thread::sleep(LOOK),
+            }
+            for (index, worker) in self.workers.iter_mut().enumerate() {
+                if worker.status.is_none() {
+                    worker.status = worker.child.try_wait().ok().flatten();
+                    if worker.status.is_some_and(|status| !status.success()) {
+                        first_failed.get_or_insert((index, Instant::now()));
+                    }
+                }
+            }
+            let running: Vec<&Child> = self
+                .workers
+                .iter()
+                .filter(|worker| worker.status.is_none())
+                .map(|worker| &worker.child)
+                .collect();
+            if running.is_empty() {
+                break;
+            }
+            let late = first_failed.is_some_and(|(_, since)| since.elapsed() > GRACE);
+            let signal = signal().or_else(|| (asked.is_none() && late).then_some(SIGTERM));
+            if let Some(signal) = signal {
+                running.iter().for_each(|child| send_signal(child, signal));
+                asked = Some(Instant::now());
+            }
+            if first_failed.is_some() && asked.is_some_and(|since| since.elapsed() > KILL_AFTER) {
+                running.iter().for_each(|child| send_signal(child, SIGKILL));
+            }
+        }
+        while let Ok(line) = self.lines.recv() {
+            self.print(line)?;
+        }
+        Ok(first_failed.map(|(index, _)| self.failure(index)))
+    }
+
+    fn print(&mut self, line: Line) -> Result<()> {
+        let Line { worker, text, result } = line;
+        if result {
+            return super::print_line(String::from_utf8_lossy(&text));
+        }
+        if text.starts_with(b"error: ") {
+            let order = self.first_errors.len();
+            let text = String::from_utf8_lossy(&text[b"error: ".len()..]).into_owned();
+            self.first_errors.entry(worker).or_insert((order, text));
+        }
+        let mut stderr = std::io::stderr().lock();
+        let colour = stderr.is_terminal();
+        let prefix = match colour {
+            true => format!("\x1b[2m[{worker}]\x1b[0m "),
+            false => format!("[{worker}] "),
+        };
+        let line = [prefix.as_bytes(), &text, b"\n"].concat();
+        let _ = stderr.write_all(&line); // Nobody reads it any more.
+        Ok(())
+    }
+
+    /// What the workers came to: the first error, which the others follow from.
+    fn failure(&self, ended_first: usize) -> Error {
+        let code = |worker: &Worker| worker.status.map_or(1, exit_code);
+        let worst = self.workers.iter().map(code).max_by_key(|&code| rank(code)).unwrap_or(1);
+        let killed = self.workers.iter().enumerate().find(|(index, worker)| {
+            worker.status.is_some_and(|status| status.signal().is_some())
+                && !self.first_errors.contains_key(index)
+        });
+        let what = match (killed, self.first_errors.iter().min_by_key(|(_, (order, _))| *order)) {
+            (Some((index, worker)), _) => {
+                let signal = worker.status.and_then(|status| status.signal()).unwrap_or(0);
+                format!("worker {index} was ended by signal {signal}")
+            }
+            (None, Some((index, (_, text)))) => format!("worker {index}: {text}"),
+            (None, None) => {
+                let code = self.workers.get(ended_first).map_or(1, code);
+                format!("worker {ended_first} ended first, with exit code {code}")
+            }
+        };
+        Error::exited(worst, what)
+    }
+}
+
+/// As shells report it.
+fn exit_code(status: ExitStatus) -> u8 {
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
+    u8::try_from(code).unwrap_or(1)
+}
+
+/// How bad an exit code is: one that another try does not mend is the worst.
+fn rank(code: u8) -> u8 {
+    match code {
+        0 => 0,
+        130 | 143 => 1,
+        138 => 2,
+        128.. => 3,
+        _ => 4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_that_stays_is_worse_than_one_that_another_worker_caused() {
+        let mut codes = [138, 0, 1, 143, 137];
+        codes.sort_by_key(|&code| rank(code));
+        assert_eq!(codes, [0, 143, 138, 137, 1]);
+    }
+
+    #[test]
+    fn free_ports_are_different() {
+        let mut ports = free_ports(9).unwrap();
+        ports.sort_unstable();
+        ports.dedup();
+        assert_eq!(ports.len(), 9);
+    }
+}
