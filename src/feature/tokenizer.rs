@@ -91,8 +91,9 @@ impl Tokenizer {
     ///
     /// BERT's tokenizer splits at white space, splits punctuation off and takes each Chinese character
     /// by itself. A part is also split where a script that is written without spaces begins or ends,
-    /// so that a name in Latin letters inside Japanese text is a word. A tokenizer without a
-    /// pre-tokenizer splits at white space.
+    /// so that a name in Latin letters inside Japanese text is a word. Initials with full stops (`U.N.`)
+    /// stay one word, as in the usual training files. A tokenizer without a pre-tokenizer splits at white
+    /// space.
     ///
     /// # Errors
     ///
@@ -114,7 +115,7 @@ impl Tokenizer {
                 }
             }
         }
-        Ok(words)
+        Ok(join_initials(text, &words))
     }
 
     /// The parts of a text before it is cut into pieces, in bytes.
@@ -195,6 +196,34 @@ const SCRIPTS_WITHOUT_SPACES: [(char, char); 8] = [
     ('\u{ff66}', '\u{ff9d}'), // Katakana, half width
 ];
 
+/// The words with two or more letters that have a full stop each, without a gap, as one.
+fn join_initials(text: &str, words: &[Range<usize>]) -> Vec<Range<usize>> {
+    let mut joined = Vec::with_capacity(words.len());
+    let is_letter = |word: &Range<usize>| {
+        let mut letters = text[word.clone()].chars();
+        letters.next().is_some_and(char::is_alphabetic) && letters.next().is_none()
+    };
+    let mut at = 0;
+    while at < words.len() {
+        let mut end = at;
+        while let Some([letter, stop]) = words.get(end..end + 2)
+            && is_letter(letter)
+            && &text[stop.clone()] == "."
+            && letter.end == stop.start
+            && (end == at || words[end - 1].end == letter.start)
+        {
+            end += 2;
+        }
+        // One letter with a full stop may end a sentence.
+        if end - at < 4 {
+            end = at + 1;
+        }
+        joined.push(words[at].start..words[end - 1].end);
+        at = end;
+    }
+    joined
+}
+
 /// A word cut where a script that is written without spaces begins or ends.
 fn runs_of_one_script(word: &str) -> Vec<&str> {
     let script = |c: char| SCRIPTS_WITHOUT_SPACES.iter().position(|(a, z)| (*a..=*z).contains(&c));
@@ -246,6 +275,10 @@ mod tests {
             ["マリア", "(", "Maria", ")", "と", "ไทย", "Oslo"]
         );
         assert_eq!(words("Élodie E\u{301}lodie\u{200b} \u{0}x"), ["Élodie", "E\u{301}lodie", "x"]);
+        assert_eq!(
+            words("the U.N. in A. and U.S.A."),
+            ["the", "U.N.", "in", "A", ".", "and", "U.S.A."]
+        );
         assert!(words(" \u{a0}\n").is_empty());
     }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::added::{Added, field};
 use crate::dataset::{Example, Object, Row};
 use crate::error::{Error, Result};
-use crate::task::Head;
+use crate::task::{Head, Scheme};
 
 /// The form of a file that predictions are written to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +68,8 @@ pub struct RowWriter {
     format: RowFormat,
     /// What separates the columns of CSV.
     delimiter: u8,
+    /// The scheme in which CoNLL's columns get the tags of entities.
+    scheme: Scheme,
     /// The names of the rows' columns.
     header: Vec<String>,
     added: Added,
@@ -80,7 +82,8 @@ pub struct RowWriter {
 impl RowWriter {
     /// A writer of rows with the columns `header`, to which what `added` says is added.
     pub fn new(format: RowFormat, header: Vec<String>, added: Added) -> Self {
-        Self { format, delimiter: b',', header, added, columns: None, is_first: true }
+        let scheme = Scheme::Iob2;
+        Self { format, delimiter: b',', scheme, header, added, columns: None, is_first: true }
     }
 
     /// The same with another sign between the columns of CSV, where one is given.
@@ -88,6 +91,12 @@ impl RowWriter {
     pub fn separated_by(self, delimiter: Option<char>) -> Self {
         let delimiter = delimiter.and_then(|sign| u8::try_from(sign).ok()).unwrap_or(b',');
         Self { delimiter, ..self }
+    }
+
+    /// The same with tags of entities in another scheme in CoNLL's columns, where one is given.
+    #[must_use]
+    pub fn with_scheme(self, scheme: Option<Scheme>) -> Self {
+        Self { scheme: scheme.unwrap_or(Scheme::Iob2), ..self }
     }
 
     /// Adds a row with its prediction, an object as `tfbert predict` prints it, to `into`.
@@ -140,13 +149,15 @@ impl RowWriter {
                     return Err(Error::new("the prediction has no tags"));
                 };
                 let lines = sentence(row, example);
+                let names: Vec<&str> = tags.iter().filter_map(Value::as_str).collect();
+                let tags = self.scheme.write(&names);
                 if lines.len() != tags.len() {
                     return Err(Error::new("not one tag for each word"));
                 }
                 for (line, tag) in lines.iter().zip(&tags) {
                     into.extend_from_slice(line.as_bytes());
                     into.push(b' ');
-                    into.extend_from_slice(tag.as_str().unwrap_or_default().as_bytes());
+                    into.extend_from_slice(tag.as_bytes());
                     into.push(b'\n');
                 }
                 into.push(b'\n');

@@ -55,7 +55,9 @@ fn writer(
     let head = trained.model.head;
     let labels = trained.training.task.shown_labels(&trained.training.labels);
     let added = Added::new(&args.prefix, labels, head, args.top_k);
-    RowWriter::new(format, input.header().to_vec(), added).separated_by(input.delimiter())
+    RowWriter::new(format, input.header().to_vec(), added)
+        .separated_by(input.delimiter())
+        .with_scheme(trained.training.scheme)
 }
 
 impl Output {

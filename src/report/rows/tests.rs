@@ -138,6 +138,11 @@ fn a_sentence_keeps_its_columns_and_gets_its_tags() {
         written(RowFormat::Conll, &["words"], &rows).unwrap(),
         "Ada NNP B-PER\nran VBD O\n\n"
     );
+    let mut bioes = writer(RowFormat::Conll, &["words"]).with_scheme(Some(Scheme::Bioes));
+    let (row, example, object) = &rows[0];
+    let mut text = Vec::new();
+    bioes.write(row, example, object.clone(), &mut text).unwrap();
+    assert_eq!(String::from_utf8(text).unwrap(), "Ada NNP S-PER\nran VBD O\n\n");
     assert_eq!(
         written(RowFormat::Csv, &["sentence"], &rows).unwrap(),
         "sentence,prediction,words\nAda ran,B-PER O,Ada ran\n"
