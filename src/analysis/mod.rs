@@ -222,6 +222,16 @@ impl Analysis {
         self.findings.tables.iter().flat_map(|table| table.lines(most)).collect()
     }
 
+    /// The class that every prediction is, of a split whose examples have several.
+    pub fn only_predicted(&self) -> Option<&str> {
+        let table = self.findings.tables.iter().find(|table| table.by == "class")?;
+        let gold = table.rows.iter().filter(|row| row.support.is_some_and(|count| count > 0));
+        // Precision, the first value, is undefined for a class that is never predicted.
+        let mut predicted = table.rows.iter().filter(|row| row.values.first() != Some(&None));
+        let only = predicted.next().filter(|_| predicted.next().is_none())?;
+        (gold.count() > 1).then_some(only.name.as_str())
+    }
+
     /// Tables and calibration error as JSON, by name.
     pub fn to_json(&self) -> Map<String, Value> {
         let tables = self.findings.tables.iter();
@@ -298,5 +308,28 @@ mod tests {
         let two = Confusion::new(&names[..2], &[0, 1, 1], &[0, 0, 1]);
         assert_eq!(two.matrix, [[1, 1], [0, 1]]);
         assert_eq!(two.top, [Confused { gold: 0, predicted: 1, count: 1 }]);
+    }
+
+    #[test]
+    fn a_class_that_every_prediction_is_is_named_where_there_are_others() {
+        let split = |precision: [Option<f64>; 2], support: [usize; 2]| {
+            let row = |i: usize| Row {
+                name: format!("c{i}"),
+                values: vec![precision[i], Some(0.0), None],
+                support: Some(support[i]),
+            };
+            let table =
+                Table { by: "class".into(), columns: Vec::new(), rows: vec![row(0), row(1)] };
+            let findings = Findings { tables: vec![table], ..Findings::default() };
+            Analysis { findings, ..Analysis::default() }
+        };
+        assert_eq!(split([None, Some(0.5)], [5, 5]).only_predicted(), Some("c1"));
+        assert_eq!(split([Some(0.0), Some(0.5)], [5, 5]).only_predicted(), None);
+        assert_eq!(
+            split([None, Some(1.0)], [0, 5]).only_predicted(),
+            None,
+            "nothing else is there"
+        );
+        assert_eq!(Analysis::default().only_predicted(), None);
     }
 }

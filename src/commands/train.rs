@@ -19,6 +19,7 @@ use tfbert::runtime::{Device, EventFile, Library, Process, TrainingSession, Work
 use tfbert::saved_model::Description;
 use tfbert::settings::TrainSettings;
 use tfbert::task::Task;
+use tfbert::text::excerpt;
 use tfbert::train::{self, Job, Outcome};
 
 use super::{print_line, run_folder, run_of_task_file};
@@ -321,6 +322,14 @@ fn finish(
         100.0 * result.input_wait,
         100.0 * result.padding
     );
+    if let Some((class, analysis)) = selecting.and_then(|a| Some((a.only_predicted()?, a))) {
+        log::warn!(
+            "every prediction of {} is `{}`: the model has learned no difference; train longer \
+             (`--epochs`), or with another `--learning-rate`",
+            analysis.split,
+            excerpt(class)
+        );
+    }
     if let Some(times) = &result.times {
         log::info!("{}", times.line());
     }

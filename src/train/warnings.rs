@@ -118,6 +118,12 @@ fn training_labels(facts: &Facts<'_>) -> Vec<String> {
     } else if !absent.is_empty() && !seen.is_empty() {
         found.push(format!("no training example has {}", names(facts.labels, &absent)));
     }
+    if let (Some(limit), false) = (facts.settings.limit_train, absent.is_empty()) {
+        found.push(format!(
+            "`--limit-train {limit}` takes the first examples of the file, which may be sorted by \
+             label; to take others, shuffle it"
+        ));
+    }
     let weights = &facts.settings.class_weights;
     if !weights.is_empty() && seen.iter().all(|&label| weights.get(label) == Some(&0.0)) {
         found.push("`--class-weights` gives every training example the weight 0".into());
@@ -244,6 +250,9 @@ mod tests {
     #[test]
     fn labels_that_training_lacks_are_pointed_out_by_name() {
         assert_one(&warned(|_| {}, &[44], &[21]), "every training label is `bad`");
+        let found = warned(|settings| settings.limit_train = Some(44), &[44], &[21]);
+        assert!(found[1].contains("takes the first examples of the file"), "{found:?}");
+        assert!(warned(|settings| settings.limit_train = Some(44), &[20, 24], &[10]).is_empty());
         let found = warned(|_| {}, &[44], &[0, 21]);
         assert!(found[1].contains("no label of dev occurs in training (`good`)"), "{found:?}");
         let found = warned(|_| {}, &[44], &[10, 11]);
