@@ -43,7 +43,7 @@ fn a_csv_of_tickets_becomes_a_model_and_its_task_file_repeats_the_scores_and_res
     {
         assert!(stderr.contains(said), "{said}: {stderr}");
     }
-    assert!(stderr.contains("1 row at the end left out"), "{stderr}");
+    assert!(stderr.contains("1 row of empty columns at the end left out"), "{stderr}");
     let run = dir.path().join("runs/tickets");
     let ids = fs::read_to_string(run.join("dev_ids.txt")).unwrap();
     assert_eq!(ids.lines().count(), 12);

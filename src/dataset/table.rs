@@ -253,10 +253,9 @@ impl Reader for TableReader<'_> {
         }
         match self.rows.empty_at_end() {
             0 => {}
-            empty => made.push(format!(
-                "{} at the end left out that have only empty columns",
-                count(empty, "row")
-            )),
+            empty => {
+                made.push(format!("{} of empty columns at the end left out", count(empty, "row")))
+            }
         }
         made
     }
