@@ -27,7 +27,7 @@ pub use compare::{CompareArgs, CompareFormat};
 pub use data::DataCommand;
 pub use eval::EvalArgs;
 pub use export::{ExportArgs, ExportForm};
-pub use look::{DoctorArgs, TasksArgs};
+pub use look::{CompletionsArgs, DoctorArgs, ManArgs, TasksArgs};
 pub use predict::PredictArgs;
 pub use report::ReportArgs;
 pub use shared::{CacheArgs, DataArgs, PrecisionArg, WholeStepArg};
@@ -42,7 +42,8 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
 
-    /// Say more: tfbert's own details, and TensorFlow's log.
+    /// Say more: tfbert's own details, and TensorFlow's warnings (with `TF_CPP_MIN_LOG_LEVEL=0` all of
+    /// its log).
     #[arg(short, long, global = true)]
     pub verbose: bool,
 
@@ -51,11 +52,13 @@ pub struct Cli {
     pub tensorflow: Option<PathBuf>,
 }
 
-/// Parses the arguments of this process. Ends it with the usage where they are wrong.
-pub fn parse() -> Cli {
+/// Parses arguments. Ends the process with the usage where they are wrong.
+pub fn parse(arguments: Vec<OsString>) -> Cli {
     let command = ignore_empty_variables(Cli::command(), &|name| std::env::var_os(name));
+    // Of a flag that is there twice the last counts: recalled ones come first.
+    let command = command.mut_subcommand("train", |train| train.args_override_self(true));
     command
-        .try_get_matches()
+        .try_get_matches_from(arguments)
         .and_then(|matches| Cli::from_arg_matches(&matches))
         .unwrap_or_else(|error| foreign::answer(error).exit())
 }
@@ -99,6 +102,10 @@ pub enum Command {
     Tasks(TasksArgs),
     /// Check library, machine, exports and data.
     Doctor(DoctorArgs),
+    /// Print completions for a shell.
+    Completions(CompletionsArgs),
+    /// Write the manual pages.
+    Man(ManArgs),
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub type Target = fn(&[u8]);
 /// The fuzz targets: name (also of the folder in `fuzz/corpus/`) and function.
 ///
 /// A target panics where a reader breaks a rule, such as an error that names no file.
-pub const TARGETS: [(&str, Target); 21] = [
+pub const TARGETS: [(&str, Target); 22] = [
     ("cluster", cluster),
     ("tsv", tsv),
     ("csv", csv),
@@ -37,6 +37,7 @@ pub const TARGETS: [(&str, Target); 21] = [
     ("task_file", task_file),
     ("contract", contract),
     ("saver_def", saver_def),
+    ("checkpoint_index", checkpoint_index),
     ("run_json", run_json),
     ("state_json", state_json),
     ("manifest_json", manifest_json),
@@ -268,6 +269,11 @@ pub fn contract(data: &[u8]) {
 /// The saver of a SavedModel's MetaGraphDef.
 pub fn saver_def(data: &[u8]) {
     crate::runtime::parse_saver(data);
+}
+
+/// The index of a TensorFlow checkpoint.
+pub fn checkpoint_index(data: &[u8]) {
+    let _ = crate::runtime::checkpoint_entries(data);
 }
 
 /// A run's record.

@@ -8,7 +8,14 @@ use tfbert::cli::{self, Command, DataCommand};
 mod commands;
 
 fn main() -> ExitCode {
-    let cli = cli::parse();
+    let arguments = match commands::recall::arguments(std::env::args_os().collect()) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(error.exit_code());
+        }
+    };
+    let cli = cli::parse(arguments);
     init_log(cli.verbose);
     let result = match &cli.command {
         Command::Train(args) => commands::train::run(args, &cli),
@@ -21,6 +28,8 @@ fn main() -> ExitCode {
         Command::Report(args) => commands::report::run(args),
         Command::Bench(args) => commands::bench::run(args, &cli),
         Command::Tasks(args) => commands::tasks::run(args),
+        Command::Completions(args) => commands::shell::completions(args),
+        Command::Man(args) => commands::shell::man(args),
         Command::Doctor(args) => commands::doctor::run(args, &cli),
     };
     match result {

@@ -64,7 +64,7 @@ pub fn predict(
     texts: &[String],
     model: &dyn Predictor,
 ) -> Result<Vec<Value>> {
-    let TrainedModel { model: description, training } = request.trained;
+    let TrainedModel { model: description, training, .. } = request.trained;
     let is_pair = training.task.columns.text_pair.is_some();
     let context = request.passages.first().map(|passage| &passage.text);
     let mut examples = Vec::new();
@@ -108,13 +108,13 @@ impl Request<'_> {
     }
 
     fn encode(&self, dataset: Dataset) -> Result<EncodedDataset> {
-        let TrainedModel { model, training } = self.trained;
+        let TrainedModel { model, training, .. } = self.trained;
         let features = stages::features(model.head, &dataset, self.tokenizer, &training.features)?;
         Ok(EncodedDataset { dataset, features })
     }
 
     fn warn_of_cut(&self, cut: usize, of: usize) {
-        let TrainedModel { model, training } = self.trained;
+        let TrainedModel { model, training, .. } = self.trained;
         if let Some(message) = stages::cut_message(model.head, cut, of, &training.features) {
             log::warn!("{message}");
         }
@@ -126,7 +126,7 @@ impl Request<'_> {
         data: &EncodedDataset,
         model: &dyn Predictor,
     ) -> Result<Vec<Map<String, Value>>> {
-        let TrainedModel { model: description, training } = self.trained;
+        let TrainedModel { model: description, training, .. } = self.trained;
         let mut prediction = training.prediction(&training.task);
         if let Some(threshold) = self.shown.null_threshold {
             prediction.null_threshold = threshold;

@@ -74,6 +74,8 @@ pub struct TrainedModel {
     pub model: Description,
     /// How it was trained, on what, and how well.
     pub training: TrainingRecord,
+    /// The export that it was trained from, where that is known.
+    pub export: Option<PathBuf>,
 }
 
 /// The encoder's sizes, by the names of Hugging Face's `config.json`.
@@ -171,6 +173,9 @@ struct DescriptionFile {
     serving_signatures: BTreeMap<String, Signature>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     trained: Option<TrainingRecord>,
+    /// The folder of the export that a trained model was trained from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    export: Option<PathBuf>,
 }
 
 impl Description {
@@ -320,6 +325,7 @@ impl Export {
             workers_signatures: BTreeMap::new(),
             serving_signatures: model.serving_signatures,
             trained: Some(training),
+            export: std::path::absolute(&model.dir).ok(),
         };
         serde_json::to_string_pretty(&file)
             .map(|json| json + "\n")
@@ -346,7 +352,22 @@ impl TrainedModel {
                 .at(dir)
                 .hint("train it again, or copy the whole folder `model` of its run"));
         }
-        Ok(Self { model: file.description(dir), training })
+        let export = file.export.take();
+        Ok(Self { model: file.description(dir), training, export })
+    }
+
+    /// Whether the SavedModel in `dir` is a trained model, and no export.
+    ///
+    /// # Errors
+    ///
+    /// There is no SavedModel, or its description cannot be read.
+    pub fn is_at(dir: &Path) -> Result<bool> {
+        Ok(DescriptionFile::read(dir)?.trained.is_some())
+    }
+
+    /// The prefix of the weights' files.
+    pub fn weights(&self) -> PathBuf {
+        self.model.dir.join("variables").join("variables")
     }
 }
 

@@ -6,6 +6,7 @@ use crate::feature::FeatureSettings;
 use crate::model::Precision;
 use crate::optimizer::AdamW;
 use crate::prediction::PredictionSettings;
+use crate::schedule::{Decay, Schedule};
 use crate::task::Task;
 
 /// What to do when a loss or gradient is not a finite number.
@@ -16,6 +17,41 @@ pub enum OnNan {
     Stop,
     /// Leave the update out, count it, and continue.
     Skip,
+}
+
+/// How the learning rate goes on after the warm-up, by Hugging Face's names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+#[clap(rename_all = "snake_case")]
+pub enum LrScheduler {
+    /// It falls in a line to 0.
+    #[default]
+    Linear,
+    /// It falls to 0 as half a cosine.
+    Cosine,
+    /// It is the same from the first step on, without warm-up.
+    Constant,
+    /// It stays at the peak.
+    ConstantWithWarmup,
+}
+
+impl LrScheduler {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What follows the warm-up.
+    pub fn decay(self) -> Decay {
+        match self {
+            Self::Linear => Decay::Linear,
+            Self::Cosine => Decay::Cosine,
+            Self::Constant | Self::ConstantWithWarmup => Decay::None,
+        }
+    }
+}
+
+fn is_zero(number: &f64) -> bool {
+    *number == 0.0
 }
 
 /// What a run's result depends on, apart from data and model. All of it must be the same when the run
@@ -36,6 +72,18 @@ pub struct TrainSettings {
     pub learning_rate: f32,
     /// The fraction of the steps in which the learning rate rises from 0.
     pub warmup: f64,
+    /// Steps in which the learning rate rises from 0, where they are not a fraction of all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warmup_steps: Option<usize>,
+    /// How the learning rate goes on after that.
+    #[serde(default, skip_serializing_if = "LrScheduler::is_default")]
+    pub lr_scheduler: LrScheduler,
+    /// Ends the run once so many evaluations in a row were no better than the best before them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patience: Option<usize>,
+    /// How much better an evaluation must be to count as better for that.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub min_delta: f64,
     /// The optimiser's numbers.
     #[serde(flatten)]
     pub adamw: AdamW,
@@ -86,6 +134,15 @@ impl Default for RunOptions {
 }
 
 impl TrainSettings {
+    /// Steps of warm-up in a run of `total` steps.
+    pub fn warmup_in(&self, total: usize) -> usize {
+        match (self.lr_scheduler, self.warmup_steps) {
+            (LrScheduler::Constant, _) => 0,
+            (_, Some(steps)) => steps,
+            (_, None) => Schedule::warmup_steps(self.warmup, total),
+        }
+    }
+
     /// A task's defaults.
     pub fn for_task(task: &Task, precision: Precision) -> Self {
         let defaults = &task.defaults;
@@ -97,6 +154,10 @@ impl TrainSettings {
             eval_batch_size: DEFAULT_EVAL_BATCH_SIZE,
             learning_rate: defaults.learning_rate,
             warmup: 0.1,
+            warmup_steps: None,
+            lr_scheduler: LrScheduler::default(),
+            patience: None,
+            min_delta: 0.0,
             adamw: AdamW::default(),
             dropout: 0.1,
             label_smoothing: 0.0,

@@ -186,7 +186,7 @@ impl<'a> Trainer<'a> {
             // A signal may have come before the evaluation of the step that is resumed from.
             self.after_step(&mut progress)?;
         }
-        while self.recorder.step() < total {
+        while self.recorder.step() < total && !self.recorder.stops_early() {
             self.epoch(&mut progress)?;
         }
         progress.finish();
@@ -200,7 +200,7 @@ impl<'a> Trainer<'a> {
         self.export(&best)?;
         self.timing.end = exporting.elapsed();
         Ok(Outcome {
-            steps: self.plan.total(),
+            steps: self.recorder.step(),
             best,
             skipped: self.recorder.skipped(),
             duration: self.started.elapsed(),
@@ -231,6 +231,9 @@ impl<'a> Trainer<'a> {
                     loss.map_or_else(String::new, |loss| format!("loss {loss:.4}"))
                 });
                 self.after_step(progress)?;
+                if self.recorder.stops_early() {
+                    break;
+                }
             }
             Ok(batches.waited())
         })?;
@@ -341,7 +344,8 @@ impl<'a> Trainer<'a> {
         let signal = self.signal();
         let ends = signal.is_some() || self.agreed.save;
         timed(&mut self.timing.saving, || self.recorder.save_if_due(self.model, evaluates, ends))?;
-        let complete = step == self.plan.total() && self.recorder.evaluated_step() == step;
+        let is_last = step == self.plan.total() || self.recorder.stops_early();
+        let complete = is_last && self.recorder.evaluated_step() == step;
         match signal {
             Some(signal) if !complete => {
                 self.recorder.wait()?;

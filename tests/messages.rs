@@ -33,6 +33,8 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("commands/mod", &["train", "eval", "predict"]),
     ("commands/predict", &["predict"]),
     ("commands/report", &["report"]),
+    ("commands/recall", &["train"]),
+    ("commands/shell", &["man"]),
     ("commands/tasks", &["tasks"]),
     ("commands/train", &["train"]),
     ("compare", &["compare"]),

@@ -92,6 +92,9 @@ impl Setup {
             model: PathBuf::new(),
             weights_sha256: String::new(),
             data: Vec::new(),
+            start: None,
+            directory: None,
+            data_dir: None,
         }
     }
 

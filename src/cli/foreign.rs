@@ -26,6 +26,7 @@ const FLAGS: [(&str, &str); 38] = [
     ("--label-column-name", "give `--label`"),
     ("--logging-steps", "give `--log-steps`"),
     ("--lr", "give `--learning-rate`"),
+    ("--lr-scheduler-type", "give `--lr-scheduler`"),
     ("--max-eval-samples", "give `--limit-dev`"),
     ("--max-seq-length", "give `--max-length`"),
     ("--max-train-samples", "give `--limit-train`"),

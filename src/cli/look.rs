@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use clap_complete::Shell;
 
 /// Arguments of `tfbert tasks`.
 #[derive(Debug, Args)]
@@ -10,6 +11,22 @@ pub struct TasksArgs {
     /// Print this task's row as a file to start one's own from.
     #[arg(long, value_name = "TASK")]
     pub show: Option<String>,
+}
+
+/// Arguments of `tfbert completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell whose completions are printed.
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// Arguments of `tfbert man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Folder for the pages: `tfbert.1`, and one for each command.
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
 }
 
 /// Arguments of `tfbert doctor`.

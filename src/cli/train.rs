@@ -8,11 +8,11 @@ use super::cluster::ClusterArgs;
 use super::shared::{CacheArgs, PrecisionArg, WholeStepArg};
 use super::train_data::TrainDataArgs;
 use super::values::{
-    batch_size, epochs, fraction, fraction_below_one, one_seed, positive, threads,
+    batch_size, epochs, fraction, fraction_below_one, non_negative_f64, one_seed, positive, threads,
 };
 use crate::optimizer::{AdamW, non_negative};
 use crate::run::Seeds;
-use crate::settings::OnNan;
+use crate::settings::{LrScheduler, OnNan};
 
 /// Arguments of `tfbert train`.
 #[derive(Debug, Clone, Args)]
@@ -21,9 +21,15 @@ pub struct TrainArgs {
     #[allow(missing_docs)]
     pub data: TrainDataArgs,
 
-    /// The export to start from [default: saved_models/minilm-l6/<the task's head>].
+    /// The export to start from, or a trained model or its run: its head is kept where the labels
+    /// are the same [default: saved_models/minilm-l6/<the task's head>].
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
+
+    /// The export that a trained model after `--model` came from, with the task's head [default: the
+    /// one that it was trained from].
+    #[arg(long, value_name = "DIR")]
+    pub export: Option<PathBuf>,
 
     /// The run's folder [default: runs/<task>].
     #[arg(long, value_name = "DIR")]
@@ -33,7 +39,8 @@ pub struct TrainArgs {
     #[arg(long, conflicts_with = "resume")]
     pub overwrite: bool,
 
-    /// Continue the run that the output folder holds from its newest checkpoint.
+    /// Continue the run that the output folder holds from its newest checkpoint. With `--output` alone,
+    /// the other flags are those that the run was started with.
     #[arg(long)]
     pub resume: bool,
 
@@ -65,6 +72,23 @@ pub struct TrainArgs {
     /// Warm-up: the fraction of the steps in which the learning rate rises from 0 [default: 0.1].
     #[arg(long, allow_negative_numbers = true, value_parser = fraction)]
     pub warmup: Option<f32>,
+
+    /// Warm-up in steps, instead of a fraction.
+    #[arg(long, value_name = "N", conflicts_with = "warmup")]
+    pub warmup_steps: Option<usize>,
+
+    /// How the learning rate goes on after the warm-up [default: linear].
+    #[arg(long, alias = "scheduler", value_enum, value_name = "NAME")]
+    pub lr_scheduler: Option<LrScheduler>,
+
+    /// End training once N evaluations in a row were no better than the best before them.
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub patience: Option<usize>,
+
+    /// How much better an evaluation must be to count for `--patience`.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0.0, requires = "patience",
+          value_parser = non_negative_f64)]
+    pub min_delta: f64,
 
     #[command(flatten)]
     #[allow(missing_docs)]

@@ -44,6 +44,13 @@ pub(super) fn reduce_precision(text: &str) -> Result<Precision, String> {
         .ok_or_else(|| "expected f32 or bf16".into())
 }
 
+pub(super) fn non_negative_f64(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|number: &f64| number.is_finite() && *number >= 0.0)
+        .ok_or_else(|| "expected a number from 0".into())
+}
+
 pub(super) fn fraction(text: &str) -> Result<f32, String> {
     non_negative(text)
         .ok()

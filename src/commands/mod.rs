@@ -27,7 +27,9 @@ pub mod eval;
 pub mod export;
 pub mod launch;
 pub mod predict;
+pub mod recall;
 pub mod report;
+pub mod shell;
 pub mod tasks;
 pub mod train;
 

@@ -29,6 +29,7 @@ mod flags;
 mod input;
 mod request;
 mod seeds;
+mod start;
 mod task;
 mod worker;
 
@@ -103,7 +104,7 @@ impl Trainer {
 
     /// One run, from the files to the result, which the chief alone has.
     fn train(&mut self, args: &TrainArgs, task: &Task) -> Result<Option<Complete>> {
-        let start = Instant::now();
+        let began = Instant::now();
         let mode = flags::mode(args);
         let request = Request::read(args, task, &self.device)?;
         let Request { export, settings, .. } = &request;
@@ -137,6 +138,9 @@ impl Trainer {
             weights_sha256: export.model.weights_sha256.clone(),
             data: files.records.clone(),
             task: task::recorded(args, task)?,
+            start: request.start.as_ref().map(start::Start::record).transpose()?,
+            directory: std::env::current_dir().ok(),
+            data_dir: std::path::absolute(&args.data.data_dir).ok(),
         };
         // A run that is resumed is compared and locked first; a new one begins when all can be read.
         let resumes = args.resume && is_chief;
@@ -183,10 +187,15 @@ impl Trainer {
             open_log(folder.dir())?;
             task::write(args, task, folder.dir())?;
             task::write_dev_ids(task, &dev, folder.dir())?;
-            announce(task, settings, &export.model, train.summary().examples, &dev, start);
+            announce(task, settings, &export.model, train.summary().examples, &dev, began);
             let found = Found::new(settings, &export.model, &labels, &train, &dev);
             found.log_labels(task.labels.is_some() || task.dev_from_train.is_some());
             found.warn();
+        }
+        if let Some(from) = &request.start {
+            from.announce(task, &labels);
+            let head = from.keeps_head(task, &labels);
+            model.start_from(&from.trained.weights(), head, folder.dir());
         }
         let job = Job {
             task,
@@ -209,7 +218,7 @@ impl Trainer {
             return Ok(None);
         }
         let outcome = train::train(&job, &mut model, &mut events)?;
-        let result = finish(args, &job, &record, &outcome, start, tokenised_in)?;
+        let result = finish(args, &job, &record, &outcome, began, tokenised_in)?;
         Ok(Some(Complete { result, labels: labels.len() }))
     }
 }

@@ -29,6 +29,13 @@ pub struct State {
     pub best: Option<Best>,
     /// The step of the last evaluation.
     pub evaluated: usize,
+    /// The value of the selecting metric that an evaluation must exceed to count as better for
+    /// `--patience`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_exceed: Option<f64>,
+    /// Evaluations in a row that did not.
+    #[serde(default)]
+    pub without_improvement: usize,
     /// Updates left out because their gradient was not finite.
     pub skipped: usize,
     /// Bytes of `metrics.jsonl`.

@@ -40,7 +40,7 @@ pub(crate) use checkpoint::{parse_manifest, parse_state};
 pub use files::{Curves, EvaluationLine, RunFiles, StepLine};
 pub use log_file::{log_line, open_log};
 pub use metrics_log::MetricsLog;
-pub use record::{DataRecord, RunRecord};
+pub use record::{DataRecord, RunRecord, StartRecord};
 pub(crate) use record::{flat, parse_record};
 pub use result::{Metrics, RunResult};
 pub use retention::{Action, Moment, Retention, Saved};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::files::{Fingerprint, fingerprint};
+use crate::files::{Fingerprint, fingerprint, names};
 use crate::settings::{RunOptions, TrainSettings};
 use crate::task::{Repairs, Task};
 
@@ -41,6 +41,24 @@ pub struct RunRecord {
     pub weights_sha256: String,
     /// The training and development files.
     pub data: Vec<DataRecord>,
+    /// The trained model that training starts from, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<StartRecord>,
+    /// The folder in which the command was typed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<PathBuf>,
+    /// The folder of the data sets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// A trained model that a run starts from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartRecord {
+    /// Its folder.
+    pub model: PathBuf,
+    /// SHA-256 of its weights.
+    pub sha256: String,
 }
 
 /// A file that a run reads.
@@ -75,11 +93,29 @@ struct Determined<'a> {
     labels: &'a [String],
     settings: &'a TrainSettings,
     weights_sha256: &'a str,
+    /// SHA-256 of the trained model's weights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start: Option<&'a str>,
     /// SHA-256 by split.
     data: BTreeMap<&'a str, &'a str>,
 }
 
 impl RunRecord {
+    /// Reads the record of the run in a folder.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or it is damaged.
+    pub fn read(dir: &Path) -> Result<Self> {
+        let path = dir.join(names::RUN_RECORD);
+        let text = std::fs::read_to_string(&path).map_err(|e| Error::io("read", &path, &e))?;
+        parse_record(&text).map_err(|error| {
+            Error::new(format!("it cannot be read: {error}"))
+                .at_line(&path, error.line())
+                .hint("put the file back, or start the run over with `--overwrite`")
+        })
+    }
+
     /// The part that must be the same when the run is resumed: not versions (another one is warned
     /// of), not where files lie, not names for display, not how the command was typed or when the run
     /// is saved.
@@ -96,6 +132,9 @@ impl RunRecord {
             model: _,
             weights_sha256,
             data,
+            start,
+            directory: _,
+            data_dir: _,
         } = self;
         let mut task = task.clone();
         task.base = None;
@@ -104,7 +143,8 @@ impl RunRecord {
         // The same file reads the same with and without a repair, or is refused without it.
         task.repairs = Repairs::default();
         let data = data.iter().map(|file| (file.split.as_str(), file.sha256.as_str())).collect();
-        Determined { task, labels, settings, weights_sha256, data }
+        let start = start.as_ref().map(|start| start.sha256.as_str());
+        Determined { task, labels, settings, weights_sha256, start, data }
     }
 
     /// What must be the same on all workers of a cluster, as texts by name: what the run's result and the

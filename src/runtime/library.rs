@@ -49,7 +49,7 @@ impl Process {
     pub fn prepare(device: &Device, options: &ProcessOptions) -> Result<Self> {
         let found = find(options.folder.as_deref())?;
         let mut variables: Vec<(&str, OsString)> = vec![
-            ("TF_CPP_MIN_LOG_LEVEL", if options.verbose { "0" } else { "3" }.into()),
+            ("TF_CPP_MIN_LOG_LEVEL", log_level(options.verbose).into()),
             (TENSORFLOW_DIR, linked(&found.library)?.into_os_string()),
         ];
         let unset = |name: &str| std::env::var_os(name).is_none();
@@ -153,6 +153,16 @@ fn check(found: &Found) -> Result<()> {
     // TensorFlow does not survive being unloaded, and is about to be loaded again.
     std::mem::forget(library);
     Ok(())
+}
+
+/// The least level of messages in TensorFlow's log: with `-v` warnings, since below them each compiled
+/// program that is read is a message, unless the user's own variable says otherwise.
+fn log_level(verbose: bool) -> String {
+    let own = || std::env::var("TF_CPP_MIN_LOG_LEVEL").ok().filter(|level| !level.is_empty());
+    match verbose {
+        true => own().unwrap_or_else(|| "1".into()),
+        false => "3".into(),
+    }
 }
 
 #[cfg(test)]

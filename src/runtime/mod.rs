@@ -4,6 +4,7 @@
 //! the order in which TensorFlow is used.
 
 mod abort;
+mod bundle;
 mod cluster;
 mod compiled;
 mod device;
@@ -28,6 +29,7 @@ mod training;
 mod variables;
 mod warmup;
 
+pub(crate) use bundle::entries as checkpoint_entries;
 pub use cluster::Server;
 pub use device::{Device, OneDnn, WorkSplit};
 pub use events::EventFile;

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::abort;
+use super::bundle;
 use super::cluster::Server;
 use super::device::WorkSplit;
 use super::feed::{Feed, Feeds};
@@ -33,6 +34,7 @@ pub struct TrainingSession {
     halves: bool,
     /// The other workers, where there are any.
     group: Option<Group>,
+    start: Option<Start>,
 }
 
 /// The workers that sum their gradients.
@@ -40,6 +42,13 @@ struct Group {
     size: usize,
     /// The number format of the sums.
     precision: Precision,
+}
+
+/// Weights that training starts from, other than the export's.
+struct Start {
+    weights: PathBuf,
+    head: bool,
+    scratch: PathBuf,
 }
 
 impl TrainingSession {
@@ -97,6 +106,7 @@ impl TrainingSession {
             profile: device.profile(on_gpu, threads, split),
             halves: has_halves && !on_gpu,
             group: None,
+            start: None,
         })
     }
 
@@ -144,7 +154,32 @@ impl TrainingSession {
             profile: library.device().profile(on_gpu, threads, WorkSplit::HalfBatches),
             halves: !on_gpu,
             group: Some(Group { size: server.count(), precision: reduce }),
+            start: None,
         })
+    }
+
+    /// Has [`Model::init`] take the weights of the checkpoint `weights`: those of the encoder, and with
+    /// `head` those of the head. Files in the folder `scratch` come and go meanwhile.
+    pub fn start_from(&mut self, weights: &Path, head: bool, scratch: &Path) {
+        self.start = Some(Start { weights: weights.to_owned(), head, scratch: scratch.to_owned() });
+    }
+
+    /// Takes the weights that [`TrainingSession::start_from`] named, with the optimiser's state that
+    /// the session has.
+    fn take_start(&mut self) -> Result<()> {
+        let Some(Start { weights, head, scratch }) = &self.start else { return Ok(()) };
+        let dir = scratch.join(".start");
+        let failed = |error: std::io::Error| Error::io("write", &dir, &error);
+        fs::create_dir_all(&dir).map_err(failed)?;
+        let (own, merged) = (dir.join("own"), dir.join("merged"));
+        let taken = self.graph.save(&own).and_then(|()| {
+            let takes =
+                |name: &str| name.starts_with("encoder/") || *head && name.starts_with("head/");
+            bundle::merge(&self.library, &own, weights, &merged, takes)?;
+            self.graph.restore(&merged)
+        });
+        let removed = fs::remove_dir_all(&dir).map_err(failed);
+        taken.and(removed)
     }
 
     /// How batches are best laid out for it.
@@ -266,6 +301,7 @@ impl Model for TrainingSession {
         feeds.add("num_labels", Feed::ints(&[], &[num_labels as i32]));
         feeds.add("seed", Feed::ints(&[2], &seed));
         self.graph.run_for_effect("init", feeds)?;
+        self.take_start()?;
         release_memory();
         Ok(())
     }

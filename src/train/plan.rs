@@ -22,7 +22,12 @@ impl StepPlan {
         let total = settings.max_steps.map_or(all, |most| most.min(all));
         Self {
             per_epoch,
-            schedule: Schedule::with_warmup_ratio(settings.learning_rate, settings.warmup, total),
+            schedule: Schedule {
+                peak: settings.learning_rate,
+                warmup: settings.warmup_in(total),
+                total,
+                decay: settings.lr_scheduler.decay(),
+            },
             eval_steps: settings.eval_steps.unwrap_or(per_epoch),
         }
     }

@@ -20,6 +20,8 @@ pub(super) struct Recorder<'a> {
     task: &'a Task,
     folder: &'a RunFolder,
     log_steps: usize,
+    patience: Option<usize>,
+    min_delta: f64,
     state: State,
     checkpoints: Checkpoints,
     retention: Retention,
@@ -50,6 +52,8 @@ impl<'a> Recorder<'a> {
             task: job.task,
             folder: job.folder,
             log_steps: job.settings.log_steps,
+            patience: job.settings.patience,
+            min_delta: job.settings.min_delta,
             saved: (state.step > 0).then_some((state.step, state.evaluated)),
             saved_at: Instant::now(),
             state,
@@ -137,11 +141,42 @@ impl<'a> Recorder<'a> {
         let scores =
             found.iter().map(|found| (found.split.clone(), found.scores.clone())).collect();
         let new = Best { step, scores, loss };
+        self.count_improvement(selecting_value(self.task, &new));
         let is_best = self.state.best.as_ref().is_none_or(|old| is_better(self.task, &new, old));
         if is_best {
             self.state.best = Some(new);
         }
         Ok(is_best)
+    }
+
+    /// Counts an evaluation for `--patience`.
+    fn count_improvement(&mut self, value: Option<f64>) {
+        let metric = self.task.selecting_metric();
+        let improved = match (value, self.state.to_exceed) {
+            (Some(new), Some(old)) => {
+                metric.is_better(new, old) && (new - old).abs() > self.min_delta
+            }
+            (new, old) => new.is_some() && old.is_none(),
+        };
+        if improved {
+            self.state.to_exceed = value;
+            self.state.without_improvement = 0;
+        } else {
+            self.state.without_improvement += 1;
+            if self.stops_early() {
+                log::info!(
+                    "step {}: `{}` was not better in {} evaluations in a row, so training ends",
+                    self.state.step,
+                    metric.name(),
+                    self.state.without_improvement
+                );
+            }
+        }
+    }
+
+    /// Whether `--patience` ends the run.
+    pub(super) fn stops_early(&self) -> bool {
+        self.patience.is_some_and(|most| self.state.without_improvement >= most)
     }
 
     fn write(&mut self, line: &Line<'_>) -> Result<()> {

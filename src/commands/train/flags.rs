@@ -25,6 +25,10 @@ pub(super) fn settings(args: &TrainArgs, task: &Task, precision: Precision) -> T
     set(&mut settings.learning_rate, args.learning_rate);
     // Through text, so that 0.1 stays 0.1 and not the nearest 32-bit number.
     set(&mut settings.warmup, args.warmup.and_then(|warmup| warmup.to_string().parse().ok()));
+    settings.warmup_steps = args.warmup_steps;
+    set(&mut settings.lr_scheduler, args.lr_scheduler);
+    settings.patience = args.patience;
+    settings.min_delta = args.min_delta;
     settings.adamw = args.adamw.clone();
     set(&mut settings.dropout, args.dropout);
     set(&mut settings.label_smoothing, args.label_smoothing);

@@ -1,6 +1,5 @@
 //! What a command line asks to train on what, before a file is read.
 
-use std::path::Path;
 use std::time::Duration;
 
 use tfbert::cli::TrainArgs;
@@ -14,29 +13,26 @@ use tfbert::saved_model::Export;
 use tfbert::settings::TrainSettings;
 use tfbert::task::{Split, Task};
 
-use super::flags;
 use super::input::Input;
-use crate::commands::{check_head, check_length, encode, export_hint, precision};
+use super::start::Start;
+use super::{flags, start};
+use crate::commands::{check_head, check_length, encode, precision};
 
 /// Task, export and settings that fit each other.
 pub(super) struct Request<'a> {
     pub(super) task: &'a Task,
     pub(super) export: Export,
+    /// The trained model whose weights the export gets first.
+    pub(super) start: Option<Start>,
     /// Without class weights, which may need the training file.
     pub(super) settings: TrainSettings,
 }
 
 impl<'t> Request<'t> {
-    /// Reads the export's description.
+    /// Reads the export's description, and that of the trained model that training starts from.
     pub(super) fn read(args: &TrainArgs, task: &'t Task, device: &Device) -> Result<Self> {
         training_split(task)?;
-        let model_dir = args
-            .model
-            .clone()
-            .unwrap_or_else(|| Path::new("saved_models").join("minilm-l6").join(task.head.name()));
-        let export = Export::read(&model_dir).map_err(|error| {
-            if args.model.is_none() { error.hint(export_hint(task)) } else { error }
-        })?;
+        let (export, start) = start::read(args, task)?;
         check_head(task, &export.model)?;
         let mut settings = flags::settings(args, task, precision(device, args.precision));
         if args.eval_batch_size.is_none() {
@@ -44,7 +40,7 @@ impl<'t> Request<'t> {
         }
         check_length(&settings.features, &export.model)?;
         check_label_smoothing(&settings, &export)?;
-        Ok(Self { task, export, settings })
+        Ok(Self { task, export, start, settings })
     }
 
     /// The task's training and development files, with their checksums.

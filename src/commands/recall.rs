@@ -1,0 +1,87 @@
+//! `tfbert train --resume --output RUN` alone: the other arguments are those that the run was started with.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tfbert::error::{Error, Result};
+use tfbert::files::names;
+use tfbert::run::RunRecord;
+
+/// The flags that say what is trained; with one of them nothing is recalled.
+const WHAT: [&str; 2] = ["--task", "--data"];
+
+/// The arguments of this process, with those of the run's first command where `--resume` names a run and
+/// nothing says what to train. The process then works in that command's folder.
+pub fn arguments(given: Vec<OsString>) -> Result<Vec<OsString>> {
+    let Some(output) = resumed_alone(&given) else { return Ok(given) };
+    let Some((folder, record)) = find_record(&output)? else { return Ok(given) };
+    let recalled = recalled(&given, &record, &folder);
+    if let Some(directory) = &record.directory {
+        std::env::set_current_dir(directory).map_err(|error| {
+            Error::io("enter", directory, &error)
+                .hint("give the arguments of the run's first command too")
+        })?;
+    }
+    Ok(recalled)
+}
+
+/// The absolute folder after `--output`, where the command is `train --resume` and does not say what is
+/// trained.
+fn resumed_alone(given: &[OsString]) -> Option<PathBuf> {
+    let texts: Vec<String> = given.iter().map(|text| text.to_string_lossy().into_owned()).collect();
+    let is = |text: &String, flag: &str| text == flag || text.starts_with(&format!("{flag}="));
+    let names_what = texts.iter().any(|text| WHAT.iter().any(|flag| is(text, flag)));
+    if !texts.iter().any(|text| text == "train")
+        || !texts.iter().any(|text| text == "--resume")
+        || names_what
+    {
+        return None;
+    }
+    let at = texts.iter().position(|text| is(text, "--output"))?;
+    let value = texts[at].split_once('=').map(|(_, value)| value.to_owned());
+    std::path::absolute(value.or_else(|| texts.get(at + 1).cloned())?).ok()
+}
+
+/// The record of the run in a folder, or of the first of its seeds, and the folder that the first command
+/// wrote to.
+fn find_record(output: &Path) -> Result<Option<(PathBuf, RunRecord)>> {
+    if output.join(names::RUN_RECORD).is_file() {
+        return Ok(Some((output.to_owned(), RunRecord::read(output)?)));
+    }
+    let Ok(entries) = fs::read_dir(output) else { return Ok(None) };
+    let mut seeds: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    seeds.retain(|path| path.join(names::RUN_RECORD).is_file());
+    seeds.sort();
+    match seeds.first() {
+        Some(seed) => Ok(Some((output.to_owned(), RunRecord::read(seed)?))),
+        None => Ok(None),
+    }
+}
+
+/// The first command's arguments, then those of this one, which count where both have a flag.
+fn recalled(given: &[OsString], record: &RunRecord, folder: &Path) -> Vec<OsString> {
+    let command = &record.command;
+    let has = |flag: &str| {
+        command.iter().any(|text| text == flag || text.starts_with(&format!("{flag}=")))
+    };
+    let mut all: Vec<OsString> = given.iter().take(1).cloned().collect();
+    all.extend(command.iter().skip(1).filter(|text| *text != "--overwrite").map(OsString::from));
+    if let Some(data_dir) = record.data_dir.as_ref().filter(|_| !has("--data-dir")) {
+        all.extend(["--data-dir".into(), data_dir.clone().into_os_string()]);
+    }
+    let mut rest = given.iter().skip(1).filter(|text| *text != "train");
+    while let Some(text) = rest.next() {
+        if text == "--output" {
+            rest.next();
+        } else if !text.to_string_lossy().starts_with("--output=") {
+            all.push(text.clone());
+        }
+    }
+    // One of several seeds is continued with the others.
+    let of_seeds = has("--seeds")
+        && folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with("seed-"));
+    let output = if of_seeds { folder.parent().unwrap_or(folder) } else { folder };
+    all.extend(["--output".into(), output.as_os_str().to_owned()]);
+    all
+}
