@@ -4,7 +4,7 @@ use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// A flag of `run_glue.py` and its kin, and what to type instead.
-const FLAGS: [(&str, &str); 38] = [
+const FLAGS: [(&str, &str); 39] = [
     ("--adam-beta1", "leave it out: it is 0.9 here"),
     ("--adam-beta2", "leave it out: it is 0.999 here"),
     ("--adam-epsilon", "leave it out: it is 1e-6 here, as in the paper"),
