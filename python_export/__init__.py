@@ -8,7 +8,8 @@
 - The graph: `encoder`, `heads` and `forward`; between matrix products `elementwise`, which
   `attention` and `fused` implement for training and `plain` for inference; `activations`;
   `optimizer`.
-- Writing: `model` (what is exported), `rounded` and `export`.
+- Writing: `model` (what is exported), `rounded`, `signatures`, `export`, `kept` (a model with the
+  checkpoint's own head) and `hugging_face`.
 """
 
 __version__ = "0.1.0"

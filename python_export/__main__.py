@@ -23,7 +23,22 @@ def _parser():
         "(Hugging Face's layout, Google's checkpoints, a SavedModel of TensorFlow Hub or Model "
         "Garden's), or a model on the Hub as OWNER/NAME or OWNER/NAME@REVISION",
     )
-    parser.add_argument("--head", required=True, choices=(*HEAD_NAMES, "all"))
+    parser.add_argument(
+        "--head",
+        choices=(*HEAD_NAMES, "all"),
+        help="the head to train; needed unless --keep-head is given",
+    )
+    parser.add_argument(
+        "--keep-head",
+        action="store_true",
+        help="keep the head that the checkpoint brings: writes a model that eval, predict and "
+        "TensorFlow Serving take, and an export from which `tfbert train` goes on",
+    )
+    parser.add_argument(
+        "--texts",
+        choices=("one", "two"),
+        help="with --keep-head, how many texts an example has; guessed by the labels",
+    )
     parser.add_argument("--output", type=Path, default=Path("saved_models"), metavar="DIR")
     parser.add_argument("--name", help="name the export so, not after the encoder")
     parser.add_argument("--force", action="store_true", help="replace an existing export")
@@ -67,9 +82,24 @@ def _quiet_library():
         os.close(nowhere)
 
 
+def _export_kept(checkpoint, options):
+    """Exports a checkpoint with its own head, to use and to train."""
+    from .export import check_keepable, export, export_model
+
+    head = check_keepable(checkpoint, options.head)
+    pairs = None if options.texts is None else options.texts == "two"
+    print(export_model(checkpoint, options.output, options.force, pairs))
+    arguments = (options.output, options.force, options.seed)
+    graphs = (options.whole_step, options.workers)
+    print(export(checkpoint, head, *arguments, *graphs, keep_head=True))
+
+
 def main(arguments=None) -> int:
     """Runs the command and returns its exit code."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.head is None and not options.keep_head:
+        parser.error("give --head NAME, or --keep-head for the head that the checkpoint brings")
     # As an exception, so that the folder being written is removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     lowercase = None if options.do_lower_case is None else options.do_lower_case == "true"
@@ -79,11 +109,16 @@ def main(arguments=None) -> int:
         from .weights import WeightsError, read_encoder
     try:
         with progress(f"{options.encoder}: reading"):
-            checkpoint = read_encoder(options.encoder, options.name, options.seed, lowercase)
+            checkpoint = read_encoder(
+                options.encoder, options.name, options.seed, lowercase, options.keep_head
+            )
         if checkpoint.summary:
             print(checkpoint.summary, file=sys.stderr)
         for note in checkpoint.notes:
             print(f"note: {note}", file=sys.stderr)
+        if options.keep_head:
+            _export_kept(checkpoint, options)
+            return 0
         for head in HEAD_NAMES if options.head == "all" else (options.head,):
             arguments = (options.output, options.force, options.seed)
             graphs = (options.whole_step, options.workers)

@@ -9,28 +9,32 @@ import shutil
 import sys
 import time
 from contextlib import contextmanager
-from functools import partial
-from itertools import count
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-from . import CONTRACT_VERSION, __version__, workers
+from . import CONTRACT_VERSION, __version__
 from .encoder import Encoder, Pooler, dense_of
 from .folders import remove_leftovers, written_aside
-from .forward import Inputs
-from .heads import HEADS, Head
+from .heads import HEADS
 from .hugging_face import description as hugging_face_description
+from .kept import reads_pairs, training_record
 from .model import ServedModel, TrainingModel
-from .optimizer import Update
+from .signatures import (
+    PRECISIONS,
+    describe,
+    serving_signatures,
+    training_signatures,
+    workers_signatures,
+)
 from .weights import Checkpoint
-from .whole_step import learning_functions
 
-PRECISIONS = {"f32": tf.float32, "bf16": tf.bfloat16}
 CONTRACT_FILE = Path("assets.extra") / "tfbert.json"
 TOKENIZER_FILE = Path("assets.extra") / "tokenizer.json"
+# The folder of a model to use, beside the exports to train.
+MODEL = "model"
 VOCABULARY_FILE = Path("assets.extra") / "vocab.txt"
 
 
@@ -55,28 +59,94 @@ def export(
     seed=0,
     whole_step=False,
     for_workers=False,
+    keep_head=False,
 ) -> Path:
     """Writes `output/<encoder>/<head>` and returns it, with `whole_step` the graph of
     `python_export.whole_step` too, with `for_workers` that of `python_export.workers`.
+
+    With `keep_head` its head is the checkpoint's, which must be of that kind. See `export_model`
+    for the model to use.
 
     An export that is what would be written is left as it is. Raises ExportError where anything else
     has the name and `force` is not given. What killed exports left in `output` is removed.
     """
     folder = output / checkpoint.name / head
+    kept = checkpoint.head if keep_head else None
+
+    def is_same():
+        facts = _facts(checkpoint, HEADS[head], seed) | _kept_facts(kept)
+        asked = {"whole_step": whole_step, "workers": for_workers}
+        _check_same(folder, checkpoint, facts, asked)
+
+    with _to_write(folder, output, force, is_same) as aside:
+        if aside is not None:
+            _write(checkpoint, HEADS[head], aside, seed, whole_step, for_workers, kept)
+    return folder
+
+
+def export_model(
+    checkpoint: Checkpoint, output: Path, force=False, pairs: bool | None = None
+) -> Path:
+    """Writes `output/<encoder>/model`, the checkpoint with its own head as a trained model, and
+    returns it.
+
+    `pairs` is whether an example has two texts; None is guessed by the labels. Otherwise as
+    `export`.
+    """
+    folder, head_class = output / checkpoint.name / MODEL, HEADS[checkpoint.head.name]
+    pairs = reads_pairs(checkpoint.head) if pairs is None else pairs
+    length = checkpoint.family.max_length(checkpoint.config)
+    facts = _facts(checkpoint, head_class, 0)
+    facts["trained"] = training_record(checkpoint.head, checkpoint.name, length, pairs)
+
+    def is_same():
+        _check_same(folder, checkpoint, facts, {})
+
+    with _to_write(folder, output, force, is_same) as aside:
+        if aside is not None:
+            _write_model(checkpoint, head_class, aside, facts)
+    return folder
+
+
+def check_keepable(checkpoint: Checkpoint, head: str | None) -> str:
+    """The name of the head that a checkpoint brings; raises ExportError where it has none, or has
+    another than `head`, or not all that the head computes."""
+    name = checkpoint.name
+    if checkpoint.head is None:
+        raise ExportError(
+            f"{name}: the checkpoint has no head that can be kept\n"
+            "hint: leave out --keep-head, and train a new head"
+        )
+    found = checkpoint.head.name
+    if head not in (None, found):
+        raise ExportError(
+            f"{name}: the checkpoint's head is `{found}`, not `{head}`\n"
+            f"hint: give --head {found}, or leave out --keep-head"
+        )
+    if HEADS[found].pooled and not checkpoint.has_pooler:
+        raise ExportError(
+            f"{name}: the checkpoint has the head `{found}`, but not the dense layer before it\n"
+            "hint: leave out --keep-head, and train a new head"
+        )
+    return found
+
+
+@contextmanager
+def _to_write(folder, output, force, check_same):
+    """The folder to write into, which then becomes `folder`; None where that is complete."""
     for parent in output.glob("[!.]*/"):
         for leftover in remove_leftovers(parent):
             print(f"removed {leftover}, left by an export that was killed", file=sys.stderr)
     if folder.exists() and not force:
-        asked = {"whole_step": whole_step, "workers": for_workers}
-        _check_same(folder, checkpoint, HEADS[head], seed, asked)
+        check_same()
         print(f"{folder} is complete, left as it is", file=sys.stderr)
-        return folder
+        yield None
+        return
     with written_aside(folder) as aside:
-        _write(checkpoint, HEADS[head], aside, seed, whole_step, for_workers)
-    return folder
+        yield aside
 
 
-def _check_same(folder, checkpoint, head_class, seed, asked):
+def _check_same(folder, checkpoint, facts, asked):
     """Raises ExportError unless the folder holds exactly what would be written. `asked` says of
     each graph that is optional, by its folder's name, whether it is asked for."""
     hint = "hint: --force replaces it, --name NAME writes beside it"
@@ -85,7 +155,6 @@ def _check_same(folder, checkpoint, head_class, seed, asked):
         files = dict(found.get("files") or {})
     except (OSError, ValueError, AttributeError, TypeError):
         raise ExportError(f"{folder} exists and is not a complete export\n{hint}") from None
-    facts = _facts(checkpoint, head_class, seed)
     for key, value in _flat(facts).items():
         other = _flat(found).get(key)
         if other != value:
@@ -166,7 +235,12 @@ def _facts(checkpoint, head_class, seed):
     }
 
 
-def _write(checkpoint, head_class, folder, seed, whole_step, for_workers):
+def _kept_facts(kept):
+    """The fact `kept_labels`: which labels `init` keeps the head for, or null."""
+    return {"kept_labels": None if kept is None else list(kept.labels)}
+
+
+def _write(checkpoint, head_class, folder, seed, whole_step, for_workers, kept=None):
     head_name = head_class.name_in_contract
     label = f"{checkpoint.name}/{head_name}"
     tensors = checkpoint.tensors
@@ -174,7 +248,7 @@ def _write(checkpoint, head_class, folder, seed, whole_step, for_workers):
         print(f"{label}: the checkpoint has no pooler, one is drawn at random", file=sys.stderr)
         tensors = {**tensors, **_draw_pooler(checkpoint.config, seed)}
     encoder = encoder_of(checkpoint, tensors, head_class.pooled)
-    model = TrainingModel(encoder, head_class(encoder))
+    model = TrainingModel(encoder, head_class(encoder, kept))
 
     with progress(f"{label}: tracing the training graph"):
         training = training_signatures(model)
@@ -195,18 +269,37 @@ def _write(checkpoint, head_class, folder, seed, whole_step, for_workers):
         _save_graph(template, extra / "serving", serving, serving)
         for name, signatures in optional.items():
             _save_graph(model, extra / name, signatures, _plain(signatures))
-        for path, (text, _) in _text_files(checkpoint).items():
-            (folder / path).write_text(text, encoding="utf-8", newline="\n")
-        facts = _facts(checkpoint, head_class, seed)
-        facts["signatures"] = {name: _describe(f) for name, f in training.items()}
-        facts["serving_signatures"] = {name: _describe(f) for name, f in serving.items()}
+        facts = _facts(checkpoint, head_class, seed) | _kept_facts(kept)
+        facts["signatures"] = {name: describe(f) for name, f in training.items()}
+        facts["serving_signatures"] = {name: describe(f) for name, f in serving.items()}
         for graph, signatures in optional.items():
-            described = {name: _describe(f) for name, f in signatures.items()}
+            described = {name: describe(f) for name, f in signatures.items()}
             facts[f"{graph}_signatures"] = described
-        written = sorted(path for path in folder.rglob("*") if path.is_file())
-        facts["files"] = {str(path.relative_to(folder)): _sha256(path) for path in written}
-        contract = json.dumps(facts, indent=2, ensure_ascii=False)
-        (folder / CONTRACT_FILE).write_text(contract + "\n", encoding="utf-8")
+        _write_texts(checkpoint, folder, facts)
+
+
+def _write_model(checkpoint, head_class, folder, facts):
+    label = f"{checkpoint.name}/{MODEL}"
+    encoder = encoder_of(checkpoint, checkpoint.tensors, head_class.pooled)
+    with progress(f"{label}: tracing the serving graph"):
+        model = ServedModel(encoder, head_class(encoder, checkpoint.head))
+        serving = serving_signatures(model)
+    with progress(f"{label}: writing"):
+        _save(model, folder, serving)
+        _optimise_only(folder, serving)
+        (folder / "assets.extra").mkdir()
+        signatures = {name: describe(f) for name, f in serving.items()}
+        _write_texts(checkpoint, folder, {**facts, "serving_signatures": signatures})
+
+
+def _write_texts(checkpoint, folder, facts):
+    """The tokenizer's files and `tfbert.json`, with the hash of every other file."""
+    for path, (text, _) in _text_files(checkpoint).items():
+        (folder / path).write_text(text, encoding="utf-8", newline="\n")
+    written = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = {str(path.relative_to(folder)): _sha256(path) for path in written}
+    contract = json.dumps({**facts, "files": files}, indent=2, ensure_ascii=False)
+    (folder / CONTRACT_FILE).write_text(contract + "\n", encoding="utf-8")
 
 
 def encoder_of(checkpoint: Checkpoint, tensors, pooled: bool) -> Encoder:
@@ -282,196 +375,3 @@ def _optimise_only(folder, signatures):
             config.graph_options.rewrite_options.disable_meta_optimizer = True
             node.attr["config_proto"].s = config.SerializeToString(deterministic=True)
     path.write_bytes(model.SerializeToString(deterministic=True))
-
-
-def _spec(name, dtype, shape=()):
-    return tf.TensorSpec(shape, dtype, name=name)
-
-
-def _input_specs(head: Head):
-    return {name: _spec(name, tf.int32, head.inputs_shape) for name in Inputs._fields}
-
-
-def _label_specs(head: Head):
-    return {
-        "labels": _spec("labels", head.labels_dtype, head.labels_shape),
-        "sample_weight": _spec("sample_weight", tf.float32, head.weights_shape),
-    }
-
-
-def _batch_specs(head: Head):
-    specs = {**_label_specs(head), "weight_sum": _spec("weight_sum", tf.float32)}
-    if head.smooths_labels:
-        specs["label_smoothing"] = _spec("label_smoothing", tf.float32)
-    specs["dropout"] = _spec("dropout", tf.float32)
-    specs["seed"] = _spec("seed", tf.int32, [2])
-    return specs
-
-
-def _update_specs(layers):
-    specs = {name: _spec(name, tf.float32) for name in Update._fields}
-    specs["layer_scale"] = _spec("layer_scale", tf.float32, [layers + 2])
-    return specs
-
-
-def _concrete(function, specs):
-    """Traces `function` for keyword arguments of these dtypes and shapes."""
-    return tf.function(function, autograph=False).get_concrete_function(**specs)
-
-
-def _take(arguments, kind):
-    """Removes the fields of the named tuple `kind` from keyword arguments and returns it."""
-    return kind(**{name: arguments.pop(name) for name in kind._fields})
-
-
-def training_signatures(model: TrainingModel, whole_step=False, learning=True) -> dict:
-    """The concrete functions of the training SavedModel by signature key; with `whole_step` those
-    of the whole-step graph, without `learning` those alone that compute no gradients."""
-    head, inputs = model.head, _input_specs(model.head)
-    batch, update = _batch_specs(head), _update_specs(model.encoder.config.num_hidden_layers)
-
-    def evaluate(dtype, labels, sample_weight, **a):
-        return model.evaluate(_take(a, Inputs), labels, sample_weight, dtype)
-
-    signatures = {
-        "init": _concrete(
-            lambda **a: model.initialise(**a),
-            {"num_labels": _spec("num_labels", tf.int32), "seed": _spec("seed", tf.int32, [2])},
-        ),
-        "apply": _concrete(lambda **a: model.apply(_take(a, Update)), update),
-    }
-    for precision, dtype in PRECISIONS.items():
-        if not learning:
-            forms = {}
-        elif whole_step:
-            forms = {"": _whole_step(model, dtype)}
-        else:
-            forms = {"": _learning(model, dtype, False), "_halves": _learning(model, dtype, True)}
-        for form, (train, accumulate) in forms.items():
-            for name, function, specs in (
-                ("train", train, update),
-                ("accumulate", accumulate, {"first": _spec("first", tf.bool)}),
-            ):
-                traced = _concrete(function, {**inputs, **batch, **specs})
-                signatures[f"{name}_{precision}{form}"] = traced
-        signatures[f"eval_{precision}"] = _concrete(
-            _with_dtype(evaluate, dtype), {**inputs, **_label_specs(head)}
-        )
-    return signatures
-
-
-def _learning(model, dtype, halves):
-    """The functions of `train` and `accumulate`. Both call one function for the gradients, so that
-    the graph holds it once."""
-
-    @partial(tf.function, autograph=False)
-    def gradients(inputs, batch):
-        return model.gradients(inputs, batch, dtype, halves)
-
-    def train(**a):
-        inputs, update = _take(a, Inputs), _take(a, Update)
-        return model.train(*gradients(inputs, a), update)
-
-    def accumulate(**a):
-        inputs, first = _take(a, Inputs), a.pop("first")
-        return model.accumulate(*gradients(inputs, a), first)
-
-    return train, accumulate
-
-
-def workers_signatures(model: TrainingModel) -> dict:
-    """The concrete functions of the workers' graph by signature key."""
-    head, inputs = model.head, _input_specs(model.head)
-    batch = {**inputs, **_batch_specs(head)}
-    update = _update_specs(model.encoder.config.num_hidden_layers)
-    shared = workers.SHARED_SPECS
-    keys = count(1)
-
-    def apply(reduction, **a):
-        loss, shared, update = a.pop("loss"), _take(a, workers.Shared), _take(a, Update)
-        return workers.apply(model, loss, shared, update, reduction)
-
-    plain = training_signatures(model, learning=False)
-    signatures = {"checksum": _concrete(lambda: workers.checksum(model), {})}
-    signatures |= {name: plain[name] for name in plain if name != "apply"}
-    reductions = {r: workers.Reduction(keys, r) for r in workers.PRECISIONS}
-    for name, reduction in reductions.items():
-        specs = {**update, **shared, "loss": _spec("loss", tf.float32)}
-        signatures[f"apply_reduce_{name}"] = _concrete(partial(apply, reduction), specs)
-    for precision, dtype in PRECISIONS.items():
-        for form, halves in (("", False), ("_halves", True)):
-            train, accumulate = _workers_learning(model, dtype, halves)
-            specs = {**batch, "token_rows": shared["token_rows"], "first": _spec("first", tf.bool)}
-            signatures[f"accumulate_{precision}{form}"] = _concrete(accumulate, specs)
-            for name, reduction in reductions.items():
-                specs = {**batch, **update, **shared}
-                key = f"train_{precision}{form}_reduce_{name}"
-                signatures[key] = _concrete(partial(train, reduction), specs)
-    return signatures
-
-
-def _workers_learning(model, dtype, halves):
-    """As `_learning`, of `python_export.workers`."""
-
-    @partial(tf.function, autograph=False)
-    def gradients(inputs, batch, token_rows):
-        return workers.gradients(model, inputs, batch, token_rows, dtype, halves)
-
-    def train(reduction, **a):
-        inputs, update = _take(a, Inputs), _take(a, Update)
-        shared = _take(a, workers.Shared)
-        found = gradients(inputs, a, shared.token_rows)
-        return workers.train(model, *found, shared, update, reduction)
-
-    def accumulate(**a):
-        inputs, first, token_rows = _take(a, Inputs), a.pop("first"), a.pop("token_rows")
-        return model.accumulate(*gradients(inputs, a, token_rows), first)
-
-    return train, accumulate
-
-
-def _whole_step(model, dtype):
-    """As `_learning`, of `python_export.whole_step`."""
-    compiled_train, compiled_accumulate = learning_functions(model, dtype)
-
-    def train(**a):
-        inputs, update = _take(a, Inputs), _take(a, Update)
-        return compiled_train(inputs, a, update)
-
-    def accumulate(**a):
-        inputs, first = _take(a, Inputs), a.pop("first")
-        return compiled_accumulate(inputs, a, first)
-
-    return train, accumulate
-
-
-def serving_signatures(model: ServedModel) -> dict:
-    """The concrete functions of the serving template by signature key."""
-    inputs = _input_specs(model.head)
-
-    def predict(dtype, **a):
-        return model.predict(Inputs(**a), dtype)
-
-    signatures = {"serving_default": _concrete(lambda **a: model.serve(Inputs(**a)), inputs)}
-    for precision, dtype in PRECISIONS.items():
-        signatures[f"predict_{precision}"] = _concrete(_with_dtype(predict, dtype), inputs)
-    return signatures
-
-
-def _with_dtype(function, dtype):
-    return lambda **arguments: function(dtype, **arguments)
-
-
-def _describe(function):
-    """A signature's inputs and outputs with dtype and shape, `null` for an open dimension."""
-
-    def describe(tensors):
-        return {
-            name: {"dtype": tensor.dtype.name, "shape": tensor.shape.as_list()}
-            for name, tensor in sorted(tensors.items())
-        }
-
-    return {
-        "inputs": describe(function.structured_input_signature[1]),
-        "outputs": describe(function.structured_outputs),
-    }

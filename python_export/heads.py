@@ -32,28 +32,35 @@ class Head(tf.Module):
     labels_dtype = tf.int32
     weights_shape: tuple = (None,)
 
-    def __init__(self, encoder: Encoder):
+    def __init__(self, encoder: Encoder, kept=None):
+        """`kept` has the `kernel` and the `bias` of a head that is trained already, numpy arrays;
+        without it they are 0 until `initialise`."""
         super().__init__()
         width, labels = encoder.config.hidden_size, self.fixed_labels
-        self.kernel = tf.Variable(
-            tf.zeros([width, labels or 1]), shape=tf.TensorShape([width, labels])
-        )
-        self.bias = tf.Variable(tf.zeros([labels or 1]), shape=tf.TensorShape([labels]))
+        self._kept_labels = None if kept is None else len(kept.bias)
+        kernel = tf.zeros([width, labels or 1]) if kept is None else kept.kernel
+        bias = tf.zeros([labels or 1]) if kept is None else kept.bias
+        self.kernel = tf.Variable(kernel, shape=tf.TensorShape([width, labels]))
+        self.bias = tf.Variable(bias, shape=tf.TensorShape([labels]))
 
     def initialise(self, num_labels, seed, deviation):
-        """Draws the kernel from a normal distribution and sets the bias to 0.
+        """Draws the kernel from a normal distribution and sets the bias to 0; a kept head stays as
+        it is.
 
         Args:
             num_labels: int32 `[]`.
             seed: int32 `[2]`.
             deviation: the standard deviation.
         """
-        wanted = self.fixed_labels
+        wanted = self.fixed_labels or self._kept_labels
         valid = tf.equal(num_labels, wanted) if wanted else tf.greater(num_labels, 0)
         message = (
             f"`num_labels` of head `{self.name_in_contract}` must be {wanted or 'at least 1'}, not"
         )
-        with tf.control_dependencies([tf.debugging.Assert(valid, [message, num_labels])]):
+        check = tf.debugging.Assert(valid, [message, num_labels])
+        if self._kept_labels is not None:
+            return
+        with tf.control_dependencies([check]):
             shape = tf.stack([self.kernel.shape[0], num_labels])
             kernel = tf.random.stateless_normal(shape, seed, stddev=deviation)
             bias = tf.zeros([num_labels])

@@ -57,7 +57,7 @@ def recognise(folder: Path, lowercase: bool | None) -> Source:
             )
         return tensors
 
-    form = "a folder of Hugging Face's"
+    form = "Hugging Face's layout"
     return Source(form, values, config_path, folder, lowercase, opened)
 
 

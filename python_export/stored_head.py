@@ -52,18 +52,22 @@ def head_name(values: dict, names) -> str | None:
     return None
 
 
-def read_head(family, values, path, tensors, hidden_size) -> StoredHead | None:
-    """The head in `tensors` (`formats.StoredTensors`); None where there is none that is known.
-
-    Raises ConfigError or WeightsError where it has no labels for its outputs, or another shape.
-    """
+def head_of(family, values: dict, names) -> tuple[str | None, str | None]:
+    """The contract's name of the head that a checkpoint brings, and what transformers calls its
+    dense layer; None and None where there is none that is known."""
     # Imported here: the rest of reading a checkpoint needs no TensorFlow.
     from .heads import HEADS
 
-    name = head_name(values, tensors.names())
+    name = head_name(values, names)
     layer = name and family.hugging_face_head(HEADS[name])
-    if layer is None or f"{layer}.weight" not in tensors.names():
-        return None
+    return (name, layer) if layer and f"{layer}.weight" in names else (None, None)
+
+
+def read_head(name, layer, values, path, tensors, hidden_size) -> StoredHead:
+    """The head of `head_of` in `tensors` (`formats.StoredTensors`).
+
+    Raises ConfigError or WeightsError where it has no labels for its outputs, or another shape.
+    """
     kernel = tensors.read(f"{layer}.weight").astype(np.float32).T
     if f"{layer}.bias" not in tensors.names():
         raise WeightsError(f"{tensors.where}: the tensor `{layer}.bias` is missing")

@@ -14,7 +14,7 @@ from .families import FAMILIES, family_of
 from .families.family import Family
 from .files import WeightsError
 from .source import recognise
-from .stored_head import StoredHead, read_head
+from .stored_head import StoredHead, head_of, read_head
 from .tokenizer import tokenizer_json
 
 __all__ = ["Checkpoint", "WeightsError", "read_encoder"]
@@ -31,7 +31,7 @@ class Checkpoint:
     `tensors` are float32 under the names of Hugging Face's BertModel. `sha256` is that of the
     weights file. `tokenizer` is the content of a `tokenizer.json`, `vocabulary` of a `vocab.txt`.
     `notes` are sentences for the user: what was guessed in reading. `head` is the task head that
-    the checkpoint brings, `summary` one line that says what was recognised.
+    the checkpoint brings, where it was asked for, `summary` one line that says what was recognised.
     """
 
     name: str
@@ -53,12 +53,16 @@ class Checkpoint:
 
 
 def read_encoder(
-    encoder: str, name: str | None = None, seed: int = 0, lowercase: bool | None = None
+    encoder: str,
+    name: str | None = None,
+    seed: int = 0,
+    lowercase: bool | None = None,
+    keep_head: bool = False,
 ) -> Checkpoint:
     """Reads `minilm-l6`, `tiny`, a folder or a Hub id; raises WeightsError or ConfigError.
 
     `name` replaces the encoder's own name, `seed` draws the weights of `tiny`, and `lowercase`
-    replaces what a folder says about lower-casing.
+    replaces what a folder says about lower-casing. With `keep_head` the task head is read too.
     """
     if name is not None and (Path(name).name != name or not name or name.startswith(".")):
         raise WeightsError(f"`{name}` is not a name for a folder")
@@ -68,7 +72,7 @@ def read_encoder(
         folder, own_name = _package_folder(), encoder
     else:
         folder, own_name = _folder(encoder)
-    checkpoint = _read_source(recognise(folder, lowercase), name or own_name)
+    checkpoint = _read_source(recognise(folder, lowercase), name or own_name, keep_head)
     if encoder == "minilm-l6" and checkpoint.sha256 != _MINILM_SHA256:
         raise WeightsError(
             f"{folder / 'model.safetensors'}: SHA-256 is {checkpoint.sha256}, expected "
@@ -117,7 +121,7 @@ def _package_folder():
     return Path(spec.submodule_search_locations[0]) / "model"
 
 
-def _read_source(source, name):
+def _read_source(source, name, keep_head):
     path = str(source.config_path)
     family = family_of(source.values, path)
     config = family.read_config(source.values, path)
@@ -129,9 +133,11 @@ def _read_source(source, name):
         )
     with source.open() as stored:
         tensors, used = _read_tensors(stored, family, config, source.config_path.name)
-        head = read_head(family, source.values, path, stored, config.hidden_size)
-        if head is not None:
-            used |= {f"{head.layer}.weight", f"{head.layer}.bias"}
+        own_head, layer = head_of(family, source.values, stored.names())
+        used |= {f"{layer}.weight", f"{layer}.bias"}
+        head = None
+        if keep_head and own_head is not None:
+            head = read_head(own_head, layer, source.values, path, stored, config.hidden_size)
         left = sorted(set(stored.names()) - used)
         sha256, files = stored.sha256(), stored.files
     checkpoint = Checkpoint(
@@ -147,7 +153,7 @@ def _read_source(source, name):
         head=head,
     )
     stored_in = files[0].name if len(files) == 1 else f"{len(files)} files"
-    summary = _summary(checkpoint, f"{source.form} ({stored_in})", left)
+    summary = _summary(checkpoint, f"{source.form} ({stored_in})", own_head, left)
     return replace(checkpoint, summary=summary)
 
 
@@ -176,7 +182,7 @@ def _read_tensors(stored, family, config, config_name):
     return tensors, used
 
 
-def _summary(checkpoint, form, left):
+def _summary(checkpoint, form, own_head, left):
     """What was recognised, in one line."""
     config = checkpoint.config
     parts = [
@@ -190,9 +196,9 @@ def _summary(checkpoint, form, left):
     if not checkpoint.has_pooler:
         parts.append("no pooler (heads that need one draw it)")
     if checkpoint.head is not None:
-        head = checkpoint.head
-        labels = f" with {len(head.labels)} labels" if head.labels else ""
-        parts.append(f"a head `{head.name}`{labels}")
+        parts.append(f"its head `{own_head}` kept")
+    elif own_head is not None:
+        parts.append(f"its head `{own_head}` left aside (--keep-head keeps it)")
     if left:
         shown = ", ".join(f"`{name}`" for name in left[:2]) + (", …" if len(left) > 2 else "")
         parts.append(f"{len(left)} left aside ({shown})")

@@ -65,6 +65,9 @@ pub struct Export {
     pub whole_step_signatures: BTreeMap<String, Signature>,
     /// Those of the graph of several workers; none where it was not exported.
     pub workers_signatures: BTreeMap<String, Signature>,
+    /// The labels of a head that the checkpoint brought and that `init` keeps, in the order of the
+    /// logits; `None` where `init` draws the head.
+    pub kept_labels: Option<Vec<String>>,
 }
 
 /// A model that was trained: the serving graph and its weights.
@@ -172,6 +175,8 @@ struct DescriptionFile {
     #[serde(default)]
     serving_signatures: BTreeMap<String, Signature>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    kept_labels: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     trained: Option<TrainingRecord>,
     /// The folder of the export that a trained model was trained from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -255,8 +260,9 @@ impl Export {
             check_file(dir, &Path::new(WHOLE_STEP).join("saved_model.pb"))?;
         }
         let workers_signatures = file.workers_signatures.clone();
+        let kept_labels = file.kept_labels.clone();
         let model = file.description(dir);
-        Ok(Self { model, signatures, whole_step_signatures, workers_signatures })
+        Ok(Self { model, signatures, whole_step_signatures, workers_signatures, kept_labels })
     }
 
     /// The folder of the training graph, or of the whole-step graph, with its signatures.
@@ -324,6 +330,7 @@ impl Export {
             whole_step_signatures: BTreeMap::new(),
             workers_signatures: BTreeMap::new(),
             serving_signatures: model.serving_signatures,
+            kept_labels: None,
             trained: Some(training),
             export: std::path::absolute(&model.dir).ok(),
         };

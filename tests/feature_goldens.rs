@@ -1,11 +1,12 @@
-//! Token ids against Hugging Face's, which `golden/make_tag_goldens.py` wrote down.
+//! Token ids against Hugging Face's, which `golden/make_tag_goldens.py` and
+//! `golden/make_subword_goldens.py` wrote down.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use tfbert::dataset::{Dataset, Example, Input, Target};
+use tfbert::dataset::{Answer, Dataset, Example, Input, Target};
 use tfbert::feature::{
     Alignment, FeatureSettings, FeatureTarget, Features, NO_TAG, Sequence, Tokenizer,
 };
@@ -67,9 +68,20 @@ struct TextCase {
 fn texts_and_pairs_have_the_ids_that_hugging_face_gives_them() {
     let cases: Vec<TextCase> = cases("text_ids.json");
     assert!(cases.len() > 500, "{}", cases.len());
-    let (uncased, cased) = (tokenizer("uncased"), tokenizer("cased"));
-    for case in &cases {
-        let tokenizer = if case.tokenizer == "cased" { &cased } else { &uncased };
+    check_texts(&cases, ["uncased", "cased"]);
+}
+
+#[test]
+fn texts_and_pairs_have_the_ids_that_hugging_faces_roberta_and_xlm_roberta_give_them() {
+    let cases: Vec<TextCase> = cases("subword_text_ids.json");
+    assert!(cases.len() > 100, "{}", cases.len());
+    check_texts(&cases, ["byte_level", "unigram"]);
+}
+
+fn check_texts(cases: &[TextCase], tokenizers: [&str; 2]) {
+    let known = tokenizers.map(|name| (name, tokenizer(name)));
+    for case in cases {
+        let (_, tokenizer) = known.iter().find(|(name, _)| *name == case.tokenizer).unwrap();
         let input =
             Input::Text { text: whole(&case.text), text_pair: case.text_pair.as_ref().map(whole) };
         let dataset = dataset(vec![(input, Some(Target::Class(1)))]);
@@ -134,18 +146,29 @@ fn tag_features(case: &WordCase, tokenizer: &Tokenizer, max_length: usize) -> Fe
 fn words_have_the_pieces_that_hugging_face_gives_them() {
     let cases: Vec<WordCase> = cases("word_ids.json");
     assert!(cases.len() >= 18, "{}", cases.len());
-    for case in &cases {
+    check_words(&cases, ["[CLS]", "[SEP]", "[UNK]"]);
+}
+
+#[test]
+fn words_have_the_pieces_that_hugging_faces_roberta_and_xlm_roberta_give_them() {
+    let cases: Vec<WordCase> = cases("subword_word_ids.json");
+    assert!(cases.len() >= 18, "{}", cases.len());
+    check_words(&cases, ["<s>", "</s>", "<unk>"]);
+}
+
+fn check_words(cases: &[WordCase], [before, after, unknown]: [&str; 3]) {
+    for case in cases {
         let tokenizer = tokenizer(&case.tokenizer);
         let special = |token| tokenizer.token_id(token).unwrap();
         let found = tag_features(case, &tokenizer, 128);
         let at = format!("{} ({})", case.name, case.tokenizer);
         assert_eq!((found.len(), found.truncated), (1, 0), "{at}");
-        let (mut ids, mut firsts) = (vec![special("[CLS]")], Vec::new());
-        for (word, pieces) in case.pieces(special("[UNK]")).iter().enumerate() {
+        let (mut ids, mut firsts) = (vec![special(before)], Vec::new());
+        for (word, pieces) in case.pieces(special(unknown)).iter().enumerate() {
             firsts.push((word as u32, ids.len() as u32));
             ids.extend(pieces);
         }
-        ids.push(special("[SEP]"));
+        ids.push(special(after));
         assert_eq!(found.sequence(0, 0).input_ids, ids, "{at}");
         assert_eq!(found.sequence(0, 0).second_segment, ids.len(), "{at}");
         assert_eq!(first_pieces(&found, 0), firsts, "{at}");
@@ -183,6 +206,35 @@ fn windows_answer_for_every_word_once_with_its_own_first_piece() {
             let cut = pieces.iter().any(|pieces| pieces.len() > max_length - 2);
             assert_eq!(found.truncated, usize::from(cut), "{at}");
         }
+    }
+}
+
+#[derive(Deserialize)]
+struct SpanCase {
+    tokenizer: String,
+    question: String,
+    context: String,
+    answer: String,
+    answer_start: usize,
+    input_ids: Vec<i32>,
+    span: (i32, i32),
+}
+
+#[test]
+fn answers_have_the_pieces_that_overlap_them_with_roberta_and_xlm_roberta() {
+    for case in cases::<SpanCase>("subword_spans.json") {
+        let tokenizer = tokenizer(&case.tokenizer);
+        let input =
+            Input::Question { question: case.question.clone(), context: case.context.into() };
+        let answer = Answer { text: case.answer.clone(), start: case.answer_start };
+        let dataset = dataset(vec![(input, Some(Target::Answers(vec![answer])))]);
+        let settings = FeatureSettings { max_length: 128, doc_stride: 16, max_query_length: 64 };
+        let found = features(Head::Span, &dataset, &tokenizer, &settings).unwrap();
+        let at = format!("{} ({})", case.answer, case.tokenizer);
+        assert_eq!(found.sequence(0, 0).input_ids, case.input_ids, "{at}");
+        assert_eq!(found.sequence(0, 0).second_segment, case.input_ids.len(), "{at}");
+        let (first, last) = case.span;
+        assert_eq!(*found.target(0), FeatureTarget::Span(first, last), "{at}");
     }
 }
 

@@ -66,7 +66,7 @@ def write(folder, golden):
 
 def model_of(folder):
     """The model of a checkpoint with its own head."""
-    checkpoint = read_encoder(str(folder))
+    checkpoint = read_encoder(str(folder), keep_head=True)
     head_class = HEADS[checkpoint.head.name]
     assert checkpoint.has_pooler or not head_class.pooled
     encoder = encoder_of(checkpoint, checkpoint.tensors, head_class.pooled)

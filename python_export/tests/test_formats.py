@@ -173,7 +173,7 @@ def test_a_classifier_of_google_brings_its_head(tmp_path):
     kernel = np.arange(96, dtype=np.float32).reshape(3, 32)
     head = {"output_weights": kernel, "output_bias": np.ones(3, np.float32)}
     checkpoints.write_google(tmp_path, tiny.tensors(0), CONFIG, tiny.vocabulary(), head)
-    found = read_encoder(str(tmp_path), lowercase=True).head
+    found = read_encoder(str(tmp_path), lowercase=True, keep_head=True).head
     assert found.name == "classify" and found.labels == ("0", "1", "2")
     np.testing.assert_array_equal(found.kernel, kernel.T)
 

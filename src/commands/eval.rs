@@ -40,8 +40,8 @@ pub fn run(args: &EvalArgs, cli: &Cli) -> Result<()> {
         None if task.dev.is_empty() => task.test.iter().collect(),
         None => task.dev.iter().collect(),
     };
-    let labels = Labels::new(trained.training.labels.clone()).with_scheme(trained.training.scheme);
-    check_labels(&task, &labels, &model_dir)?;
+    let labels =
+        labels(&task, &trained.training.labels, &model_dir)?.with_scheme(trained.training.scheme);
     let device = Device::detect(cli.tensorflow.as_deref());
     let precision = match args.precision {
         Some(argument) => super::precision(&device, argument),
@@ -202,7 +202,9 @@ pub fn trained_model(task: &Task, model_dir: &Path) -> Result<TrainedModel> {
     let trained = TrainedModel::read(model_dir)?;
     check_head(task, &trained.model)?;
     let trained_for = trained.training.task.name.as_str();
-    if ![train, task.name.as_str()].contains(&trained_for) {
+    // A head that a checkpoint brought was not trained here, and has no scores.
+    let trained_here = !trained.training.metrics.is_empty();
+    if trained_here && ![train, task.name.as_str()].contains(&trained_for) {
         let dir = model_dir.display();
         log::warn!(
             "{dir}: the model was trained for task `{trained_for}`, not for `{}`",
@@ -212,17 +214,11 @@ pub fn trained_model(task: &Task, model_dir: &Path) -> Result<TrainedModel> {
     Ok(trained)
 }
 
-/// Refuses a model that was trained on other labels than the task lists.
-fn check_labels(task: &Task, labels: &Labels, model_dir: &Path) -> Result<()> {
-    match task.listed_labels() {
-        Some(listed) if listed.as_slice() != labels.names() => Err(Error::usage(format!(
-            "the model's labels are {}, task `{}` has {}",
-            labels.names().join(", "),
-            task.name,
-            listed.join(", ")
-        ))
-        .at(model_dir)
-        .hint("name a model that was trained on this task with `--model DIR`")),
-        _ => Ok(()),
-    }
+/// The task's labels in the order of the model's logits; those of the model where the task lists
+/// none.
+fn labels(task: &Task, model: &[String], model_dir: &Path) -> Result<Labels> {
+    let Some(listed) = task.listed_labels() else { return Ok(Labels::new(model.to_vec())) };
+    Labels::new(listed).in_order_of(task, model).map_err(|error| {
+        error.at(model_dir).hint("name a model that was trained on this task with `--model DIR`")
+    })
 }

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use tfbert::cli::{Cli, TrainArgs};
 use tfbert::cluster::Cluster;
-use tfbert::dataset::Labels;
 use tfbert::error::{Error, Result};
 use tfbert::evaluate::EncodedDataset;
 use tfbert::feature::FeatureSizes as _;
@@ -116,7 +115,7 @@ impl Trainer {
             // Refused before the data is read, and again under the lock.
             RunFolder::check(&output, mode)?;
         }
-        let labels = Labels::of_task(task, &args.data.data_dir)?;
+        let labels = request.labels(&args.data.data_dir)?;
         let files = request.files(args, &labels)?;
         let (train, tokenised_in) = files.training_features(&request, args)?;
         let settings = &request.with_class_weights(args, settings, &labels, &train)?;
@@ -231,7 +230,7 @@ pub fn check(args: &TrainArgs, cli: &Cli) -> Result<()> {
 fn check_task(args: &TrainArgs, task: &Task, cli: &Cli) -> Result<()> {
     let device = Device::detect(cli.tensorflow.as_deref());
     let request = Request::read(args, task, &device)?;
-    let labels = Labels::of_task(task, &args.data.data_dir)?;
+    let labels = request.labels(&args.data.data_dir)?;
     let files = request.files(args, &labels)?;
     let (train, _) = files.training_features(&request, args)?;
     let settings = request.with_class_weights(args, &request.settings, &labels, &train)?;

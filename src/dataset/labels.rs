@@ -7,6 +7,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::{reader, source};
 use crate::error::{Error, Result};
+use crate::metric::MetricName;
 use crate::task::{ReadTags, Scheme, Split, Task};
 use crate::text::{excerpt, listed};
 
@@ -82,6 +83,63 @@ impl Labels {
         let found = Self::new(found.into_keys().collect()).with_scheme(scheme);
         task.check_metrics(found.names())?;
         Ok(found)
+    }
+
+    /// These labels of a task's files in the order of a model's logits. The model may call a label
+    /// as the task's files do or as the task shows it (`label_names`), in upper or lower case; one
+    /// whose labels are numbered (`LABEL_0`, Hugging Face's names for labels without one) has the
+    /// task's in their order.
+    ///
+    /// # Errors
+    ///
+    /// The model has other labels.
+    pub fn in_order_of(self, task: &Task, model: &[String]) -> Result<Self> {
+        if self.names == model {
+            return Ok(self);
+        }
+        if let Some(places) = self.places_by_name(task, model) {
+            // The F1 of two classes is that of the second.
+            let of_second = [MetricName::F1, MetricName::Precision, MetricName::Recall];
+            let counts = task.metrics.iter().find(|metric| of_second.contains(metric));
+            if let ([1, 0], Some(metric)) = (places.as_slice(), counts) {
+                return Err(Error::usage(format!(
+                    "the model's labels are {}, in the other order than those of task `{}`, whose \
+                     metric `{metric}` counts the second label",
+                    listed(model.iter().map(String::as_str)),
+                    task.name
+                )));
+            }
+            let names = places.iter().map(|&at| self.names[at].clone()).collect();
+            return Ok(Self::new(names).with_scheme(self.scheme));
+        }
+        let numbered = |(index, label): (usize, &String)| *label == format!("LABEL_{index}");
+        if model.len() == self.names.len() && model.iter().enumerate().all(numbered) {
+            log::warn!(
+                "the model's labels have numbers, no names: they are taken as {}",
+                listed(self.names.iter().map(String::as_str))
+            );
+            return Ok(self);
+        }
+        Err(Error::usage(format!(
+            "the model's labels are {}, task `{}` has {}",
+            listed(model.iter().map(String::as_str)),
+            task.name,
+            listed(self.names.iter().map(String::as_str))
+        )))
+    }
+
+    /// Which of these labels each of a model's is; `None` where they are not the same ones.
+    fn places_by_name(&self, task: &Task, model: &[String]) -> Option<Vec<usize>> {
+        let shown = task.shown_labels(&self.names);
+        let is_same = |a: &str, b: &str| a.to_lowercase() == b.to_lowercase();
+        let place = |label: &String| {
+            let mut names = self.names.iter().zip(shown);
+            names.position(|(file, shown)| is_same(label, file) || is_same(label, shown))
+        };
+        let places = model.iter().map(place).collect::<Option<Vec<usize>>>()?;
+        let distinct: BTreeSet<_> = places.iter().collect();
+        let all = distinct.len() == places.len() && places.len() == self.names.len();
+        all.then_some(places)
     }
 
     /// How many there are.
@@ -234,5 +292,35 @@ mod tests {
         let error = labels.parse(&"y\r\n".repeat(5000)).unwrap_err();
         assert!(error.to_string().len() < 1500, "{}", error.to_string().len());
         assert!(!error.to_string().contains('\r'));
+    }
+
+    fn of(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    fn in_order(task: &str, model: &[&str]) -> Result<Vec<String>> {
+        let task = crate::task::find(task).unwrap();
+        let labels = Labels::new(task.listed_labels().unwrap());
+        labels.in_order_of(&task, &of(model)).map(|labels| labels.names().to_vec())
+    }
+
+    #[test]
+    fn a_models_labels_are_found_by_the_names_that_the_task_shows_in_the_models_order() {
+        assert_eq!(in_order("sst2", &["0", "1"]).unwrap(), ["0", "1"]);
+        assert_eq!(in_order("sst2", &["NEGATIVE", "POSITIVE"]).unwrap(), ["0", "1"]);
+        assert_eq!(in_order("sst2", &["positive", "negative"]).unwrap(), ["1", "0"]);
+        let mnli = in_order("mnli", &["CONTRADICTION", "NEUTRAL", "ENTAILMENT"]).unwrap();
+        assert_eq!(mnli, ["contradiction", "neutral", "entailment"]);
+        assert_eq!(in_order("sst2", &["LABEL_0", "LABEL_1"]).unwrap(), ["0", "1"]);
+        let error = in_order("mrpc", &["equivalent", "not_equivalent"]).unwrap_err();
+        assert!(error.what().contains("metric `f1` counts the second label"), "{error}");
+    }
+
+    #[test]
+    fn a_model_with_other_labels_is_refused_with_both_lists() {
+        for other in [&["0"][..], &["0", "0"], &["good", "bad"], &["LABEL_0"], &["0", "1", "2"]] {
+            let error = in_order("sst2", other).unwrap_err();
+            assert!(error.what().contains("task `sst2` has"), "{error}");
+        }
     }
 }

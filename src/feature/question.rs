@@ -98,7 +98,12 @@ impl Passage {
         let offsets = encoding
             .get_offsets()
             .iter()
-            .map(|&(start, end)| Ok((u32::try_from(start)?, u32::try_from(end)?)))
+            .map(|&(start, end)| {
+                // A unigram tokenizer (SentencePiece) counts the space before a word to the word.
+                let piece = context.get(start..end).unwrap_or_default();
+                let start = if piece.is_empty() { start } else { end - piece.trim_start().len() };
+                Ok((u32::try_from(start)?, u32::try_from(end)?))
+            })
             .collect::<std::result::Result<Vec<_>, std::num::TryFromIntError>>()
             .map_err(|_| at(first)(Error::new("the passage is longer than 4 GiB")))?;
         let ids = encoding.get_ids().iter().map(|&id| id as i32).collect();

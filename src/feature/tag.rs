@@ -89,7 +89,7 @@ impl Pieces {
         };
         for word in words {
             // Each word alone, as the tokenizer does with text that is cut into words.
-            let ids = tokenizer.pieces(word)?;
+            let ids = tokenizer.word_pieces(word)?;
             pieces.starts.push(pieces.ids.len());
             pieces.truncated |= ids.len() > room;
             match ids.as_slice() {

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::path::Path;
 
+use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::{
     EncodeInput, Encoding, ModelWrapper, Normalizer, OffsetReferential, OffsetType,
     PreTokenizedString, PreTokenizer, Token,
@@ -134,6 +135,20 @@ impl Tokenizer {
         Ok(parts.into_iter().map(|(_, (start, end), _)| start..end).collect())
     }
 
+    /// The ids of a word of a sentence that is cut into words. Byte-level tokenizers (RoBERTa's) read
+    /// it with the space before it, as Hugging Face's do with `add_prefix_space`.
+    ///
+    /// # Errors
+    ///
+    /// The tokenizer's own.
+    pub(super) fn word_pieces(&self, word: &str) -> Result<Vec<i32>> {
+        let needs_space = match self.inner.get_pre_tokenizer() {
+            Some(PreTokenizerWrapper::ByteLevel(byte_level)) => !byte_level.add_prefix_space,
+            _ => false,
+        };
+        if needs_space { self.pieces(&format!(" {word}")) } else { self.pieces(word) }
+    }
+
     /// Tokens with their byte offsets; `special` adds `[CLS]` and `[SEP]`.
     ///
     /// # Errors
@@ -160,7 +175,9 @@ impl Tokenizer {
             ModelWrapper::BPE(model) => model.unk_token.as_ref(),
             ModelWrapper::Unigram(_) => None,
         };
-        token.and_then(|token| self.token_id(token)).ok_or_else(|| {
+        // RoBERTa's model names none: every byte has a piece. The token is there all the same.
+        let token = token.map_or("<unk>", String::as_str);
+        self.token_id(token).ok_or_else(|| {
             Error::new(
                 "the tokenizer has no token for unknown text; expected one, as BERT's `[UNK]`",
             )

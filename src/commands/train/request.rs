@@ -43,6 +43,19 @@ impl<'t> Request<'t> {
         Ok(Self { task, export, start, settings })
     }
 
+    /// The task's labels: in the order of the head's where the export keeps a trained head.
+    pub(super) fn labels(&self, data_dir: &Path) -> Result<Labels> {
+        let labels = Labels::of_task(&self.task, data_dir)?;
+        let Some(kept) = &self.export.kept_labels else { return Ok(labels) };
+        log::info!("training goes on with the head that the checkpoint brought");
+        labels.in_order_of(&self.task, kept).map_err(|error| {
+            error.at(&self.export.model.dir).hint(
+                "name the labels in this order under `labels` in a task file, or train a new head, \
+                 exported by `python -m python_export --encoder … --head NAME`",
+            )
+        })
+    }
+
     /// The task's training and development files, with their checksums.
     pub(super) fn files<'a>(
         &'a self,
