@@ -72,7 +72,8 @@ saved_models/minilm-l6/%/saved_model.pb: | $(INSTALLED)
 	$(EXPORT) --encoder minilm-l6 --head $* --output saved_models
 
 # The exports that tests use, made again when the Python package changes.
-test-exports: target/exports/.made target/exports/.made-minilm target/exports/.made-whole-step target/exports/.made-workers
+TEST_EXPORTS := .made .made-minilm .made-whole-step .made-workers .made-kept
+test-exports: $(TEST_EXPORTS:%=target/exports/%)
 
 target/exports/.made: $(EXPORT_SOURCES) | $(INSTALLED)
 	$(EXPORT) --encoder tiny --head all --output target/exports --force
@@ -80,6 +81,11 @@ target/exports/.made: $(EXPORT_SOURCES) | $(INSTALLED)
 
 target/exports/.made-minilm: $(EXPORT_SOURCES) | $(INSTALLED)
 	$(EXPORT) --encoder minilm-l6 --head classify --output target/exports --force
+	@touch $@
+
+target/exports/.made-kept: $(EXPORT_SOURCES) | $(INSTALLED)
+	$(BIN)/python -m python_export.tests.kept_checkpoint target/exports/checkpoints/tiny-roberta
+	$(EXPORT) --encoder target/exports/checkpoints/tiny-roberta --keep-head --output target/exports --force
 	@touch $@
 
 target/exports/.made-whole-step: $(EXPORT_SOURCES) | $(INSTALLED)

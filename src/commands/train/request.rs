@@ -44,11 +44,11 @@ impl<'t> Request<'t> {
     }
 
     /// The task's labels: in the order of the head's where the export keeps a trained head.
-    pub(super) fn labels(&self, data_dir: &Path) -> Result<Labels> {
-        let labels = Labels::of_task(&self.task, data_dir)?;
+    pub(super) fn labels(&self, data_dir: &std::path::Path) -> Result<Labels> {
+        let labels = Labels::of_task(self.task, data_dir)?;
         let Some(kept) = &self.export.kept_labels else { return Ok(labels) };
         log::info!("training goes on with the head that the checkpoint brought");
-        labels.in_order_of(&self.task, kept).map_err(|error| {
+        labels.in_order_of(self.task, kept).map_err(|error| {
             error.at(&self.export.model.dir).hint(
                 "name the labels in this order under `labels` in a task file, or train a new head, \
                  exported by `python -m python_export --encoder … --head NAME`",
