@@ -129,6 +129,8 @@ mod tests {
             ("--batch-size", "100000", "from 1 to 65536"),
             ("--eval-batch-size", "0", "from 1 to 65536"),
             ("--threads", "0", "from 1 to 1024"),
+            ("--start-timeout", "18446744073709551615", "from 1 to 604800"),
+            ("--save-minutes", "18446744073709551615", "from 1 to 527040"),
             ("--seed", "1,2,3", "`--seeds 1,2,3`"),
             ("--seed", "x", "a whole number from 0"),
         ] {

@@ -192,7 +192,7 @@ fn a_worker_that_does_not_come_is_named() {
         let stderr = text(&output).1;
         assert_eq!(output.status.code(), Some(138), "{stderr}");
         assert!(stderr.contains(&format!("error: {name} (127.0.0.1:")), "{stderr}");
-        assert!(stderr.contains("did not come within 1 seconds"), "{stderr}");
+        assert!(stderr.contains("did not connect within 1 seconds"), "{stderr}");
     }
 }
 
@@ -211,7 +211,7 @@ fn a_control_port_in_use_is_named() {
 #[test]
 fn launch_refuses_what_it_cannot_start_and_prints_the_first_error_once() {
     let stderr = fail(tfbert().args(["launch", "--workers", "2", "--", "tasks"]));
-    assert!(stderr.contains("starts `train` alone"), "{stderr}");
+    assert!(stderr.contains("starts only `tfbert train`"), "{stderr}");
     let mut command = tfbert();
     command.args(["launch", "--workers", "2", "--", "train", "--task", "sst2", "--data-dir", "no"]);
     command.arg("--model").arg(export("classify"));

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::values::{positive, reduce_precision};
+use super::values::{reduce_precision, wait_seconds, workers};
 use crate::cluster::ClusterFlags;
 use crate::model::Precision;
 
@@ -20,12 +20,12 @@ pub struct ClusterArgs {
     pub worker_index: Option<usize>,
 
     /// Port at which the chief listens for the other workers [default: the first above its server's
-    /// that no worker on its host has].
+    /// that no worker on its host uses].
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub control_port: Option<u16>,
 
     /// How long to wait for all workers to start.
-    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = positive)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = wait_seconds)]
     pub start_timeout: usize,
 
     /// Number format in which workers sum gradients, f32 or bf16 [default: that of `--precision`].
@@ -48,7 +48,7 @@ impl ClusterArgs {
 #[derive(Debug, Clone, Args)]
 pub struct LaunchArgs {
     /// Number of workers.
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, value_name = "N", value_parser = workers)]
     pub workers: usize,
 
     /// TensorFlow's threads of each worker [default: the cores divided by the workers].

@@ -55,7 +55,7 @@ pub struct PredictArgs {
     #[arg(long, requires = "output")]
     pub resume: bool,
 
-    /// What the names of the added columns begin with.
+    /// Prefix of the names of the added columns.
     #[arg(long, value_name = "TEXT", requires = "output", default_value = "")]
     pub prefix: String,
 

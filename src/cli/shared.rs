@@ -46,7 +46,7 @@ pub struct CacheArgs {
     #[arg(long, env = "TFBERT_CACHE", value_name = "DIR")]
     pub cache_dir: Option<PathBuf>,
 
-    /// Neither read nor write that folder.
+    /// Neither read nor write the folder of `--cache-dir`.
     #[arg(long)]
     pub no_cache: bool,
 }

@@ -8,7 +8,8 @@ use super::cluster::ClusterArgs;
 use super::shared::{CacheArgs, PrecisionArg, WholeStepArg};
 use super::train_data::TrainDataArgs;
 use super::values::{
-    batch_size, epochs, fraction, fraction_below_one, non_negative_f64, one_seed, positive, threads,
+    batch_size, epochs, fraction, fraction_below_one, minutes, non_negative_f64, one_seed,
+    positive, threads,
 };
 use crate::optimizer::{AdamW, non_negative};
 use crate::run::Seeds;
@@ -160,8 +161,8 @@ pub struct TrainArgs {
     #[arg(long, value_parser = positive)]
     pub save_steps: Option<usize>,
 
-    /// Write a checkpoint also when so many minutes have passed since the last.
-    #[arg(long, value_name = "MINUTES", value_parser = positive)]
+    /// Write a checkpoint also when this many minutes have passed since the last one.
+    #[arg(long, value_name = "MINUTES", value_parser = minutes)]
     pub save_minutes: Option<usize>,
 
     /// Number of newest checkpoints to keep, besides the best one and one to fall back to, also when

@@ -62,7 +62,7 @@ pub struct TrainDataArgs {
     )]
     pub dev_share: f64,
 
-    /// Seed by which that part is drawn; `--seed` does not change it.
+    /// Seed of the draw for `--dev-share`; `--seed` does not change it.
     #[arg(
         long,
         value_name = "SEED",

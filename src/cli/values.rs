@@ -1,5 +1,6 @@
 //! Parsers of flags' values. Each error names the range.
 
+use crate::cluster::MOST_WORKERS;
 use crate::model::Precision;
 use crate::optimizer::non_negative;
 
@@ -17,6 +18,12 @@ const MOST_EPOCHS: usize = 100_000;
 /// The most examples of a batch, as in task files.
 const LARGEST_BATCH: usize = 1 << 16;
 
+/// The longest wait for the other workers, in seconds: a week.
+const LONGEST_WAIT: usize = 7 * 24 * 3600;
+
+/// The most minutes between two checkpoints: a year.
+const MOST_MINUTES: usize = 366 * 24 * 60;
+
 /// The most threads; more would only cost the time to start them.
 const MOST_THREADS: usize = 1024;
 
@@ -30,6 +37,18 @@ pub(super) fn batch_size(text: &str) -> Result<usize, String> {
 
 pub(super) fn threads(text: &str) -> Result<usize, String> {
     from_one_to(MOST_THREADS, text)
+}
+
+pub(super) fn workers(text: &str) -> Result<usize, String> {
+    from_one_to(MOST_WORKERS, text)
+}
+
+pub(super) fn wait_seconds(text: &str) -> Result<usize, String> {
+    from_one_to(LONGEST_WAIT, text)
+}
+
+pub(super) fn minutes(text: &str) -> Result<usize, String> {
+    from_one_to(MOST_MINUTES, text)
 }
 
 fn from_one_to(most: usize, text: &str) -> Result<usize, String> {

@@ -182,7 +182,7 @@ impl Cluster {
         };
         let links =
             if workers.is_chief() { join::gather(&start)? } else { vec![join::reach(&start)?] };
-        log::info!("all {} workers are there", workers.count());
+        log::info!("all {} workers are connected", workers.count());
         Ok(Self { workers, links, state, stop, stops: AtomicBool::new(false) })
     }
 

@@ -72,7 +72,7 @@ fn listen(address: &str) -> Result<TcpListener> {
             io::ErrorKind::AddrInUse => failed.hint(
                 "another process has the port; end it, or choose another with `--control-port PORT`",
             ),
-            _ => failed.hint("the first worker's address must be one of this machine"),
+            _ => failed.hint("the chief's address must be one of this machine"),
         }
     };
     let listener = TcpListener::bind(resolve(address)?.as_slice()).map_err(|e| failed(&e))?;
@@ -109,9 +109,9 @@ fn accept(
             let _place = place;
             match greet(stream, &expected) {
                 Ok(Some(greeted)) => drop(found.send(greeted)),
-                Ok(None) => log::warn!("{from} connected and knows another token: refused"),
+                Ok(None) => log::warn!("{from} was refused: it has another `TFBERT_CLUSTER_TOKEN`"),
                 Err(error) => {
-                    log::warn!("{from} connected and is no worker of this cluster: {error}");
+                    log::warn!("{from} connected, but is not a worker of this cluster: {error}");
                 }
             }
         });
@@ -134,7 +134,7 @@ fn greet(stream: TcpStream, expected: &(String, String, usize)) -> io::Result<Op
         return Err(io::Error::new(io::ErrorKind::InvalidData, "it does not say who it is"));
     };
     if shown != proof(token, nonce, index) {
-        let what = "the chief has another token".to_owned();
+        let what = "the chief has another `TFBERT_CLUSTER_TOKEN`".to_owned();
         write_message(&mut &stream, &Message::Refused { what })?;
         return Ok(None);
     }
@@ -151,7 +151,10 @@ fn greet(stream: TcpStream, expected: &(String, String, usize)) -> io::Result<Op
     }
     let index = index as usize;
     if index == 0 || index >= *count {
-        return refuse(format!("a process came as worker {index} of {count}"));
+        return refuse(format!(
+            "a process connected as worker {index}; expected 1 to {}",
+            count - 1
+        ));
     }
     Ok(Some(Ok((index, stream))))
 }
@@ -199,7 +202,7 @@ fn receive(start: &Start<'_>, greeted: &Receiver<Greeted>) -> Result<Vec<Arc<Lin
                 }
             }
             Ok(Ok((index, stream))) => {
-                let what = format!("worker {index} is there already");
+                let what = format!("worker {index} is connected already");
                 drop(write_message(&mut &stream, &Message::Refused { what }));
             }
             Ok(Err(error)) => return Err(end(&links, error, true)),
@@ -220,7 +223,7 @@ fn receive(start: &Start<'_>, greeted: &Receiver<Greeted>) -> Result<Vec<Arc<Lin
 
 /// The error of a wait that was too long.
 fn late(missing: &str, timeout: Duration) -> Error {
-    Error::other_worker(format!("{missing} did not come within {} seconds", timeout.as_secs()))
+    Error::other_worker(format!("{missing} did not connect within {} seconds", timeout.as_secs()))
         .hint(
             "start every worker within `--start-timeout SECONDS`, and see that each can reach the \
          addresses of all others",
@@ -254,7 +257,8 @@ pub(super) fn reach(start: &Start<'_>) -> Result<Arc<Link>> {
     match link.receive(None, &stop) {
         Some(Message::Welcome) => Ok(link),
         _ => {
-            Err((start.stopped)().unwrap_or_else(|| Error::other_worker("the chief is no tfbert")))
+            let what = "the chief did not answer as tfbert does";
+            Err((start.stopped)().unwrap_or_else(|| Error::other_worker(what)))
         }
     }
 }

@@ -19,4 +19,5 @@ pub(crate) use discover::parse_tf_config;
 pub use discover::{ClusterFlags, find};
 pub(crate) use message::parse_message;
 pub(crate) use slurm::parse_hosts;
+pub(crate) use workers::MOST_WORKERS;
 pub use workers::Workers;

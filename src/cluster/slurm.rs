@@ -32,7 +32,8 @@ pub(crate) fn parse_hosts(text: &str) -> Result<Vec<String>> {
             let (first, last) = range.split_once('-').unwrap_or((range, range));
             let number = |text: &str| text.parse::<usize>().ok().filter(|_| text.len() < 10);
             let (from, to) = number(first).zip(number(last)).ok_or_else(wrong)?;
-            if from > to || to - from >= MOST_WORKERS || found.len() > MOST_WORKERS {
+            let is_wide = to.saturating_sub(from) >= MOST_WORKERS || found.len() > MOST_WORKERS;
+            if from > to || is_wide || suffix.contains('[') {
                 return Err(wrong());
             }
             let width = first.len();

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::files::{Digest, Sha256, hex};
 
 /// The most workers of a cluster: a mistyped number is an error, and not thousands of connections.
-pub(super) const MOST_WORKERS: usize = 1024;
+pub(crate) const MOST_WORKERS: usize = 1024;
 
 /// All workers of a cluster, and which of them this process is. Worker 0 is the chief.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! `tfbert launch`: several workers on this machine.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, IsTerminal, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -9,7 +10,6 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use clap::Parser;
 use signal_hook::consts::{SIGINT, SIGKILL, SIGTERM};
 use tfbert::cli::{self, Cli, LaunchArgs};
 use tfbert::error::{Error, Result};
@@ -25,7 +25,9 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// Starts the workers and waits for all of them.
 pub fn run(args: &LaunchArgs, cli: &Cli) -> Result<()> {
-    let train = check(args)?;
+    let words = check(args)?;
+    let is_given =
+        |flag: &str| args.command.iter().any(|word| word.split('=').next() == Some(flag));
     let device = Device::detect(cli.tensorflow.as_deref());
     let ports = free_ports(args.workers + 1)?;
     let threads = args.threads.unwrap_or_else(|| (device.cores() / args.workers).max(1));
@@ -35,11 +37,11 @@ pub fn run(args: &LaunchArgs, cli: &Cli) -> Result<()> {
     let token: [u8; 16] = rand::random();
     let token: String = token.iter().map(|byte| format!("{byte:02x}")).collect();
     for index in 0..args.workers {
-        let mut command = command(args, cli, index, &ports)?;
-        if train.threads.is_none() {
+        let mut command = command(&words, cli, index, &ports)?;
+        if !is_given("--threads") {
             command.arg("--threads").arg(threads.to_string());
         }
-        if train.cluster.control_port.is_none() {
+        if !is_given("--control-port") {
             command.arg("--control-port").arg(ports[args.workers].to_string());
         }
         command.env(CLUSTER_TOKEN, &token);
@@ -76,21 +78,24 @@ fn signals() -> Result<Receiver<i32>> {
     Ok(receiver)
 }
 
-/// The command, which must be `train` without workers of its own.
-fn check(args: &LaunchArgs) -> Result<cli::TrainArgs> {
+/// The words of each worker's command, which must be `train` without workers of its own. Those of
+/// `train --resume --output RUN` alone are recalled here, so that workers can get other ports.
+fn check(args: &LaunchArgs) -> Result<Vec<OsString>> {
     const EXAMPLE: &str = "for example `tfbert launch --workers 2 -- train …`";
     let words = std::iter::once("tfbert").chain(args.command.iter().map(String::as_str));
+    let mut words = super::recall::arguments(words.map(OsString::from).collect())?;
     // One message, and not one of each worker.
-    let cli = Cli::try_parse_from(words).unwrap_or_else(|error| error.exit());
+    let cli = cli::parse(words.clone());
     let cli::Command::Train(train) = cli.command else {
-        return Err(Error::usage("`tfbert launch` starts `train` alone").hint(EXAMPLE));
+        return Err(Error::usage("`tfbert launch` starts only `tfbert train`").hint(EXAMPLE));
     };
     if train.cluster.cluster.is_some() || train.cluster.worker_index.is_some() {
         return Err(Error::usage(
             "`tfbert launch` names the workers itself: leave out `--cluster` and `--worker-index`",
         ));
     }
-    Ok(train)
+    words.remove(0); // The program's name.
+    Ok(words)
 }
 
 /// Ports of this machine that no process has.
@@ -107,11 +112,12 @@ fn free_ports(count: usize) -> Result<Vec<u16>> {
         .map_err(failed)
 }
 
-fn command(args: &LaunchArgs, cli: &Cli, index: usize, ports: &[u16]) -> Result<Command> {
+/// The command of a worker. The last port is that of the control channel.
+fn command(words: &[OsString], cli: &Cli, index: usize, ports: &[u16]) -> Result<Command> {
     let program = std::env::current_exe()
         .map_err(|error| Error::new(format!("this program's own file is not known: {error}")))?;
     let addresses: Vec<String> =
-        ports[..args.workers].iter().map(|port| format!("127.0.0.1:{port}")).collect();
+        ports[..ports.len() - 1].iter().map(|port| format!("127.0.0.1:{port}")).collect();
     let config = serde_json::json!({
         "cluster": {"worker": addresses},
         "task": {"type": "worker", "index": index},
@@ -124,7 +130,7 @@ fn command(args: &LaunchArgs, cli: &Cli, index: usize, ports: &[u16]) -> Result<
     if let Some(folder) = &cli.tensorflow {
         command.arg("--tensorflow").arg(folder);
     }
-    command.args(&args.command);
+    command.args(words);
     Ok(command)
 }
 

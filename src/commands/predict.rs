@@ -139,5 +139,5 @@ fn refuse_files(args: &PredictArgs) -> Result<()> {
     } else {
         format!("for another passage give `--context {file}` too, for questions `--file {file}`")
     };
-    Err(Error::usage(format!("`{file}` is a file, and no text to predict")).hint(hint))
+    Err(Error::usage(format!("`{file}` is a file, not a text to predict")).hint(hint))
 }

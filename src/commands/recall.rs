@@ -32,7 +32,10 @@ fn resumed_alone(given: &[OsString]) -> Option<PathBuf> {
     let texts: Vec<String> = given.iter().map(|text| text.to_string_lossy().into_owned()).collect();
     let is = |text: &String, flag: &str| text == flag || text.starts_with(&format!("{flag}="));
     let names_what = texts.iter().any(|text| WHAT.iter().any(|flag| is(text, flag)));
-    if !texts.iter().any(|text| text == "train")
+    // `tfbert launch` recalls its workers' command itself.
+    let is_launch = texts.iter().take_while(|text| *text != "train").any(|text| text == "launch");
+    if is_launch
+        || !texts.iter().any(|text| text == "train")
         || !texts.iter().any(|text| text == "--resume")
         || names_what
     {
@@ -84,4 +87,17 @@ fn recalled(given: &[OsString], record: &RunRecord, folder: &Path) -> Vec<OsStri
     let output = if of_seeds { folder.parent().unwrap_or(folder) } else { folder };
     all.extend(["--output".into(), output.as_os_str().to_owned()]);
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_of_launch_is_not_recalled_as_one_of_train() {
+        let words = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
+        let train = "train --resume --output run";
+        assert!(resumed_alone(&words(&format!("tfbert {train}"))).is_some());
+        assert!(resumed_alone(&words(&format!("tfbert launch --workers 2 -- {train}"))).is_none());
+    }
 }

@@ -50,7 +50,7 @@ impl InputFormat {
             "jsonl" | "ndjson" => Self::Jsonl,
             "json" if head.asks_about_passage() => Self::Squad,
             "json" => Self::Json,
-            "conll" | "iob" | "bio" => Self::Conll,
+            "conll" | "conllu" | "iob" | "iob2" | "bio" => Self::Conll,
             "parquet" | "xlsx" | "xls" => {
                 return Err(Error::usage(format!("files that end in .{extension} are not read"))
                     .at(path)
@@ -143,6 +143,10 @@ impl<'a> InputFile<'a> {
     /// The file cannot be opened, its form is not one that the head reads, or a column is missing.
     pub fn open(request: &InputRequest<'a>) -> Result<Self> {
         let InputRequest { path, format, task, .. } = *request;
+        if path == Path::new(STDIN) && format != InputFormat::Lines {
+            return Err(Error::usage("from stdin only texts are read, one on each line")
+                .hint("write it to a file, and name that with `--file FILE`"));
+        }
         let mut task = task.clone();
         let split =
             Split { name: "predict".into(), file: String::new(), columns: None, submission: None };
@@ -171,10 +175,6 @@ impl<'a> InputFile<'a> {
                 };
             }
             InputFormat::Csv | InputFormat::Tsv | InputFormat::Jsonl | InputFormat::Json => {
-                if path == Path::new(STDIN) {
-                    return Err(Error::usage("a table is not read from stdin")
-                        .hint("name the file with `--file FILE`"));
-                }
                 if format == InputFormat::Csv {
                     task.delimiter = delimiter(path, task.delimiter)?;
                     file.delimiter = task.delimiter;

@@ -84,7 +84,7 @@ impl<'a> TokensReader<'a> {
             words.iter().map(|word| word.as_str().map(str::to_owned)).collect();
         let words = words.ok_or_else(|| {
             let key = self.rows.name(self.words);
-            here(Error::new(format!("a value in `{key}` is no text; expected a list of words")))
+            here(Error::new(format!("a value in `{key}` is not text; expected a list of words")))
         })?;
         let found = self.tags.iter().find_map(|&at| self.rows.nested(at).map(|value| (at, value)));
         let mut tags = match found {
@@ -139,7 +139,7 @@ impl<'a> TokensReader<'a> {
 
     fn no_list(&self, at: usize, what: &str) -> Error {
         let key = self.rows.name(at);
-        Error::new(format!("`{key}` is not there or no list; expected a list of {what}")).hint(
+        Error::new(format!("`{key}` is missing or not a list; expected a list of {what}")).hint(
             "if the keys have other names, name them in the task file: `\"columns\": {\"word\": \
              \"tokens\", \"label\": \"ner_tags\"}`",
         )
@@ -250,9 +250,9 @@ mod tests {
         let good = r#"{"tokens": ["Ada"], "ner_tags": ["O"]}"#;
         for (line, expected) in [
             (r#"{"tokens": ["Ada", "met"], "ner_tags": ["O"]}"#, "2 words and 1 tags"),
-            (r#"{"tokens": "Ada", "ner_tags": ["O"]}"#, "`tokens` is not there or no list"),
-            (r#"{"tokens": [1], "ner_tags": ["O"]}"#, "a value in `tokens` is no text"),
-            (r#"{"tokens": ["Ada"]}"#, "`ner_tags` is not there or no list"),
+            (r#"{"tokens": "Ada", "ner_tags": ["O"]}"#, "`tokens` is missing or not a list"),
+            (r#"{"tokens": [1], "ner_tags": ["O"]}"#, "a value in `tokens` is not text"),
+            (r#"{"tokens": ["Ada"]}"#, "`ner_tags` is missing or not a list"),
             (r#"{"tokens": ["Ada"], "ner_tags": [1]}"#, "the numbers have no names"),
             (r#"{"tokens": ["Ada"], "ner_tags": [null]}"#, "expected a list of tags"),
             (r#"{"tokens": ["Ada"], "ner_tags": ["PER"]}"#, "expected `O`, `B-TYPE` or `I-TYPE`"),

@@ -32,7 +32,7 @@ const CARD: &str = "README.md";
 /// The folder is not empty, and `overwrite` is not given or it holds no export.
 fn check_folder(dir: &Path, marker: &str, overwrite: bool) -> Result<()> {
     if dir.file_name().is_none() {
-        return Err(Error::usage("this is no name for a new folder")
+        return Err(Error::usage("this is not a name for a new folder")
             .at(dir)
             .hint("name the folder to write, such as `exports/sst2`"));
     }

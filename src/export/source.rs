@@ -70,8 +70,10 @@ fn model_folder(path: &Path) -> Result<PathBuf> {
             .hint(format!("name one of them, such as `{}/seed-1`", path.display())));
     }
     if path.join(names::RUN_RECORD).is_file() {
-        return Err(error("the run is not complete: it has no model yet")
-            .hint("complete it with `tfbert train … --resume`, and export it then"));
+        return Err(error("the run is not complete: it has no model yet").hint(format!(
+            "complete it with `tfbert train --resume --output {}`, then export it",
+            path.display()
+        )));
     }
     Err(error("the folder holds neither a run nor a trained model")
         .hint("name the folder of a run, such as `runs/sst2`, or of its model"))
@@ -81,7 +83,8 @@ fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     let text = fs::read_to_string(path).map_err(|error| Error::io("read", path, &error))?;
     serde_json::from_str(&text).map(Some).map_err(|error| {
         Error::new(format!("it is damaged: {error}")).at_line(path, error.line()).hint(
-            "name the run's folder `model` to export the model without what the run says of it",
+            "copy the run's folder `model` elsewhere and name the copy: it is then exported without \
+             what the run says of it",
         )
     })
 }

@@ -38,7 +38,7 @@ impl RowFormat {
             "tsv" | "tab" => Ok(Self::Tsv),
             "jsonl" | "ndjson" => Ok(Self::Jsonl),
             "json" if head.asks_about_passage() => Ok(Self::Squad),
-            "conll" | "iob" | "bio" if head == Head::Tag => Ok(Self::Conll),
+            "conll" | "iob" | "iob2" | "bio" if head == Head::Tag => Ok(Self::Conll),
             _ => {
                 let more = match head {
                     Head::Span => ", .json (SQuAD's predictions)",

@@ -141,7 +141,7 @@ pub(super) fn merge(
 fn read_entries(prefix: &Path) -> Result<Vec<(String, i32)>> {
     let path = prefix.with_extension("index");
     let index = std::fs::read(&path).map_err(|error| Error::io("read", &path, &error))?;
-    entries(&index).ok_or_else(|| Error::new("it is no checkpoint, or damaged").at(&path))
+    entries(&index).ok_or_else(|| Error::new("it is not a checkpoint, or it is damaged").at(&path))
 }
 
 /// The operation that reads these tensors of a checkpoint.

@@ -169,8 +169,8 @@ pub struct Columns {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub word: Option<Column>,
     /// The label, score, tag or position of the right ending; a file without it has no targets.
-    /// For tags by default the last column, of JSON objects the list at `ner_tags` or `tags`. For `multilabel` a list of labels, or a text with a
-    /// separator between them.
+    /// Tag: by default the last column, of JSON objects the list at `ner_tags` or `tags`.
+    /// Multilabel: a list of labels, or a text with a separator between them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<Column>,
     /// Multilabel: a column for each label, which holds 1 where the example has it and 0 elsewhere.

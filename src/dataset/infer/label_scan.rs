@@ -95,7 +95,7 @@ impl LabelScan {
         }
         let more = if self.has_more { "more than " } else { "" };
         let what = format!(
-            "`{}` has {more}{different} different values in {} rows, which are no labels",
+            "`{}` has {more}{different} different values in {} rows; labels would be fewer",
             excerpt(name),
             self.rows
         );

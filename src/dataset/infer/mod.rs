@@ -229,9 +229,11 @@ fn table(file: &DataFile<'_>, form: Form) -> Result<Found> {
         Some(head @ (Head::Regress | Head::Multilabel)) => (head, String::new()),
         Some(head) => {
             let what = format!("`--head {head}` does not fit a table with texts and labels");
-            return Err(Error::usage(what).at(file.path).hint(
-                "describe it in a task file; one to start from: `tfbert tasks --show sst2`",
-            ));
+            let alike = task::tasks().iter().find(|task| task.head == head);
+            let name = alike.map_or("sst2", |task| task.name.as_str());
+            return Err(Error::usage(what).at(file.path).hint(format!(
+                "describe it in a task file; one to start from: `tfbert tasks --show {name}`"
+            )));
         }
         None => scan.head(&label_name, file.path)?,
     };
