@@ -440,6 +440,7 @@ fn doctor_tells_the_library_and_the_exports() {
     let (stdout, stderr) = text(&output);
     assert!(stdout.contains("ok   TensorFlow: 2."), "{stdout}{stderr}");
     assert!(stdout.contains("tiny classify"), "{stdout}{stderr}");
+    assert!(stdout.contains("ok   trained model: target/exports/tiny-roberta/model"), "{stdout}");
     assert!(output.status.success(), "{stdout}{stderr}");
 }
 

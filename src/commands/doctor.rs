@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use tfbert::cli::{Cli, DoctorArgs};
 use tfbert::error::{Error, Result};
 use tfbert::runtime::{Amx, Device, Library, Process, TrainingSession};
-use tfbert::saved_model::{CONTRACT_VERSION, Description, Export, is_unfinished};
+use tfbert::saved_model::{CONTRACT_VERSION, Description, Export, TrainedModel, is_unfinished};
 use tfbert::task;
 
 pub fn run(args: &DoctorArgs, cli: &Cli) -> Result<()> {
@@ -37,6 +37,14 @@ pub fn run(args: &DoctorArgs, cli: &Cli) -> Result<()> {
     }
     let mut read = Vec::new();
     for dir in &exports {
+        // `python_export --keep-head` writes a model beside the export.
+        if TrainedModel::is_at(dir).unwrap_or(false) {
+            match TrainedModel::read(dir) {
+                Ok(trained) => report.ok("trained model", &described(&trained.model))?,
+                Err(error) => report.problem("trained model", &error)?,
+            }
+            continue;
+        }
         match Export::read(dir) {
             Ok(export) => {
                 report.ok("export", &described(&export.model))?;

@@ -32,7 +32,7 @@ pub fn flags(head: &str, output: &Path) -> Vec<String> {
         &["--limit-train", "96", "--limit-dev", "12", "--batch-size", "12", "--epochs", "99"],
         &["--max-steps", "50", "--learning-rate", "1e-3", "--eval-steps", "25"],
         &["--save-steps", "5", "--log-steps", "5", "--json", "--max-length"],
-        &[if head == "span" { "64" } else { "16" }, "--doc-stride", "16"],
+        &[if head == "span" { "128" } else { "16" }, "--doc-stride", "16"],
     ]
     .concat()
     .iter()
