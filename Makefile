@@ -107,7 +107,7 @@ test-rust: test-exports
 	cargo test --locked
 
 test-python: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -q -rs python_export
+	$(BIN)/python -m pytest -q -rs -n 2 --dist loadfile python_export
 	$(BIN)/python -m pytest -q benches/reproduce
 	$(BIN)/python -m pytest -q benches/peers
 	$(BIN)/python -m pytest -q benches/gpu benches/cores
