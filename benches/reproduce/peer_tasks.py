@@ -1,9 +1,11 @@
 """What the references need of each task: rows of its files, features of its texts, its scores.
 
 Each of the task's functions follows transformers' example scripts (`run_glue.py`, `run_ner.py`,
-`run_qa.py`). Scores are by SciPy, scikit-learn, seqeval, and the scorer of tests/golden.
+`run_qa.py`, `run_swag.py`). Scores are by SciPy, scikit-learn, seqeval, and the scorer of
+tests/golden.
 """
 
+import csv
 import json
 import sys
 from pathlib import Path
@@ -129,6 +131,43 @@ class Tagging:
         return {name: float(function(gold, found)) for name, function in functions.items()}
 
 
+class MultipleChoice:
+    """SWAG: which of four endings follows from the context?"""
+
+    CHOICES = 4
+
+    def __init__(self, data_dir: Path, tokenizer, flags: dict):
+        from transformers import AutoModelForMultipleChoice, DataCollatorForMultipleChoice
+
+        self.data_dir, self.tokenizer, self.flags = data_dir, tokenizer, flags
+        self.model_class, self.labels = AutoModelForMultipleChoice, None
+        self.collator = DataCollatorForMultipleChoice(tokenizer)
+
+    def features(self, split: str, limit: int | None) -> list[dict]:
+        name = {"train": "train", "dev": "val"}[split]
+        path = self.data_dir / "swag" / f"{name}.csv"
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))[:limit]
+        endings = [f"ending{i}" for i in range(self.CHOICES)]
+        encoded = self.tokenizer(
+            [row["sent1"] for row in rows for _ in endings],
+            [f"{row['sent2']} {row[ending]}" for row in rows for ending in endings],
+            truncation=True,
+            max_length=self.flags["max-length"],
+        )
+        return [
+            {"label": int(row["label"])}
+            | {
+                key: encoded[key][i * self.CHOICES : (i + 1) * self.CHOICES]
+                for key in ("input_ids", "attention_mask", "token_type_ids")
+            }
+            for i, row in enumerate(rows)
+        ]
+
+    def scores(self, logits: np.ndarray, labels: np.ndarray) -> dict:
+        return {"accuracy": float((logits.argmax(-1) == labels).mean())}
+
+
 class Squad:
     """SQuAD 1.1 in windows."""
 
@@ -228,9 +267,11 @@ def peer_task(name: str, data_dir: Path, tokenizer, flags: dict):
     """The task of a name."""
     if name == "conll2003":
         return Tagging(data_dir, tokenizer, flags)
+    if name == "swag":
+        return MultipleChoice(data_dir, tokenizer, flags)
     if name == "squad":
         return Squad(data_dir, tokenizer, flags)
     if name in GLUE:
         return Glue(name, data_dir, tokenizer, flags)
-    known = ", ".join([*GLUE, "conll2003", "squad"])
+    known = ", ".join([*GLUE, "conll2003", "squad", "swag"])
     sys.exit(f"error: no reference is made for the task `{name}`; known: {known}")

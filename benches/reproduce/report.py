@@ -200,8 +200,8 @@ def markdown(settings: list[Setting], found: dict) -> str:
     parts = [
         INTRODUCTION,
         "## Beside Hugging Face's Trainer\n",
-        "The same weights (MiniLM-L6) and settings; mean ± standard deviation (seeds), "
-        "in 32-bit floats.\n",
+        "The same weights (MiniLM-L6) and settings, number format included; mean ± standard "
+        "deviation (seeds).\n",
         "### After the last epoch\n",
         comparison_table(ours, found, "last"),
         "### The best epoch\n",

@@ -3,7 +3,8 @@
     python trainer.py SETTING.toml --seed 1 --data-dir DIR --output RESULT.json
 
 The settings are those of tfbert's run: AdamW (fused), linear warm-up and decay, clipping, dropout,
-batches of like length, on the CPU. Each side draws its own head, order and dropout masks.
+batches of like length, on the CPU, in the number format of the setting unless `--precision` names
+another. Each side draws its own head, order and dropout masks.
 """
 
 import argparse
@@ -110,13 +111,14 @@ def main() -> None:
     parser.add_argument("--encoder", type=Path, help="its folder [default: MiniLM-L6's package]")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--precision", choices=["f32", "bf16"], default="f32")
+    parser.add_argument("--precision", choices=["f32", "bf16"], help="default: the setting's")
     parser.add_argument("--compile", action="store_true", help="the model under torch.compile")
     parser.add_argument("--max-steps", type=int, help="only so many updates")
     parser.add_argument("--save-model", type=Path, help="a folder for the final weights")
     args = parser.parse_args()
     guard_amx()
     setting = tomllib.loads(args.setting.read_text(encoding="utf-8"))
+    args.precision = args.precision or setting["flags"]["precision"]
     before = load()
     found = train(setting, args.encoder or minilm_folder(), args)
     result = {
