@@ -144,7 +144,8 @@ fn batching(criterion: &mut Criterion) {
         bencher.iter(|| evaluation_plan(&features, black_box(128), None));
     });
     let plan = training_plan(&features, &buckets, 32, 1, 0);
-    let layout = BatchLayout { head: Head::Classify, pad_token_id: 0, class_weights: &[] };
+    let layout =
+        BatchLayout { head: Head::Classify, pad_token_id: 0, class_weights: &[], mask_seed: 0 };
     group.bench_function("lay out an epoch", |bencher| {
         bencher.iter(|| {
             for planned in &plan {

@@ -7,7 +7,7 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-HEAD_NAMES = ("classify", "regress", "span", "tag", "choice", "multilabel")
+HEAD_NAMES = ("classify", "regress", "span", "tag", "choice", "multilabel", "masked")
 
 
 def _parser():
@@ -105,7 +105,7 @@ def main(arguments=None) -> int:
     lowercase = None if options.do_lower_case is None else options.do_lower_case == "true"
     with _quiet_library():
         from .config import ConfigError
-        from .export import ExportError, export, progress
+        from .export import ExportError, export, misfit, progress
         from .weights import WeightsError, read_encoder
     try:
         with progress(f"{options.encoder}: reading"):
@@ -119,7 +119,10 @@ def main(arguments=None) -> int:
         if options.keep_head:
             _export_kept(checkpoint, options)
             return 0
-        for head in HEAD_NAMES if options.head == "all" else (options.head,):
+        heads = (options.head,)
+        if options.head == "all":
+            heads = [head for head in HEAD_NAMES if not misfit(checkpoint, head, options.workers)]
+        for head in heads:
             arguments = (options.output, options.force, options.seed)
             graphs = (options.whole_step, options.workers)
             print(export(checkpoint, head, *arguments, *graphs))

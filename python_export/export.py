@@ -21,6 +21,7 @@ from .folders import remove_leftovers, written_aside
 from .heads import HEADS
 from .hugging_face import description as hugging_face_description
 from .kept import reads_pairs, training_record
+from .masked import draw_head, head_shapes
 from .model import ServedModel, TrainingModel
 from .signatures import (
     PRECISIONS,
@@ -70,6 +71,8 @@ def export(
     An export that is what would be written is left as it is. Raises ExportError where anything else
     has the name and `force` is not given. What killed exports left in `output` is removed.
     """
+    if problem := misfit(checkpoint, head, for_workers):
+        raise ExportError(problem)
     folder = output / checkpoint.name / head
     kept = checkpoint.head if keep_head else None
 
@@ -106,6 +109,17 @@ def export_model(
         if aside is not None:
             _write_model(checkpoint, head_class, aside, facts)
     return folder
+
+
+def misfit(checkpoint: Checkpoint, head: str, for_workers: bool) -> str | None:
+    """Why there is no such export of a checkpoint; None where there is."""
+    if head != "masked":
+        return None
+    if not checkpoint.family.has_masked_head:
+        return f"the head `masked` is for BERT's own family, not for {checkpoint.family.title}"
+    if for_workers:
+        return "the head `masked` is trained by one worker\nhint: leave out --workers"
+    return None
 
 
 def check_keepable(checkpoint: Checkpoint, head: str | None) -> str:
@@ -213,6 +227,12 @@ def _draws_pooler(checkpoint, head_class):
     return head_class.pooled and not checkpoint.has_pooler
 
 
+def _draws_head(checkpoint, head_class):
+    """Whether the head is one that is trained further, and the checkpoint has none."""
+    is_masked = head_class.name_in_contract == "masked"
+    return is_masked and not head_shapes(checkpoint.config).keys() <= checkpoint.tensors.keys()
+
+
 def _facts(checkpoint, head_class, seed):
     """What `tfbert.json` says apart from signatures and files."""
     config = checkpoint.config
@@ -231,6 +251,7 @@ def _facts(checkpoint, head_class, seed):
         "precisions": list(PRECISIONS),
         "weights_sha256": checkpoint.sha256,
         "pooler_seed": seed if _draws_pooler(checkpoint, head_class) else None,
+        "head_seed": seed if _draws_head(checkpoint, head_class) else None,
         "hugging_face": hugging_face_description(checkpoint, head_class),
     }
 
@@ -247,8 +268,11 @@ def _write(checkpoint, head_class, folder, seed, whole_step, for_workers, kept=N
     if _draws_pooler(checkpoint, head_class):
         print(f"{label}: the checkpoint has no pooler, one is drawn at random", file=sys.stderr)
         tensors = {**tensors, **_draw_pooler(checkpoint.config, seed)}
+    if _draws_head(checkpoint, head_class):
+        print(f"{label}: the checkpoint has no such head, one is drawn at random", file=sys.stderr)
+        tensors = {**tensors, **draw_head(checkpoint.config, seed)}
     encoder = encoder_of(checkpoint, tensors, head_class.pooled)
-    model = TrainingModel(encoder, head_class(encoder, kept))
+    model = TrainingModel(encoder, head_class.of(encoder, tensors, kept))
 
     with progress(f"{label}: tracing the training graph"):
         training = training_signatures(model)

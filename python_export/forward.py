@@ -119,13 +119,17 @@ class ForwardPass:
         return value if self._tape else tf.ensure_shape(value, variable.shape)
 
     def _sources(self, key):
-        """The tensors that were read of a variable."""
-        if key in self._rows:
-            return [rows for _, rows in self._rows[key]]
-        return self._kernels.get(key) or [self._values[key]]
+        """The tensors that were read of a variable: rows first, then the whole of it."""
+        rows = [rows for _, rows in self._rows.get(key, ())]
+        return rows + self._kernels.get(key, []) or [self._values[key]]
 
     def _unique_rows(self, variable, gradients):
-        """The sum of the gradients of gathered rows, as rows that occur once."""
+        """The sum of the gradients of gathered rows, as rows that occur once. Of a table that was
+        also read as a kernel these are all rows."""
+        if variable.ref() in self._kernels:
+            ids = tf.range(variable.shape[0])
+            shape = tf.constant(variable.shape.as_list())
+            return tf.IndexedSlices(self._table(variable, gradients), ids, shape)
         ids, rows = self._gathered(variable, gradients)
         ids, positions = tf.unique(ids)
         sums = tf.math.unsorted_segment_sum(rows, positions, tf.size(ids))
@@ -145,9 +149,11 @@ class ForwardPass:
         return tf.IndexedSlices(sums, wanted, tf.constant(variable.shape.as_list()))
 
     def _table(self, variable, gradients):
-        """The sum of the gradients of gathered rows, in the shape of their table."""
-        ids, rows = self._gathered(variable, gradients)
-        return tf.math.unsorted_segment_sum(rows, ids, variable.shape[0])
+        """The sum of the gradients of what was read of a table, in its shape."""
+        gathered = len(self._rows[variable.ref()])
+        ids, rows = self._gathered(variable, gradients[:gathered])
+        tables = [tf.cast(gradient, tf.float32) for gradient in gradients[gathered:]]
+        return tf.add_n([tf.math.unsorted_segment_sum(rows, ids, variable.shape[0]), *tables])
 
     def _gathered(self, variable, gradients):
         """The ids of all rows that were gathered of a variable, and their gradients."""

@@ -7,8 +7,9 @@ kernel is small, and the last rounding before the loss counts most.
 import tensorflow as tf
 
 from .elementwise import MASKED
-from .encoder import Encoder
+from .encoder import Encoder, dense_of, norm_of
 from .forward import ForwardPass, Inputs, Parameter
+from .masked import TOP, MaskedInputs, reported
 
 
 class Head(tf.Module):
@@ -26,6 +27,10 @@ class Head(tf.Module):
     fixed_labels: int | None = 1
     # Whether the loss has label smoothing.
     smooths_labels = False
+    # What it reads of a batch.
+    inputs_type: type = Inputs
+    # Whether `predict` needs the labels too, for `reported`.
+    predict_reads_labels = False
     # Shapes of the inputs, the labels and the sample weights; None is an open dimension.
     inputs_shape: tuple = (None, None)
     labels_shape: tuple = (None,)
@@ -42,6 +47,18 @@ class Head(tf.Module):
         bias = tf.zeros([labels or 1]) if kept is None else kept.bias
         self.kernel = tf.Variable(kernel, shape=tf.TensorShape([width, labels]))
         self.bias = tf.Variable(bias, shape=tf.TensorShape([labels]))
+
+    @classmethod
+    def of(cls, encoder: Encoder, weights, kept=None):
+        """The head on an encoder; `weights` are the checkpoint's, of which most heads take none.
+        `kept` is that of `__init__`."""
+        return cls(encoder, kept)
+
+    @classmethod
+    def hugging_face_weights(cls, name: str) -> list[dict]:
+        """The head's rows in the table of weights (`python_export.hugging_face`), where
+        transformers calls it `name`."""
+        return _dense_rows(name, "head")
 
     def initialise(self, num_labels, seed, deviation):
         """Draws the kernel from a normal distribution and sets the bias to 0; a kept head stays as
@@ -77,6 +94,10 @@ class Head(tf.Module):
         """The unweighted loss of each element, in the shape of the sample weights."""
         raise NotImplementedError
 
+    def reported(self, logits, labels, inputs: Inputs):
+        """What `eval` and `predict` return as `logits`."""
+        return logits
+
     def serve(self, logits):
         """The outputs of `serving_default` beside the logits, by name."""
         raise NotImplementedError
@@ -91,6 +112,14 @@ class Head(tf.Module):
     def _pooled_logits(self, encoder, forward, inputs):
         pooled = encoder.pooled(forward, inputs)
         return self._project(forward, forward.ops.drop(pooled, forward.dropout))
+
+
+def _dense_rows(name, variable):
+    """The rows of a dense layer in the table of weights."""
+    return [
+        {"name": f"{name}.weight", "variable": f"{variable}/kernel", "transposed": True},
+        {"name": f"{name}.bias", "variable": f"{variable}/bias"},
+    ]
 
 
 def _cross_entropy(logits, labels, label_smoothing):
@@ -235,4 +264,81 @@ class Multilabel(Head):
         return {"probabilities": tf.sigmoid(logits)}
 
 
-HEADS = {head.name_in_contract: head for head in (Classify, Regress, Span, Tag, Choice, Multilabel)}
+class Masked(Head):
+    """The entries of the vocabulary at hidden positions: a dense layer, GELU and a layer
+    normalisation, then a product with the word embeddings, which head and encoder share."""
+
+    name_in_contract = "masked"
+    hugging_face_class = "ForMaskedLM"
+    hugging_face_name = "cls.predictions"
+    pooled = False
+    inputs_type = MaskedInputs
+    labels_shape = (None, None)
+    weights_shape = (None, None)
+    predict_reads_labels = True
+
+    def __init__(self, encoder: Encoder, weights):
+        """`weights` are numpy arrays under BertForMaskedLM's names, as of `masked.draw_head`."""
+        tf.Module.__init__(self)
+        self.transform = dense_of(weights, "cls.predictions.transform.dense")
+        self.norm = norm_of(weights, "cls.predictions.transform.LayerNorm")
+        self.bias = tf.Variable(weights["cls.predictions.bias"])
+        self._epsilon = encoder.config.layer_norm_eps
+
+    @classmethod
+    def of(cls, encoder, weights, kept=None):
+        return cls(encoder, weights)
+
+    @classmethod
+    def hugging_face_weights(cls, name):
+        return [
+            *_dense_rows(f"{name}.transform.dense", "head/transform"),
+            {"name": f"{name}.transform.LayerNorm.weight", "variable": "head/norm/gamma"},
+            {"name": f"{name}.transform.LayerNorm.bias", "variable": "head/norm/beta"},
+            {"name": f"{name}.bias", "variable": "head/bias"},
+        ]
+
+    def initialise(self, num_labels, seed, deviation):
+        """Leaves the head as the export has it: it is trained further, not anew."""
+
+    def logits(self, encoder, forward, inputs):
+        tokens = encoder.tokens(forward, inputs)
+        positions = inputs.masked_positions
+        rows, length = tf.unstack(tf.shape(inputs.input_ids))
+        flat = tf.reshape(positions + tf.range(rows)[:, None] * length, [-1])
+        logits = self._decode(encoder, forward, tf.gather(tokens, flat))
+        return tf.reshape(logits, tf.concat([tf.shape(positions), tf.shape(logits)[-1:]], 0))
+
+    def _decode(self, encoder, forward, tokens):
+        """The logits of hidden states, float32 `[positions, vocab_size]`."""
+        product = tf.cast(self.transform.product(forward, tokens), tf.float32)
+        states = tf.nn.gelu(product + forward.vector(self.transform.bias), approximate=False)
+        mean, variance = tf.nn.moments(states, -1, keepdims=True)
+        gamma, beta = self.norm.read(forward)
+        states = (states - mean) * tf.math.rsqrt(variance + self._epsilon) * gamma + beta
+        table = forward.kernel(encoder.embeddings.word_embeddings)
+        logits = tf.matmul(tf.cast(states, table.dtype), table, transpose_b=True)
+        return tf.cast(logits, tf.float32) + forward.vector(self.bias)
+
+    def element_loss(self, logits, labels, inputs, label_smoothing=None):
+        return _cross_entropy(logits, labels, None)
+
+    def reported(self, logits, labels, inputs):
+        return reported(logits, labels, inputs.masked_positions)
+
+    def serve(self, logits):
+        probabilities, ids = tf.math.top_k(tf.nn.softmax(logits), TOP)
+        return {"probabilities": probabilities, "token_ids": ids}
+
+    def parameters(self, layer):
+        return [
+            *self.transform.parameters(layer),
+            *self.norm.parameters(layer),
+            Parameter(self.bias, layer, decays=False),
+        ]
+
+
+HEADS = {
+    head.name_in_contract: head
+    for head in (Classify, Regress, Span, Tag, Choice, Multilabel, Masked)
+}

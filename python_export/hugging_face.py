@@ -26,8 +26,8 @@ _LAYER = "{layer}"
 def description(checkpoint, head_class) -> dict | None:
     """The object `hugging_face`, or None where transformers has no model that computes the same."""
     family = checkpoint.family
-    head_names = family.hugging_face_head(head_class)
-    if head_names is None:
+    head_name = family.hugging_face_head(head_class)
+    if head_name is None:
         return None
     names = [
         name
@@ -39,10 +39,7 @@ def description(checkpoint, head_class) -> dict | None:
         for name in names
         if not name.startswith("encoder.layer.") or name.startswith("encoder.layer.0.")
     ]
-    rows += [
-        {"name": f"{head_names}.weight", "variable": "head/kernel", "transposed": True},
-        {"name": f"{head_names}.bias", "variable": "head/bias"},
-    ]
+    rows += head_class.hugging_face_weights(head_name)
     config = {
         **family.hugging_face_config(checkpoint.config),
         "architectures": [family.class_prefix + head_class.hugging_face_class],

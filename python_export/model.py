@@ -30,10 +30,11 @@ class ServedModel(Model):
         super().__init__(encoder, head)
         self._rounded = Rounded(encoder.bf16_variables(), tf.bfloat16)
 
-    def predict(self, inputs: Inputs, dtype):
-        """`predict_<p>`."""
+    def predict(self, inputs: Inputs, dtype, labels=None):
+        """`predict_<p>`; `labels` for a head that reads them."""
         rounded = self._rounded if dtype == self._rounded.dtype else None
-        return {"logits": self.logits(inputs, ForwardPass(dtype, rounded=rounded))}
+        logits = self.logits(inputs, ForwardPass(dtype, rounded=rounded))
+        return {"logits": self.head.reported(logits, labels, inputs)}
 
     def serve(self, inputs: Inputs):
         """`serving_default`: float32."""
@@ -63,7 +64,7 @@ class TrainingModel(Model):
         """`eval_<p>`."""
         logits = self.logits(inputs, ForwardPass(dtype))
         loss = self.head.element_loss(logits, labels, inputs) * sample_weight
-        return {"logits": logits, "loss": loss}
+        return {"logits": self.head.reported(logits, labels, inputs), "loss": loss}
 
     def train(self, loss, gradients, update: Update):
         """`train_<p>` and `train_<p>_halves`, from what `gradients` returns."""
@@ -109,7 +110,7 @@ class TrainingModel(Model):
         # A batch of one row has an empty second half, which not every kernel accepts: both halves
         # are then that row, and the second's logits are left out.
         begin = rows - tf.maximum(second_rows, 1)
-        first = self.logits(Inputs(*(x[: rows - second_rows] for x in inputs)), forward)
+        first = self.logits(type(inputs)(*(x[: rows - second_rows] for x in inputs)), forward)
         forward.begin_part()
-        second = self.logits(Inputs(*(x[begin:] for x in inputs)), forward)
+        second = self.logits(type(inputs)(*(x[begin:] for x in inputs)), forward)
         return tf.concat([first, second[tf.shape(second)[0] - second_rows :]], 0)

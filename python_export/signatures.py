@@ -6,7 +6,6 @@ from itertools import count
 import tensorflow as tf
 
 from . import workers
-from .forward import Inputs
 from .heads import Head
 from .model import ServedModel, TrainingModel
 from .optimizer import Update
@@ -20,7 +19,7 @@ def _spec(name, dtype, shape=()):
 
 
 def _input_specs(head: Head):
-    return {name: _spec(name, tf.int32, head.inputs_shape) for name in Inputs._fields}
+    return {name: _spec(name, tf.int32, head.inputs_shape) for name in head.inputs_type._fields}
 
 
 def _label_specs(head: Head):
@@ -62,7 +61,7 @@ def training_signatures(model: TrainingModel, whole_step=False, learning=True) -
     batch, update = _batch_specs(head), _update_specs(model.encoder.config.num_hidden_layers)
 
     def evaluate(dtype, labels, sample_weight, **a):
-        return model.evaluate(_take(a, Inputs), labels, sample_weight, dtype)
+        return model.evaluate(_take(a, model.head.inputs_type), labels, sample_weight, dtype)
 
     signatures = {
         "init": _concrete(
@@ -100,11 +99,11 @@ def _learning(model, dtype, halves):
         return model.gradients(inputs, batch, dtype, halves)
 
     def train(**a):
-        inputs, update = _take(a, Inputs), _take(a, Update)
+        inputs, update = _take(a, model.head.inputs_type), _take(a, Update)
         return model.train(*gradients(inputs, a), update)
 
     def accumulate(**a):
-        inputs, first = _take(a, Inputs), a.pop("first")
+        inputs, first = _take(a, model.head.inputs_type), a.pop("first")
         return model.accumulate(*gradients(inputs, a), first)
 
     return train, accumulate
@@ -149,13 +148,17 @@ def _workers_learning(model, dtype, halves):
         return workers.gradients(model, inputs, batch, token_rows, dtype, halves)
 
     def train(reduction, **a):
-        inputs, update = _take(a, Inputs), _take(a, Update)
+        inputs, update = _take(a, model.head.inputs_type), _take(a, Update)
         shared = _take(a, workers.Shared)
         found = gradients(inputs, a, shared.token_rows)
         return workers.train(model, *found, shared, update, reduction)
 
     def accumulate(**a):
-        inputs, first, token_rows = _take(a, Inputs), a.pop("first"), a.pop("token_rows")
+        inputs, first, token_rows = (
+            _take(a, model.head.inputs_type),
+            a.pop("first"),
+            a.pop("token_rows"),
+        )
         return model.accumulate(*gradients(inputs, a, token_rows), first)
 
     return train, accumulate
@@ -166,11 +169,11 @@ def _whole_step(model, dtype):
     compiled_train, compiled_accumulate = learning_functions(model, dtype)
 
     def train(**a):
-        inputs, update = _take(a, Inputs), _take(a, Update)
+        inputs, update = _take(a, model.head.inputs_type), _take(a, Update)
         return compiled_train(inputs, a, update)
 
     def accumulate(**a):
-        inputs, first = _take(a, Inputs), a.pop("first")
+        inputs, first = _take(a, model.head.inputs_type), a.pop("first")
         return compiled_accumulate(inputs, a, first)
 
     return train, accumulate
@@ -178,14 +181,21 @@ def _whole_step(model, dtype):
 
 def serving_signatures(model: ServedModel) -> dict:
     """The concrete functions of the serving template by signature key."""
-    inputs = _input_specs(model.head)
+    head = model.head
+    inputs = _input_specs(head)
+    labels = {"labels": _label_specs(head)["labels"]} if head.predict_reads_labels else {}
+
+    def serve(**a):
+        return model.serve(head.inputs_type(**a))
 
     def predict(dtype, **a):
-        return model.predict(Inputs(**a), dtype)
+        return model.predict(_take(a, head.inputs_type), dtype, **a)
 
-    signatures = {"serving_default": _concrete(lambda **a: model.serve(Inputs(**a)), inputs)}
+    signatures = {"serving_default": _concrete(serve, inputs)}
     for precision, dtype in PRECISIONS.items():
-        signatures[f"predict_{precision}"] = _concrete(_with_dtype(predict, dtype), inputs)
+        signatures[f"predict_{precision}"] = _concrete(
+            _with_dtype(predict, dtype), {**inputs, **labels}
+        )
     return signatures
 
 

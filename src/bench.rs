@@ -225,7 +225,7 @@ pub fn num_labels(head: Head) -> usize {
     match head {
         Head::Classify | Head::Span => 2,
         Head::Multilabel | Head::Tag => TAGS,
-        Head::Regress | Head::Choice => 1,
+        Head::Regress | Head::Choice | Head::Masked => 1,
     }
 }
 
@@ -309,8 +309,12 @@ impl SyntheticBatches {
             features.push(row, &drawn, target);
         }
         let planned = PlannedBatch { features: (0..rows).collect(), rows, length };
-        let layout =
-            BatchLayout { head: self.head, pad_token_id: self.pad_token_id, class_weights: &[] };
+        let layout = BatchLayout {
+            head: self.head,
+            pad_token_id: self.pad_token_id,
+            class_weights: &[],
+            mask_seed: 0,
+        };
         layout.lay_out(&features, &planned)
     }
 
@@ -327,6 +331,11 @@ impl SyntheticBatches {
                 let start = self.below(length);
                 FeatureTarget::Span(start, start + self.below(length - start as usize))
             }
+            Head::Masked => FeatureTarget::Words {
+                words: (0..length as i32).collect(),
+                mask_token_id: self.vocab_size as i32 - 1,
+                vocab_size: self.vocab_size as u32,
+            },
             Head::Tag => FeatureTarget::Tags((0..length).map(|_| self.below(TAGS)).collect()),
         }
     }

@@ -12,7 +12,8 @@ use crate::error::Result;
 mod batch;
 
 pub use batch::{
-    ATTENTION_MASK, Batch, INPUT_IDS, LABELS, SAMPLE_WEIGHT, TOKEN_TYPE_IDS, Tensor, TensorData,
+    ATTENTION_MASK, Batch, INPUT_IDS, LABELS, MASKED_POSITIONS, SAMPLE_WEIGHT, TOKEN_TYPE_IDS,
+    Tensor, TensorData,
 };
 
 /// Number format of the matrix products.

@@ -145,7 +145,15 @@ impl Request<'_> {
         };
         let found =
             evaluate::predict_silently(description.head, data, model, &settings, self.stop)?;
-        let labels = training.task.shown_labels(&training.labels);
+        // Hidden words are entries of the vocabulary.
+        let vocabulary = match description.head.predicts_hidden_words() {
+            true => self.tokenizer.vocabulary(),
+            false => Vec::new(),
+        };
+        let labels = match vocabulary.as_slice() {
+            [] => training.task.shown_labels(&training.labels),
+            vocabulary => vocabulary,
+        };
         let of_a_row = self.examples_of_a_row();
         let rows = data.dataset.examples.chunks(of_a_row).zip(found.predictions.chunks(of_a_row));
         rows.map(|(examples, predictions)| {

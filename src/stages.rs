@@ -107,6 +107,17 @@ const CHOICE: Stages = Stages {
     write: report::write_json_lines,
 };
 
+const MASKED: Stages = Stages {
+    features: feature::masked_texts,
+    cut: cut_texts,
+    predictions: prediction::hidden_tokens,
+    metric_input: scores::hidden,
+    findings: |_, _, _, _, _| Ok(Findings::default()),
+    typed_input: feature::typed_masked,
+    object: report::hidden_object,
+    write: |_| Ok(Vec::new()),
+};
+
 fn cut_texts(settings: &FeatureSettings) -> (&'static str, usize) {
     ("examples were cut to", settings.max_length)
 }
@@ -129,6 +140,7 @@ fn stages(head: Head) -> &'static Stages {
         Head::Span => &SPAN,
         Head::Tag => &TAG,
         Head::Choice => &CHOICE,
+        Head::Masked => &MASKED,
     }
 }
 

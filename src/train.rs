@@ -222,7 +222,7 @@ impl<'a> Trainer<'a> {
         self.timing.padding = padding_share(job.train, &batches);
         let rest = &batches[self.plan.batch(step)..];
         let rest = &rest[..rest.len().min(self.plan.total() - step)];
-        let lay_out = |planned| StepBatches::lay_out(job, planned);
+        let lay_out = |planned| StepBatches::lay_out(job, planned, epoch);
         let waited = prefetch(rest.iter().map(lay_out), |batches| -> Result<Duration> {
             for batch in batches.by_ref() {
                 self.step(&batch?)?;
@@ -396,15 +396,20 @@ fn features_of(batch: &[Batch]) -> Vec<usize> {
 fn lay_out_parts(
     job: &Job<'_>,
     planned: &PlannedBatch,
+    epoch: usize,
     rows: usize,
     parts: usize,
 ) -> Result<Vec<Batch>> {
     let settings = job.settings;
     let features = job.train.load(&planned.features)?;
+    // Other words are hidden in each epoch; a batch is known by its first feature.
+    let first = planned.features.first().copied().unwrap_or(0);
+    let mask_seed = mix(mix(mix(settings.seed) ^ epoch as u64) ^ first as u64);
     let layout = BatchLayout {
         head: job.task.head,
         pad_token_id: job.encoder.pad_token_id,
         class_weights: &settings.class_weights,
+        mask_seed,
     };
     let indices: Vec<usize> = (0..features.len()).collect();
     let missing = match parts {
@@ -422,16 +427,18 @@ fn lay_out_parts(
     Ok(batches.collect())
 }
 
+/// SplitMix64 (Steele, Lea, Flood 2014).
+fn mix(value: u64) -> u64 {
+    let mut z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
 /// Two numbers that no other part of a batch in any run with another seed is likely to have.
 ///
-/// SplitMix64 (Steele, Lea, Flood 2014) over seed, step and part.
+/// SplitMix64 over seed, step and part.
 fn dropout_seed(seed: u64, step: usize, part: usize) -> [i32; 2] {
-    let mix = |value: u64| {
-        let mut z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    };
     let bits = mix(mix(mix(seed) ^ step as u64) ^ part as u64);
     [bits as u32 as i32, (bits >> 32) as u32 as i32]
 }

@@ -21,6 +21,7 @@ class Bert(Family):
     model_type = "bert"
     title = "BERT"
     class_prefix = "Bert"
+    has_masked_head = True
     tokenizer_class = "BertTokenizer"
     has_vocab_txt = True
     special_tokens: ClassVar = WORDPIECE_TOKENS

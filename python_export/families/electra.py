@@ -32,7 +32,7 @@ class Electra(Bert):
         return super().hugging_face_name(name, head)
 
     def hugging_face_head(self, head):
-        return "classifier.out_proj" if is_of_sequences(head) else head.hugging_face_name
+        return "classifier.out_proj" if is_of_sequences(head) else super().hugging_face_head(head)
 
     def hugging_face_config(self, config):
         return {**super().hugging_face_config(config), "embedding_size": config.embedding_size}

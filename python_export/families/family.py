@@ -27,6 +27,8 @@ class Family(ABC):
     special_tokens: ClassVar[dict[str, str]]
     # As people write it.
     title: str
+    # Whether the head `masked` is that of its checkpoints: `BertForMaskedLM`'s.
+    has_masked_head = False
     # What follows the dense layer over the first token: "tanh", "gelu" or "relu".
     pooler_activation = "tanh"
     # Whether that layer's input has dropout.

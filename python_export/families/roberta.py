@@ -53,7 +53,7 @@ class Roberta(Bert):
         return f"roberta.{name}"
 
     def hugging_face_head(self, head):
-        return "classifier.out_proj" if is_of_sequences(head) else head.hugging_face_name
+        return "classifier.out_proj" if is_of_sequences(head) else super().hugging_face_head(head)
 
     def read_tokenizer(self, folder, lowercase):
         return read_subword(folder, lowercase)

@@ -8,9 +8,13 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
+from python_export.__main__ import HEAD_NAMES
 from python_export.tests.machine import run_traced
 
 v1 = tf.compat.v1
+
+# The heads whose logits and labels have the same form; `masked` has tests of its own.
+LABELLING_HEADS = tuple(head for head in HEAD_NAMES if head != "masked")
 
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 _COMMON = ("input_ids", "attention_mask", "token_type_ids")

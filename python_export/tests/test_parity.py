@@ -6,8 +6,7 @@ The goldens come from `tests/golden/make_graph_goldens.py`.
 import numpy as np
 import pytest
 
-from python_export.__main__ import HEAD_NAMES
-from python_export.tests.session import GRADIENT_DESCENT
+from python_export.tests.session import GRADIENT_DESCENT, LABELLING_HEADS
 
 LOGIT_TOLERANCE = 2e-4
 RELATIVE_TOLERANCE = 1e-3
@@ -122,13 +121,13 @@ def check_curve(session, golden, correction):
     np.testing.assert_allclose(norms, golden[f"norms_{correction}"], rtol=RELATIVE_TOLERANCE)
 
 
-@pytest.mark.parametrize("head", HEAD_NAMES)
+@pytest.mark.parametrize("head", LABELLING_HEADS)
 def test_logits_equal_the_references(tiny_sessions, goldens, head):
     check_logits(tiny_sessions[head], goldens("tiny", head))
 
 
 @pytest.mark.parametrize("halves", [False, True])
-@pytest.mark.parametrize("head", HEAD_NAMES)
+@pytest.mark.parametrize("head", LABELLING_HEADS)
 def test_loss_and_gradient_equal_the_references(tiny_sessions, goldens, head, halves):
     check_gradients(tiny_sessions[head], goldens("tiny", head), halves)
 

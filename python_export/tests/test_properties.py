@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from python_export.__main__ import HEAD_NAMES
 from python_export.tests.session import (
     GRADIENT_DESCENT,
+    LABELLING_HEADS,
     ExportSession,
     random_batch,
     read_checkpoint,
@@ -56,7 +56,7 @@ def test_a_row_equals_itself_in_any_batch(classifier):
         np.testing.assert_allclose(alone[0], together[row], atol=1e-5)
 
 
-@pytest.mark.parametrize("head", HEAD_NAMES)
+@pytest.mark.parametrize("head", LABELLING_HEADS)
 def test_padding_changes_nothing(tiny_sessions, head):
     session = tiny_sessions[head]
     session.init(LABELS[head])
@@ -123,7 +123,7 @@ def test_accumulate_and_apply_equal_train(classifier):
 
 
 @pytest.mark.parametrize("rows", [1, 2, 5])
-@pytest.mark.parametrize("head", HEAD_NAMES)
+@pytest.mark.parametrize("head", LABELLING_HEADS)
 def test_two_halves_equal_the_whole_batch(tiny_sessions, head, rows):
     session, batch = tiny_sessions[head], inputs_for(head, rows)
     ends = []
@@ -332,7 +332,7 @@ def test_two_runs_of_one_seed_end_in_the_same_bytes(classifier, precision, halve
     assert_same_weights(*ends)
 
 
-@pytest.mark.parametrize("head", HEAD_NAMES)
+@pytest.mark.parametrize("head", LABELLING_HEADS)
 def test_bf16_stays_near_fp32(tiny_sessions, head):
     session = tiny_sessions[head]
     session.init(LABELS[head])
@@ -346,7 +346,7 @@ def test_bf16_stays_near_fp32(tiny_sessions, head):
     assert np.isfinite(session.train(batch, "bf16", step=2)["grad_norm"])
 
 
-@pytest.mark.parametrize("head", HEAD_NAMES)
+@pytest.mark.parametrize("head", LABELLING_HEADS)
 def test_the_serving_template_holds_the_trained_weights_alone(
     tiny_exports, tiny_sessions, tmp_path, head
 ):

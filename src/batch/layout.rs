@@ -1,8 +1,13 @@
 //! Features to the tensors of a batch.
 
+use std::collections::BTreeMap;
+
 use super::PlannedBatch;
+use super::masking::{Masking, most_hidden};
 use crate::feature::{FeatureTarget, Features, NO_TAG};
-use crate::model::{ATTENTION_MASK, Batch, INPUT_IDS, TOKEN_TYPE_IDS, Tensor, TensorData};
+use crate::model::{
+    ATTENTION_MASK, Batch, INPUT_IDS, MASKED_POSITIONS, TOKEN_TYPE_IDS, Tensor, TensorData,
+};
 use crate::task::{Head, LabelType};
 
 /// How features are laid out as the tensors of a batch.
@@ -15,6 +20,8 @@ pub struct BatchLayout<'a> {
     /// The weight of each label in the loss, in the order of the labels; empty is all 1. Of `multilabel`
     /// it is the weight of a label where it is right (PyTorch's `pos_weight`).
     pub class_weights: &'a [f32],
+    /// The seed of which words are hidden, for heads that predict them.
+    pub mask_seed: u64,
 }
 
 impl BatchLayout<'_> {
@@ -36,7 +43,8 @@ impl BatchLayout<'_> {
             FeatureTarget::Labels { of, .. } => *of as usize,
             _ => 1,
         });
-        let mut labels = Labels::zeros(self.head, rows, length, each.max().unwrap_or(1));
+        let mut each = each.max().unwrap_or(1);
+        let mut hidden = Vec::new();
         for (row, &feature) in chosen.iter().enumerate() {
             for choice in 0..choices {
                 let sequence = features.sequence(feature, choice);
@@ -47,6 +55,25 @@ impl BatchLayout<'_> {
                 let second = start + sequence.second_segment;
                 token_type_ids[second..start + ids.len()].fill(1);
             }
+            if let FeatureTarget::Words { words, mask_token_id, vocab_size } =
+                features.target(feature)
+            {
+                let masking = Masking {
+                    words,
+                    mask_token_id: *mask_token_id,
+                    vocab_size: *vocab_size as i32,
+                };
+                let ids = &mut input_ids[row * length..row * length + words.len()];
+                hidden.push(masking.hide(ids, self.mask_seed, feature as u64));
+            }
+        }
+        if self.head.predicts_hidden_words() {
+            // A number that depends on the length alone, so that few shapes are compiled.
+            let most = hidden.iter().map(Vec::len).max().unwrap_or(0);
+            each = most.max(most_hidden(length));
+        }
+        let mut labels = Labels::zeros(self.head, rows, length, each);
+        for (row, &feature) in chosen.iter().enumerate() {
             labels.set(row, features.target(feature), self.class_weights);
         }
         let shape: &[usize] =
@@ -56,8 +83,14 @@ impl BatchLayout<'_> {
             (ATTENTION_MASK, attention_mask),
             (TOKEN_TYPE_IDS, token_type_ids),
         ];
+        let mut inputs: BTreeMap<&'static str, Tensor> =
+            inputs.map(|(name, ids)| (name, Tensor::from_ints(shape, ids))).into();
+        if self.head.predicts_hidden_words() {
+            let positions = labels.set_hidden(&hidden);
+            inputs.insert(MASKED_POSITIONS, Tensor::from_ints(&[rows, each], positions));
+        }
         Batch {
-            inputs: inputs.map(|(name, ids)| (name, Tensor::from_ints(shape, ids))).into(),
+            inputs,
             labels: Tensor { shape: labels.shape, data: labels.values },
             sample_weight: Tensor::from_floats(&labels.weight_shape, labels.weights),
             features: chosen.clone(),
@@ -90,12 +123,28 @@ impl Labels {
         Self { shape, values, weight_shape, weights, per_row }
     }
 
+    /// Sets the labels of hidden tokens, and returns their positions; 0 where a row has fewer.
+    fn set_hidden(&mut self, hidden: &[Vec<(usize, i32)>]) -> Vec<i32> {
+        let mut positions = vec![0; self.weights.len()];
+        if let TensorData::Ints(labels) = &mut self.values {
+            for (row, tokens) in hidden.iter().enumerate() {
+                for (i, &(position, id)) in tokens.iter().enumerate() {
+                    let at = row * self.per_row + i;
+                    positions[at] = position as i32;
+                    labels[at] = id;
+                    self.weights[at] = 1.0;
+                }
+            }
+        }
+        positions
+    }
+
     /// Sets a row's labels; one without a target keeps the weight 0, so that it takes part in nothing.
     fn set(&mut self, row: usize, target: &FeatureTarget, class_weights: &[f32]) {
         let weight = |class: i32| class_weights.get(class as usize).copied().unwrap_or(1.0);
         let start = row * self.per_row;
         match (target, &mut self.values) {
-            (FeatureTarget::None, _) => {}
+            (FeatureTarget::None | FeatureTarget::Words { .. }, _) => {}
             (FeatureTarget::Class(class), TensorData::Ints(labels)) => {
                 labels[start] = *class;
                 self.weights[row] = weight(*class);
@@ -149,7 +198,8 @@ mod tests {
 
     fn laid_out(head: Head, target: FeatureTarget, class_weights: &[f32]) -> Batch {
         let planned = PlannedBatch { features: vec![0], rows: 2, length: 4 };
-        BatchLayout { head, pad_token_id: 9, class_weights }.lay_out(&features(target), &planned)
+        BatchLayout { head, pad_token_id: 9, class_weights, mask_seed: 0 }
+            .lay_out(&features(target), &planned)
     }
 
     #[test]
@@ -193,7 +243,8 @@ mod tests {
         let sequences = ends.map(|input_ids| Sequence { input_ids, second_segment: 1 });
         features.push(0, &sequences, FeatureTarget::Class(1));
         let planned = PlannedBatch { features: vec![0], rows: 1, length: 2 };
-        let layout = BatchLayout { head: Head::Choice, pad_token_id: 0, class_weights: &[] };
+        let layout =
+            BatchLayout { head: Head::Choice, pad_token_id: 0, class_weights: &[], mask_seed: 0 };
         let batch = layout.lay_out(&features, &planned);
         assert_eq!(batch.input_ids(), &Tensor::from_ints(&[1, 2, 2], vec![1, 2, 3, 0]));
         assert_eq!((batch.rows(), batch.sequences(), batch.length()), (1, 2, 2));

@@ -2,6 +2,7 @@
 
 mod buckets;
 mod layout;
+mod masking;
 mod parallel;
 mod plan;
 mod prefetch;

@@ -15,6 +15,7 @@ pub mod infer;
 mod inputs;
 mod label_set;
 mod labels;
+mod plain;
 mod question_rows;
 mod reader;
 mod rows;
@@ -126,6 +127,8 @@ pub enum Target {
     Answers(Vec<Answer>),
     /// The index of a label for each word.
     Tags(Vec<usize>),
+    /// The text itself, some of whose words are hidden from the model.
+    Text,
 }
 
 /// An accepted answer of a question.

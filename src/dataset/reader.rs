@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{Example, Labels, Row, conll, question_rows, squad, table, tokens};
+use super::{Example, Labels, Row, conll, plain, question_rows, squad, table, tokens};
 use crate::error::Result;
 use crate::metric::InputKind;
 use crate::task::{Format, ReadTags, Split, Task};
@@ -64,6 +64,7 @@ pub(super) fn open<'a>(
             Box::new(table::TableReader::open(task, split, path, labels)?)
         }
         Format::Squad => Box::new(squad::SquadReader::open(task, split, path)?),
+        Format::Text => Box::new(plain::PlainReader::open(path)?),
         Format::Conll => Box::new(conll::ConllReader::open(task, split, path, labels)?),
     })
 }

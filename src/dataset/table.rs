@@ -288,7 +288,7 @@ fn target(task: &Task, text: &str, labels: &Labels, endings: usize) -> Result<Ta
             })
         }
         // Their files are no tables, or a row has any number of labels.
-        Head::Multilabel | Head::Span | Head::Tag => {
+        Head::Multilabel | Head::Span | Head::Tag | Head::Masked => {
             Err(Error::new(format!("the head `{}` reads no table", task.head)))
         }
     }

@@ -70,7 +70,12 @@ impl<'a> Work<'a> {
         });
         let progress = shows_progress.then(|| Progress::new("evaluate", own.len(), 0));
         let progress = Mutex::new((progress, 0));
-        let layout = BatchLayout { head, pad_token_id: settings.pad_token_id, class_weights: &[] };
+        let layout = BatchLayout {
+            head,
+            pad_token_id: settings.pad_token_id,
+            class_weights: &[],
+            mask_seed: 0,
+        };
         let lay_out = |(_, planned): &(usize, &PlannedBatch)| layout.lay_out(features, planned);
         prefetch(own.iter().map(lay_out), |batches| {
             parallel_for_each(batches, settings.profile.parallel_batches, |nth, batch| {
@@ -179,7 +184,7 @@ fn keep(
     }
     for (row, &feature) in batch.features.iter().enumerate() {
         let values = &found.values[row * row_size..(row + 1) * row_size];
-        let by_position = found.shape.len() == 3;
+        let by_position = found.shape.len() == 3 && found.shape[1] == batch.length();
         let size = if by_position { features.length(feature) * found.shape[2] } else { row_size };
         into.set(feature, &values[..size]);
     }

@@ -46,7 +46,12 @@ pub(super) fn request(source: &Source, signature: &Signature) -> Result<Request>
     };
     let head = training.task.head;
     let features = stages::features(head, &dataset, &tokenizer, &training.features)?;
-    let layout = BatchLayout { head, pad_token_id: model.encoder.pad_token_id, class_weights: &[] };
+    let layout = BatchLayout {
+        head,
+        pad_token_id: model.encoder.pad_token_id,
+        class_weights: &[],
+        mask_seed: 0,
+    };
     let inputs = |rows: usize| -> Inputs {
         let chosen: Vec<usize> = (0..rows).collect();
         let length = chosen.iter().map(|&row| features.length(row)).max().unwrap_or(1);
@@ -98,7 +103,12 @@ fn typed_examples(task: &Task, tokenizer: &Tokenizer) -> Result<Dataset> {
     let is_pair = task.columns.text_pair.is_some();
     let is_single = !is_pair && !task.joins_texts();
     let example = |(row, parts): (usize, &&[&str])| {
-        let line = if is_single { parts[0].to_owned() } else { parts.join("\t") };
+        let mut line = if is_single { parts[0].to_owned() } else { parts.join("\t") };
+        if task.head.predicts_hidden_words() {
+            // A word that is to be found.
+            let mask = tokenizer.vocabulary().swap_remove(tokenizer.mask_token_id()? as usize);
+            line = format!("{line} {mask}");
+        }
         let typed = TypedText { line: &line, is_pair, context: None };
         let input = stages::typed_input(task.head, typed, tokenizer)?;
         Ok(Example { id: row.to_string(), line: row + 1, input, target: None })

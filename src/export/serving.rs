@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use super::request::{Inputs, Request, request, rest_request};
-use super::{CARD, Source, card, check_folder, copy, write_json, write_text};
+use super::{CARD, Source, card, check_folder, copy, write_text};
 use crate::error::{Error, Result};
 use crate::files::{DISK_HINT, replace_folder};
 use crate::saved_model::{ASSETS, Signature, TensorSpec};
@@ -101,7 +101,7 @@ fn fill(
     let requests = [request.first.clone(), request.all.clone()];
     fs::write(&warmup, encode(name, &requests))
         .map_err(|error| Error::io("write", &warmup, &error).hint(DISK_HINT))?;
-    write_json(&into.join(REQUEST), &rest_request(SIGNATURE, &request.all))?;
+    write_text(&into.join(REQUEST), &format!("{}\n", rest_request(SIGNATURE, &request.all)))?;
     write_text(&into.join(BATCHING), BATCHING_PARAMETERS)?;
     write_text(&into.join(CARD), &page(source, request, name, version))
 }

@@ -8,6 +8,7 @@ use std::ops::Range;
 use crate::task::Task;
 
 mod choice;
+mod masked;
 mod question;
 mod sequence;
 mod store;
@@ -16,6 +17,7 @@ mod text;
 mod tokenizer;
 
 pub use choice::choices;
+pub use masked::{masked_texts, typed_masked};
 pub use question::questions;
 pub use store::{Cache, CacheKey, FeatureStore, StoreWriter, Summary};
 pub use tag::{typed_sentence, words};
@@ -64,6 +66,15 @@ pub enum FeatureTarget {
         labels: Box<[u32]>,
         /// How many labels there are.
         of: u32,
+    },
+    /// The sequence itself, some of whose words are hidden when a batch is laid out.
+    Words {
+        /// The number of each position's word, or [`NO_TAG`] for special tokens.
+        words: Box<[i32]>,
+        /// The id of the mask token.
+        mask_token_id: i32,
+        /// The number of ids.
+        vocab_size: u32,
     },
 }
 

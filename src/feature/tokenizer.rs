@@ -163,6 +163,29 @@ impl Tokenizer {
         self.inner.token_to_id(token).and_then(|id| i32::try_from(id).ok())
     }
 
+    /// The id of the token that hides another (BERT's `[MASK]`, RoBERTa's `<mask>`).
+    ///
+    /// # Errors
+    ///
+    /// The vocabulary has no such token.
+    pub fn mask_token_id(&self) -> Result<i32> {
+        let id = ["[MASK]", "<mask>"].iter().find_map(|token| self.token_id(token));
+        id.ok_or_else(|| {
+            Error::new("the tokenizer has no mask token; expected `[MASK]` or `<mask>`")
+        })
+    }
+
+    /// How many entries the vocabulary has, added tokens included.
+    pub fn vocab_size(&self) -> usize {
+        self.inner.get_vocab_size(true)
+    }
+
+    /// The entries in the order of their ids.
+    pub fn vocabulary(&self) -> Vec<String> {
+        let entry = |id| self.inner.id_to_token(id as u32).unwrap_or_default();
+        (0..self.vocab_size()).map(entry).collect()
+    }
+
     /// The id of the token for text that the vocabulary has no piece for (BERT's `[UNK]`).
     ///
     /// # Errors

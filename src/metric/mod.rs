@@ -11,6 +11,7 @@
 mod classification;
 mod counts;
 mod entity;
+mod hidden;
 mod label_sets;
 mod normalize;
 mod regression;
@@ -25,6 +26,7 @@ pub use classification::{
 };
 pub use counts::Counts;
 pub use entity::{Entity, EntityScores, entities, entity_scores};
+pub use hidden::{HiddenTokens, hidden_accuracy, perplexity};
 pub use label_sets::{
     DEFAULT_THRESHOLD, LabelSets, best_label_threshold, label_macro_f1, micro_f1, samples_f1,
     subset_accuracy,

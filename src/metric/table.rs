@@ -10,6 +10,7 @@ use super::{
     label_macro_f1, macro_f1, matthews_correlation, micro_f1, pearson, samples_f1, spearman,
     subset_accuracy,
 };
+use super::{HiddenTokens, hidden_accuracy, perplexity};
 
 /// A metric, by the name that Hugging Face's `evaluate` and the official scorers give it.
 ///
@@ -43,6 +44,8 @@ pub enum MetricName {
     Precision,
     /// Share of what should be found that was found.
     Recall,
+    /// The exponential of the mean negative log probability of hidden words.
+    Perplexity,
 }
 
 /// Which of two values of a metric is the better one.
@@ -95,6 +98,8 @@ pub enum MetricInput {
     Tags(EntityScores),
     /// Answers to questions, each scored.
     Answers(SpanScores),
+    /// What the model said of hidden words.
+    Hidden(HiddenTokens),
 }
 
 /// The kinds of [`MetricInput`].
@@ -112,6 +117,8 @@ pub enum InputKind {
     Tags,
     /// Answers to questions.
     Answers,
+    /// Hidden words.
+    Hidden,
 }
 
 /// The function of a metric, by what it is computed from.
@@ -133,6 +140,8 @@ pub enum Formula {
     Words(fn(&EntityScores) -> Option<f64>),
     /// The means over all questions.
     Answers(fn(&SpanMeans) -> Option<f64>),
+    /// What the model said of hidden words.
+    Hidden(fn(&HiddenTokens) -> Option<f64>),
 }
 
 /// A row of the table.
@@ -148,8 +157,10 @@ pub struct Metric {
 
 /// All metrics. A name stands once for each kind of input that it is computed from.
 pub const METRICS: &[Metric] = {
-    use Direction::HigherIsBetter;
-    use Formula::{Answers, Classes, Endings, Entities, LabelSets, Numbers, PositiveClass, Words};
+    use Direction::{HigherIsBetter, LowerIsBetter};
+    use Formula::{
+        Answers, Classes, Endings, Entities, Hidden, LabelSets, Numbers, PositiveClass, Words,
+    };
     use MetricName::*;
     &[
         row(Accuracy, HigherIsBetter, Classes(accuracy)),
@@ -171,6 +182,8 @@ pub const METRICS: &[Metric] = {
         row(Accuracy, HigherIsBetter, Words(EntityScores::token_accuracy)),
         row(F1, HigherIsBetter, Answers(|all| all.f1)),
         row(ExactMatch, HigherIsBetter, Answers(|all| all.exact_match)),
+        row(Perplexity, LowerIsBetter, Hidden(perplexity)),
+        row(Accuracy, HigherIsBetter, Hidden(hidden_accuracy)),
     ]
 };
 
@@ -196,6 +209,7 @@ impl Metric {
             Formula::Numbers(_) => InputKind::Numbers,
             Formula::Entities(_) | Formula::Words(_) => InputKind::Tags,
             Formula::Answers(_) => InputKind::Answers,
+            Formula::Hidden(_) => InputKind::Hidden,
         }
     }
 
@@ -214,6 +228,7 @@ impl Metric {
             (Formula::Entities(of), MetricInput::Tags(found)) => of(found.overall),
             (Formula::Words(of), MetricInput::Tags(found)) => of(found),
             (Formula::Answers(of), MetricInput::Answers(found)) => of(&found.all),
+            (Formula::Hidden(of), MetricInput::Hidden(found)) => of(found),
             _ => None,
         }
     }
@@ -239,6 +254,7 @@ impl MetricInput {
             Self::Numbers { .. } => InputKind::Numbers,
             Self::Tags(_) => InputKind::Tags,
             Self::Answers(_) => InputKind::Answers,
+            Self::Hidden(_) => InputKind::Hidden,
         }
     }
 }
@@ -254,6 +270,7 @@ impl MetricName {
             MetricName::SamplesF1 => "samples_f1",
             MetricName::SubsetAccuracy => "subset_accuracy",
             MetricName::MatthewsCorrelation => "matthews_correlation",
+            MetricName::Perplexity => "perplexity",
             MetricName::Pearson => "pearson",
             MetricName::Spearman => "spearman",
             MetricName::ExactMatch => "exact_match",

@@ -8,6 +8,8 @@ pub const INPUT_IDS: &str = "input_ids";
 pub const ATTENTION_MASK: &str = "attention_mask";
 /// 0 for the first segment, 1 for the second.
 pub const TOKEN_TYPE_IDS: &str = "token_type_ids";
+/// The positions of hidden tokens; 0 is padding.
+pub const MASKED_POSITIONS: &str = "masked_positions";
 /// The labels' name in a signature.
 pub const LABELS: &str = "labels";
 /// The name in a signature of the labels' weights in the loss.

@@ -1,6 +1,7 @@
 //! Logits to predictions, one for each example.
 
 mod class;
+mod hidden;
 mod labels;
 mod merge;
 mod score;
@@ -8,6 +9,7 @@ mod span;
 mod tag;
 
 pub use class::classes;
+pub use hidden::{HIDDEN_WIDTH, HiddenToken, hidden_tokens};
 pub use labels::label_sets;
 pub use merge::{MergedAnswers, merge_answers};
 pub use score::scores;
@@ -42,6 +44,8 @@ pub enum Prediction {
         /// Its probability.
         probabilities: Vec<f32>,
     },
+    /// What was said of each hidden token.
+    Hidden(Vec<HiddenToken>),
 }
 
 /// How logits become predictions.

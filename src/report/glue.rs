@@ -33,7 +33,10 @@ pub(super) fn text(
                 let [low, high] = task.score_range.unwrap_or([f32::MIN, f32::MAX]);
                 format!("{:.3}", score.clamp(low, high))
             }
-            Prediction::Labels { .. } | Prediction::Span(_) | Prediction::Tags { .. } => {
+            Prediction::Labels { .. }
+            | Prediction::Span(_)
+            | Prediction::Tags { .. }
+            | Prediction::Hidden(_) => {
                 return Err(super::misfit(dataset, example));
             }
         };

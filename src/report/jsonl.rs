@@ -158,7 +158,7 @@ fn gold<'a>(
         Some(Target::Tags(gold)) => {
             Some(Gold::Tags(scheme.write(&super::tag_names(dataset, example, labels, gold)?)))
         }
-        None => None,
+        Some(Target::Text) | None => None,
     })
 }
 
@@ -202,6 +202,7 @@ fn row_prediction<'a>(
                 null_odds: span.null_odds,
             }
         }
+        (Prediction::Hidden(_), _) => return Err(super::misfit(dataset, example)),
         (Prediction::Tags { tags, probabilities }, _) => RowPrediction::Tags {
             tags: scheme.write(&super::tag_names(dataset, example, labels, tags)?),
             probabilities,

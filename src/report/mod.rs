@@ -14,7 +14,8 @@ pub mod squad;
 
 pub use added::Added;
 pub use object::{
-    answer_object, ending_object, label_object, labels_object, score_object, tags_object,
+    answer_object, ending_object, hidden_object, label_object, labels_object, score_object,
+    tags_object,
 };
 pub use predictions::{
     PredictionFile, write_answers, write_json_lines, write_labels_or_scores, write_tags,

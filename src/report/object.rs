@@ -129,6 +129,28 @@ fn stretch(entity: &Entity<'_>, places: &[Range<usize>]) -> Range<usize> {
     places[entity.start].start..places[entity.end - 1].end
 }
 
+/// The text, and for each of its hidden words the likeliest entries of the vocabulary `labels` with
+/// their probabilities; see [`label_object`].
+pub fn hidden_object(
+    example: &Example,
+    prediction: &Prediction,
+    labels: &[String],
+) -> Option<Value> {
+    let Prediction::Hidden(tokens) = prediction else { return None };
+    let mut object = text_object(example)?;
+    let mut masks = Vec::with_capacity(tokens.len());
+    for token in tokens {
+        let mut likeliest = Vec::with_capacity(token.likeliest.len());
+        for &(id, log_probability) in &token.likeliest {
+            let entry = labels.get(id as usize)?;
+            likeliest.push(json!({ "token": entry, "probability": log_probability.exp() }));
+        }
+        masks.push(Value::Array(likeliest));
+    }
+    object.insert("masks".into(), masks.into());
+    Some(object.into())
+}
+
 /// The context, the most probable ending, and the probabilities of all; see [`label_object`].
 pub fn ending_object(
     example: &Example,

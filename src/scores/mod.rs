@@ -12,11 +12,13 @@ use crate::task::Task;
 
 mod answer;
 mod class;
+mod hidden;
 mod labels;
 mod tag;
 
 pub use answer::answers;
 pub use class::{classes, endings, numbers};
+pub use hidden::hidden;
 pub use labels::{label_sets, label_thresholds};
 pub use tag::tags;
 

@@ -26,6 +26,8 @@ pub enum Head {
     Tag,
     /// One of several endings.
     Choice,
+    /// The words that are hidden in a text.
+    Masked,
 }
 
 /// The number format of a head's labels.
@@ -48,6 +50,8 @@ enum LabelLayout {
     Position,
     /// A number for each label: `[rows, labels]`.
     EachLabel,
+    /// One for each hidden position: `[rows, positions]`.
+    Hidden,
 }
 
 /// How many logits a head gives for each row, position or ending.
@@ -157,10 +161,32 @@ const CHOICE: Facts = Facts {
     columns: &["id", "context", "start", "endings", "label"],
 };
 
+const MASKED: Facts = Facts {
+    name: "masked",
+    has_label_names: false,
+    // The model's numbers for a position: see `crate::prediction::HIDDEN_WIDTH`.
+    logits_width: LogitsWidth::Fixed(11),
+    labels: LabelLayout::Hidden,
+    has_endings: false,
+    has_scores: false,
+    may_lack_answer: false,
+    metric_input: InputKind::Hidden,
+    pipeline_tag: "fill-mask",
+    formats: &[Format::Text],
+    columns: &[],
+};
+
 impl Head {
     /// All heads.
-    pub const ALL: [Self; 6] =
-        [Self::Classify, Self::Multilabel, Self::Regress, Self::Span, Self::Tag, Self::Choice];
+    pub const ALL: [Self; 7] = [
+        Self::Classify,
+        Self::Multilabel,
+        Self::Regress,
+        Self::Span,
+        Self::Tag,
+        Self::Choice,
+        Self::Masked,
+    ];
 
     fn facts(self) -> &'static Facts {
         match self {
@@ -170,6 +196,7 @@ impl Head {
             Self::Span => &SPAN,
             Self::Tag => &TAG,
             Self::Choice => &CHOICE,
+            Self::Masked => &MASKED,
         }
     }
 
@@ -182,6 +209,11 @@ impl Head {
     /// have positions or numbers.
     pub fn has_label_names(self) -> bool {
         self.facts().has_label_names
+    }
+
+    /// Whether it predicts the words that are hidden in a text.
+    pub fn predicts_hidden_words(self) -> bool {
+        self.facts().labels == LabelLayout::Hidden
     }
 
     /// Whether it predicts any number of the task's labels for each row.
@@ -209,19 +241,22 @@ impl Head {
     pub fn label_type(self) -> LabelType {
         match self.facts().labels {
             LabelLayout::Row(label_type) => label_type,
-            LabelLayout::StartAndEnd | LabelLayout::Position => LabelType::Int,
+            LabelLayout::StartAndEnd | LabelLayout::Position | LabelLayout::Hidden => {
+                LabelType::Int
+            }
             LabelLayout::EachLabel => LabelType::Float,
         }
     }
 
     /// The shape of a batch's labels: `[rows]`, `[rows, 2]` (first and last position of an answer),
-    /// `[rows, length]` (a label for each position) or `[rows, labels]` (a number for each label).
+    /// `[rows, length]` (a label for each position) or `[rows, labels]` (a number for each label, or a
+    /// label for each hidden position).
     pub fn label_shape(self, rows: usize, length: usize, labels: usize) -> Vec<usize> {
         match self.facts().labels {
             LabelLayout::Row(_) => vec![rows],
             LabelLayout::StartAndEnd => vec![rows, 2],
             LabelLayout::Position => vec![rows, length],
-            LabelLayout::EachLabel => vec![rows, labels],
+            LabelLayout::EachLabel | LabelLayout::Hidden => vec![rows, labels],
         }
     }
 
@@ -230,7 +265,7 @@ impl Head {
         match self.facts().labels {
             LabelLayout::Row(_) | LabelLayout::StartAndEnd => vec![rows],
             LabelLayout::Position => vec![rows, length],
-            LabelLayout::EachLabel => vec![rows, labels],
+            LabelLayout::EachLabel | LabelLayout::Hidden => vec![rows, labels],
         }
     }
 

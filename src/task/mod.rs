@@ -41,6 +41,8 @@ pub enum Format {
     Squad,
     /// One word a line, a blank line between sentences.
     Conll,
+    /// Plain text: a text on each line; blank lines are left out.
+    Text,
 }
 
 impl Format {
@@ -53,6 +55,7 @@ impl Format {
             Self::Json => "json",
             Self::Squad => "squad",
             Self::Conll => "conll",
+            Self::Text => "text",
         }
     }
 
@@ -69,6 +72,7 @@ impl Format {
             Self::Json => "a list of JSON objects",
             Self::Squad => "`data`, `paragraphs` and `qas` as in SQuAD",
             Self::Conll => "a word on each line",
+            Self::Text => "a text on each line",
         }
     }
 }
@@ -346,7 +350,7 @@ impl Task {
                 self.splits().any(|split| self.columns_of(split).text_pair.is_some())
             }
             Head::Span | Head::Choice => true,
-            Head::Tag => false,
+            Head::Tag | Head::Masked => false,
         }
     }
 

@@ -6,7 +6,7 @@ use super::{
     Column, Columns, Defaults, Format, Head, Repairs, Split, Task, TextColumns, Threshold,
 };
 use crate::metric::MetricName::{
-    Accuracy, ExactMatch, F1, MatthewsCorrelation, Pearson, Precision, Recall, Spearman,
+    Accuracy, ExactMatch, F1, MatthewsCorrelation, Pearson, Perplexity, Precision, Recall, Spearman,
 };
 
 /// The built-in tasks in the order in which they are listed.
@@ -205,6 +205,19 @@ static TASKS: LazyLock<Vec<Task>> = LazyLock::new(|| {
             model_of: None,
             defaults: Defaults::default(),
             base: None,
+        },
+        Task {
+            name: "mlm".into(),
+            description: "which words are hidden in a plain text? (further pre-training)".into(),
+            head: Head::Masked,
+            format: Format::Text,
+            folder: "mlm".into(),
+            train: Some(split("train", "train.txt")),
+            dev: vec![split("dev", "dev.txt")],
+            test: Vec::new(),
+            columns: Columns::default(),
+            metrics: vec![Perplexity, Accuracy],
+            ..glue("mlm", "mlm")
         },
     ]
 });

@@ -23,23 +23,23 @@ pub(super) struct StepBatches {
 
 impl StepBatches {
     /// Lays out a planned batch, or this worker's rows of it.
-    pub(super) fn lay_out(job: &Job<'_>, planned: &PlannedBatch) -> Result<Self> {
+    pub(super) fn lay_out(job: &Job<'_>, planned: &PlannedBatch, epoch: usize) -> Result<Self> {
         let (index, count) = worker(job);
         let settings = job.settings;
         let parts = settings.accumulate.max(1);
         if count == 1 {
             let rows = settings.batch_size.div_ceil(parts);
-            let parts = lay_out_parts(job, planned, rows, usize::MAX)?;
+            let parts = lay_out_parts(job, planned, epoch, rows, usize::MAX)?;
             let weight_sum = parts.iter().map(Batch::weight_sum).sum();
             return Ok(Self { parts, weight_sum, token_rows: Vec::new() });
         }
-        let whole = lay_out_parts(job, planned, planned.features.len(), 1)?;
+        let whole = lay_out_parts(job, planned, epoch, planned.features.len(), 1)?;
         let own = own_rows(planned.features.len(), index, count);
         let own = PlannedBatch { features: planned.features[own].to_vec(), ..planned.clone() };
         let rows = settings.batch_size.div_ceil(count).div_ceil(parts);
         Ok(Self {
             // As many parts on every worker, since all of them update together.
-            parts: lay_out_parts(job, &own, rows, parts)?,
+            parts: lay_out_parts(job, &own, epoch, rows, parts)?,
             weight_sum: whole.iter().map(Batch::weight_sum).sum(),
             token_rows: token_rows(&whole, job.encoder.pad_token_id),
         })

@@ -40,6 +40,7 @@ impl Form {
             (Format::Json, _) => "a list of JSON objects".to_owned(),
             (Format::Squad, _) => "SQuAD's form".to_owned(),
             (Format::Conll, _) => "a word on each line".to_owned(),
+            (Format::Text, _) => "a text on each line".to_owned(),
         }
     }
 }

@@ -38,6 +38,9 @@ pub(super) fn columns(task: &Task, split: &Split, at: &[String]) -> Checked {
             (Format::Jsonl | Format::Json, Column::Index(_)) => {
                 return problem(&path, "the columns of JSON objects are named; expected a key");
             }
+            (Format::Text, _) => {
+                return problem(&path, "plain text has no columns; expected no `columns`");
+            }
             (Format::Squad, _) => {
                 return problem(&path, "SQuAD's form has no columns; expected no `columns`");
             }
@@ -55,7 +58,7 @@ pub(super) fn columns(task: &Task, split: &Split, at: &[String]) -> Checked {
     }
     let needed: &[(bool, &str)] = match task.head {
         // Their files' form says where everything is.
-        Head::Span | Head::Tag => &[],
+        Head::Span | Head::Tag | Head::Masked => &[],
         Head::Choice => &[
             (columns.context.is_some(), "`context`"),
             (columns.endings.len() >= 2, "`endings`, at least two of them"),
