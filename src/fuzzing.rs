@@ -20,7 +20,7 @@ pub type Target = fn(&[u8]);
 /// The fuzz targets: name (also of the folder in `fuzz/corpus/`) and function.
 ///
 /// A target panics where a reader breaks a rule, such as an error that names no file.
-pub const TARGETS: [(&str, Target); 22] = [
+pub const TARGETS: [(&str, Target); 23] = [
     ("cluster", cluster),
     ("tsv", tsv),
     ("csv", csv),
@@ -31,6 +31,7 @@ pub const TARGETS: [(&str, Target); 22] = [
     ("squad", squad),
     ("conll", conll),
     ("tokens", tokens),
+    ("text", text),
     ("label_sets", label_sets),
     ("swag", swag),
     ("inputs", inputs),
@@ -141,6 +142,11 @@ pub fn tokens(data: &[u8]) {
     task.format = Format::Jsonl;
     task.label_names = task.labels.take();
     read(&task, data);
+}
+
+/// Plain text, a text on each line.
+pub fn text(data: &[u8]) {
+    read(&builtin("mlm"), data);
 }
 
 /// Rows with any number of labels, in one column and in a column for each label.

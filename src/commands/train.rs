@@ -60,6 +60,10 @@ pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
         return seeds::run(args, &task, &mut trainer);
     }
     if let Some(workers) = workers {
+        if task.head.predicts_hidden_words() {
+            let problem = format!("the head `{}` is trained by one worker", task.head);
+            return Err(Error::usage(problem).hint("train it without a cluster"));
+        }
         trainer.cluster = Some(Arc::new(worker::start(args, workers, &trainer)?));
     }
     let result = trainer.train(args, &task).map(drop);

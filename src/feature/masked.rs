@@ -108,8 +108,9 @@ mod tests {
     fn a_long_text_is_cut_between_words_and_a_long_word_inside() {
         assert_eq!(parts(&[0, 1, 1, 2, 2, 3], 4), [0..3, 3..6]);
         assert_eq!(parts(&[0, 0, 0, 0, 0], 2), [0..2, 2..4, 4..5]);
-        assert_eq!(parts(&[0, 1], 2), [0..2]);
-        assert_eq!(parts(&[], 2), [0..0]);
+        for words in [&[0, 1][..], &[]] {
+            assert!(parts(words, 2).iter().eq(&[0..words.len(); 1]), "{words:?}");
+        }
     }
 
     #[test]

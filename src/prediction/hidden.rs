@@ -53,7 +53,10 @@ pub fn hidden_tokens(
     for feature in 0..features.len() {
         let numbers = logits.get(feature);
         let example = features.example(feature);
-        if numbers.is_empty() || numbers.len() % HIDDEN_WIDTH != 0 || example >= found.len() {
+        if numbers.is_empty()
+            || !numbers.len().is_multiple_of(HIDDEN_WIDTH)
+            || example >= found.len()
+        {
             return Err(Error::new(format!(
                 "the model gave {} numbers for a text; expected {HIDDEN_WIDTH} for each position",
                 numbers.len()
