@@ -15,7 +15,7 @@ INSTALLED := $(VENV)/.installed$(if $(filter gpu,$(TENSORFLOW)),-gpu)
 OTHER_INSTALLED := $(VENV)/.installed$(if $(filter gpu,$(TENSORFLOW)),,-gpu)
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test check messages build venv exports test-exports lint test-rust test-python test-processors fuzz \
+.PHONY: help quickstart test check messages build venv exports test-exports test-build lint test-rust test-python test-processors fuzz \
 	bench bench-peers bench-peers-base gpu-check reproduce reproduce-peers results clean
 
 help: ## List the targets
@@ -103,8 +103,13 @@ lint: $(VENV)/.installed-dev ## Formatting and lints
 	$(BIN)/ruff format --quiet --check python_export tests benches
 	$(BIN)/ruff check --quiet python_export tests benches
 
-test-rust: test-exports
+# Exports use one core, and so does the end of a build: both at once take the time of one.
+test-rust:
+	@$(MAKE) --no-print-directory --jobs 2 test-build test-exports
 	cargo test --locked
+
+test-build:
+	cargo test --quiet --locked --no-run
 
 test-python: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -q -rs -n 2 --dist loadfile python_export
