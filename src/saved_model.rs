@@ -100,7 +100,8 @@ pub struct Encoder {
     /// The kind of encoder, as in `config.json`.
     #[serde(default = "bert")]
     pub model_type: String,
-    /// The width of the embeddings, which are projected to `hidden_size` where the two differ.
+    /// The width of the embeddings. If it differs from `hidden_size`, a matrix projects them to that
+    /// width.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embedding_size: Option<usize>,
 }

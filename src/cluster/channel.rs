@@ -378,8 +378,10 @@ impl Cluster {
         self.links.iter().map(receive).collect()
     }
 
-    /// An error of TensorFlow may follow from the end of another worker, which is noticed within
-    /// seconds, and then ends this process with the worker's name. Waits so long.
+    /// Waits until a lost worker would have been noticed.
+    ///
+    /// Call it after an error of TensorFlow: the cause may be that another worker ended. The
+    /// heartbeat then ends this process with that worker's name, which says more than the error.
     pub fn wait_for_cause(&self) {
         thread::sleep(SILENCE + Duration::from_secs(1));
     }

@@ -181,7 +181,7 @@ fn settings(record: &RunRecord) -> BTreeMap<String, String> {
             Value::Null => {}
             Value::Array(list) if list.is_empty() => {}
             Value::String(text) => drop(found.insert(name, text)),
-            // The shortest decimal that is this float32: the setting as it was typed.
+            // Settings are float32; printed as float64, 1e-4 would read 0.00009999999747378752.
             Value::Number(number) if number.is_f64() => {
                 let shown = number.as_f64().map(|value| format!("{}", value as f32));
                 found.insert(name, shown.unwrap_or_default());

@@ -12,9 +12,9 @@ pub const RESULT: &str = "result.json";
 pub const SEEDS_RESULT: &str = "seeds.json";
 /// A line for every few steps and every evaluation.
 pub const METRICS: &str = "metrics.jsonl";
-/// The lines that a person saw.
+/// The log lines that were printed on stderr.
 pub const LOG: &str = "log.txt";
-/// What the best evaluation shows beyond its metrics.
+/// Tables by class, confusions, calibration and the worst mistakes of the best evaluation.
 pub const ANALYSIS: &str = "analysis.json";
 /// The run on one page.
 pub const REPORT: &str = "report.html";

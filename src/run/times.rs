@@ -38,7 +38,7 @@ pub struct ShapeTimes {
     pub seconds: f64,
     /// Seconds of the first step, which compiles.
     pub first_step_seconds: f64,
-    /// The mean of the other steps; of the first where it is the only one.
+    /// Mean seconds of a step, without the first one unless it is the only one.
     pub step_seconds: f64,
     /// The fastest step.
     pub min_step_seconds: f64,

@@ -43,9 +43,9 @@ impl Scheme {
         }
     }
 
-    /// The tags of a sentence in this scheme, from tags that [`ReadTags::read`] could have given. Tags in
-    /// IOB2 stay as they are. In the other schemes an entity that begins with `I-` is written as any
-    /// other, so that the entities stay the same.
+    /// The tags of a sentence in this scheme, from tags that [`ReadTags::read`] could have given. IOB2
+    /// returns the tags unchanged. The other schemes write an entity whose first tag is `I-` like one
+    /// whose first tag is `B-`.
     pub fn write(self, tags: &[&str]) -> Vec<String> {
         let mut written: Vec<String> = tags.iter().map(|&tag| tag.to_owned()).collect();
         if self == Self::Iob2 {

@@ -48,7 +48,7 @@ impl FileColumn {
     }
 }
 
-/// Reads the names of a file's columns, and their values in the first rows.
+/// Reads the column names of a file, and each column's values in the first rows.
 pub(super) fn sample(path: &Path, form: Form) -> Result<Vec<FileColumn>> {
     let table = form.table();
     let names = if form.format.has_objects() {

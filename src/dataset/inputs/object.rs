@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 
-/// The keys and values of a JSON object, in its order.
+/// A JSON object whose keys keep the order of the file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Object(pub Vec<(String, Value)>);
 

@@ -107,7 +107,7 @@ impl JsonList {
         Ok(Some((first, text)))
     }
 
-    /// Takes the bytes of the object that begins here.
+    /// Moves the JSON object at the read position, from `{` to its `}`, into `self.object`.
     fn cut_object(&mut self, first: usize) -> Result<()> {
         self.object.clear();
         let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
