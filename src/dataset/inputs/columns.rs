@@ -162,7 +162,10 @@ fn guess_pair(request: &InputRequest<'_>, header: &[String], text: &str) -> Resu
     pairs.find(is_there).ok_or_else(|| {
         Error::usage("the model reads two texts; the column of the second is not known")
             .at(request.path)
-            .hint(format!("name it with `--text-pair COLUMN`; the columns of the file are {}", all(header)))
+            .hint(format!(
+                "name it with `--text-pair COLUMN`; the columns of the file are {}",
+                all(header)
+            ))
     })
 }
 
