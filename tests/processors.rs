@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 
-use common::{fail, last_json, succeed, tfbert, tiny};
+use common::{fail, last_json, losses, succeed, tfbert, tiny};
 use libtest_mimic::{Arguments, Completion, Trial};
 
 /// oneDNN's limits, each with the instructions that the processor must have, as Linux names them.
@@ -91,15 +91,6 @@ fn train(run: &Path) -> Command {
         .env_remove(LIMIT)
         .env_remove(ONEDNN);
     command
-}
-
-fn losses(run: &Path) -> Vec<f64> {
-    let log = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
-    log.lines()
-        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
-        .filter(|line| line.get("grad_norm").is_some())
-        .map(|line| line["loss"].as_f64().unwrap())
-        .collect()
 }
 
 /// The losses of a run without limits, in 32-bit floats.

@@ -5,7 +5,7 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{fail, root, succeed, text, tfbert, tiny, train_export};
+use common::{fail, losses, root, succeed, text, tfbert, tiny, train_export};
 
 /// The tiny export that has a whole-step graph, which `make test-exports` makes.
 fn export() -> PathBuf {
@@ -26,16 +26,6 @@ fn train(run: &Path, whole_step: &str) -> std::process::Command {
         .arg("--output")
         .arg(run);
     command
-}
-
-/// The loss of each update.
-fn losses(run: &Path) -> Vec<f64> {
-    let log = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
-    log.lines()
-        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
-        .filter(|line| line.get("grad_norm").is_some())
-        .map(|line| line["loss"].as_f64().unwrap())
-        .collect()
 }
 
 fn recorded(run: &Path) -> serde_json::Value {

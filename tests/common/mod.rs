@@ -76,3 +76,13 @@ pub fn last_json(stdout: &str) -> serde_json::Value {
     let line = stdout.lines().last().unwrap_or_default();
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
 }
+
+/// The loss of each update of a run that logs every one.
+pub fn losses(run: &Path) -> Vec<f64> {
+    let log = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    log.lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .filter(|line| line.get("grad_norm").is_some())
+        .map(|line| line["loss"].as_f64().unwrap())
+        .collect()
+}
