@@ -202,13 +202,17 @@ pub fn too_long(path: &Path, line: usize) -> Error {
 
 /// A text on one line of a message: cut where it is long, control characters escaped.
 pub fn excerpt(text: &str) -> String {
-    const LONGEST: usize = 60;
+    on_one_line(text, 60)
+}
+
+/// A text on one line, control characters escaped, cut after `longest` characters.
+pub fn on_one_line(text: &str, longest: usize) -> String {
     let mut line: String = text
         .chars()
-        .take(LONGEST)
+        .take(longest)
         .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
         .collect();
-    if text.chars().nth(LONGEST).is_some() {
+    if text.chars().nth(longest).is_some() {
         line.push('…');
     }
     line

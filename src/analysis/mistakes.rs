@@ -250,18 +250,10 @@ impl Wrong {
     }
 }
 
-/// A text on one line of a terminal, control characters escaped; longer than in a message.
+/// A text on one line of a terminal; it may be longer than in a message.
 fn on_one_line(text: &str) -> String {
     const LONGEST: usize = 300;
-    let mut line: String = text
-        .chars()
-        .take(LONGEST)
-        .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
-        .collect();
-    if text.chars().nth(LONGEST).is_some() {
-        line.push('…');
-    }
-    line
+    crate::text::on_one_line(text, LONGEST)
 }
 
 /// The beginning of a long text.
