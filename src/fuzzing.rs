@@ -214,7 +214,8 @@ fn write_rows(file: &InputFile<'_>, form: RowFormat) {
         RowWriter::new(form, file.header().to_vec(), Added::new("p_", &[], Head::Classify, None))
     };
     let (mut output, mut known, mut bytes) = (writer(), Vec::new(), Vec::new());
-    let mut rows = file.rows().expect("it was opened before");
+    // Files without a header are opened here for the first time, and may not be UTF-8.
+    let Ok(mut rows) = file.rows() else { return };
     while let Ok(Some(row)) = rows.advance() {
         let tags = vec!["O"; row.example.input.words().map_or(0, |words| words.len())];
         let key = if form == RowFormat::Conll { "tags" } else { "label" };
