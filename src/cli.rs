@@ -16,6 +16,7 @@ mod foreign;
 mod look;
 mod predict;
 mod report;
+mod setup;
 mod shared;
 mod train;
 mod train_data;
@@ -30,6 +31,7 @@ pub use export::{ExportArgs, ExportForm};
 pub use look::{CompletionsArgs, DoctorArgs, ManArgs, TasksArgs};
 pub use predict::PredictArgs;
 pub use report::ReportArgs;
+pub use setup::SetupArgs;
 pub use shared::{CacheArgs, DataArgs, PrecisionArg, WholeStepArg};
 pub use train::TrainArgs;
 pub use train_data::TrainDataArgs;
@@ -100,6 +102,8 @@ pub enum Command {
     Bench(BenchArgs),
     /// List the tasks.
     Tasks(TasksArgs),
+    /// Install TensorFlow and export an encoder, both into the user's data folder.
+    Setup(SetupArgs),
     /// Check library, machine, exports and data.
     Doctor(DoctorArgs),
     /// Print completions for a shell.

@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         Command::Tasks(args) => commands::tasks::run(args),
         Command::Completions(args) => commands::shell::completions(args),
         Command::Man(args) => commands::shell::man(args),
+        Command::Setup(args) => commands::setup::run(args),
         Command::Doctor(args) => commands::doctor::run(args, &cli),
     };
     match result {

@@ -13,6 +13,7 @@ use crate::prediction::PredictionSettings;
 use crate::task::{Head, Scheme, Task};
 
 mod hugging_face;
+pub mod places;
 
 pub use hugging_face::{HuggingFace, Weight};
 

@@ -11,9 +11,9 @@ use crate::bench::BatchShape;
 /// Arguments of `tfbert bench`.
 #[derive(Debug, Args)]
 pub struct BenchArgs {
-    /// The export to time.
-    #[arg(long, default_value = "saved_models/minilm-l6/classify", value_name = "DIR")]
-    pub model: PathBuf,
+    /// The export to time: a folder, or an encoder's name, as for `tfbert train` [default: minilm-l6].
+    #[arg(long, value_name = "DIR")]
+    pub model: Option<PathBuf>,
 
     /// Rows and lengths of the batches.
     #[arg(

@@ -36,7 +36,7 @@ pub struct DoctorArgs {
     #[arg(long, env = "TFBERT_DATA", default_value = "data", value_name = "DIR")]
     pub data_dir: PathBuf,
 
-    /// Folder of the exports.
-    #[arg(long, default_value = "saved_models", value_name = "DIR")]
-    pub saved_models: PathBuf,
+    /// Folder of the exports [default: every folder in which `tfbert train --model NAME` looks].
+    #[arg(long, value_name = "DIR")]
+    pub saved_models: Option<PathBuf>,
 }

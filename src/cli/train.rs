@@ -22,8 +22,9 @@ pub struct TrainArgs {
     #[allow(missing_docs)]
     pub data: TrainDataArgs,
 
-    /// The export to start from, or a trained model or its run: its head is kept where the labels
-    /// are the same [default: saved_models/minilm-l6/<the task's head>].
+    /// The export to start from: a folder, or an encoder's name, which is looked up in the folders that
+    /// `tfbert doctor` lists. Or a trained model or its run: its head is kept where the labels are the
+    /// same [default: minilm-l6].
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
 

@@ -9,7 +9,9 @@ use tfbert::error::{Error, Result};
 use tfbert::model::Model;
 use tfbert::runtime::{Device, TrainingSession, matmul_peak, peak_memory};
 use tfbert::saved_model::{Description, Export};
+use tfbert::task::Head;
 
+use super::models::{default_export, model_to_train};
 use super::print_line;
 
 mod explain;
@@ -22,7 +24,11 @@ pub fn run(args: &BenchArgs, cli: &Cli) -> Result<()> {
     let start = Instant::now();
     let device = Device::detect(cli.tensorflow.as_deref());
     let process = super::training_process(cli, &device, &args.cache, args.threads, MEMORY_HINT)?;
-    let export = Export::read(&args.model)?;
+    let folder = match &args.model {
+        Some(named) => model_to_train(named, Head::Classify)?,
+        None => default_export(Head::Classify)?,
+    };
+    let export = Export::read(&folder)?;
     check_lengths(args, &export)?;
     let precision = super::precision(&device, args.precision);
     let threads = args.threads.unwrap_or(0);
@@ -78,7 +84,7 @@ pub fn run(args: &BenchArgs, cli: &Cli) -> Result<()> {
             "shapes": found,
             "precision": precision,
             "whole_step": whole_step,
-            "model": args.model,
+            "model": folder,
             "encoder": encoder.name,
             "head": head,
             "peak_gflops_per_second": peak / 1e9,
@@ -105,7 +111,7 @@ fn check_lengths(args: &BenchArgs, export: &Export) -> Result<()> {
         Some(shape) => Err(Error::usage(format!(
             "`--shapes {shape}`: its length is above the encoder's {max_length}"
         ))
-        .at(&args.model)),
+        .at(&export.model.dir)),
     }
 }
 

@@ -5,8 +5,11 @@ use std::path::{Path, PathBuf};
 use tfbert::cli::{Cli, DoctorArgs};
 use tfbert::error::{Error, Result};
 use tfbert::runtime::{Amx, Device, Library, Process, TrainingSession};
+use tfbert::saved_model::places::Places;
 use tfbert::saved_model::{CONTRACT_VERSION, Description, Export, TrainedModel, is_unfinished};
 use tfbert::task;
+
+use super::models::export_command;
 
 pub fn run(args: &DoctorArgs, cli: &Cli) -> Result<()> {
     let mut report = Report { problems: 0 };
@@ -25,18 +28,20 @@ pub fn run(args: &DoctorArgs, cli: &Cli) -> Result<()> {
     }
     report.ok("processor", &processor(&device))?;
     gpus(&mut report, &device)?;
-    let exports = exports(&args.saved_models);
-    if exports.is_empty() {
+    let places = match &args.saved_models {
+        Some(dir) => vec![dir.clone()],
+        None => Places::of_process().iter().map(|place| place.dir.clone()).collect(),
+    };
+    let found: Vec<PathBuf> = places.iter().flat_map(|dir| exports(dir)).collect();
+    report.ok("folders of exports", &folders_of_exports(args))?;
+    if found.is_empty() {
         report.problem(
             "exports",
-            &Error::new("none found").at(&args.saved_models).hint(
-                "export one with `python -m python_export --encoder minilm-l6 --head classify \
-                 --output saved_models`",
-            ),
+            &Error::new("none found").hint(export_command("minilm-l6", "all")),
         )?;
     }
     let mut read = Vec::new();
-    for dir in &exports {
+    for dir in &found {
         // `python_export --keep-head` writes a model beside the export.
         if TrainedModel::is_at(dir).unwrap_or(false) {
             match TrainedModel::read(dir) {
@@ -56,7 +61,7 @@ pub fn run(args: &DoctorArgs, cli: &Cli) -> Result<()> {
     if let (Ok(library), Some(export), None) = (&library, read.first(), aborts(&device)) {
         devices(&mut report, library, &device, export)?;
     }
-    for leftover in folders(&args.saved_models, is_unfinished) {
+    for leftover in places.iter().flat_map(|dir| folders(dir, is_unfinished)) {
         report.ok(
             "unfinished export",
             &format!(
@@ -176,6 +181,14 @@ fn processor(device: &Device) -> String {
         },
         device.onednn().describe(),
     )
+}
+
+/// The folders in which exports are looked for, in this order.
+fn folders_of_exports(args: &DoctorArgs) -> String {
+    match &args.saved_models {
+        Some(dir) => dir.display().to_string(),
+        None => Places::of_process().describe(),
+    }
 }
 
 /// The SavedModels two levels below a folder: `<encoder>/<head>`.

@@ -19,7 +19,8 @@ use tfbert::saved_model::TrainedModel;
 use tfbert::stages::write_predictions;
 use tfbert::task::{self, Split, Task};
 
-use super::{check_head, model_folder, print_line};
+use super::models::model_folder;
+use super::{check_head, print_line};
 
 /// What is evaluated: a task's files by a trained model.
 struct Job<'a> {

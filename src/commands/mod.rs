@@ -14,7 +14,6 @@ use tfbert::evaluate::EncodedDataset;
 use tfbert::feature::{FeatureSettings, Tokenizer};
 use tfbert::files::{names, user_cache_folder};
 use tfbert::model::Precision;
-use tfbert::run::SeedsResult;
 use tfbert::runtime::{Device, Process, ProcessOptions};
 use tfbert::saved_model::{Description, Export};
 use tfbert::stages::{cut_message, features};
@@ -26,9 +25,11 @@ pub mod doctor;
 pub mod eval;
 pub mod export;
 pub mod launch;
+pub mod models;
 pub mod predict;
 pub mod recall;
 pub mod report;
+pub mod setup;
 pub mod shell;
 pub mod tasks;
 pub mod train;
@@ -176,16 +177,10 @@ pub fn check_head(task: &Task, model: &Description) -> Result<()> {
         task.name, task.head, model.head
     ))
     .at(&model.dir)
-    .hint(export_hint(task)))
-}
-
-/// The command that exports what a task needs.
-pub fn export_hint(task: &Task) -> String {
-    format!(
-        "export one with `python -m python_export --encoder minilm-l6 --head {} --output \
-         saved_models`, or name another with `--model DIR`",
-        task.head
-    )
+    .hint(format!(
+        "{}, or name another with `--model DIR`",
+        models::export_command("minilm-l6", task.head.name())
+    )))
 }
 
 /// Reads and tokenises one split.
@@ -205,26 +200,6 @@ pub fn report_cut(source: &DataSource<'_>, cut: usize, of: usize, settings: &Fea
     if let Some(message) = cut_message(source.task.head, cut, of, settings) {
         log::info!("{}: {message}", source.split.name);
     }
-}
-
-/// The folder of a model: the one that is named, or of a run that is named its model, of runs with
-/// several seeds that of the best.
-pub fn model_folder(dir: &Path) -> Result<PathBuf> {
-    let model = dir.join(names::MODEL);
-    if dir.join(names::RUN_RECORD).is_file() {
-        if model.is_dir() {
-            return Ok(model);
-        }
-        return Err(Error::new("the run has no model yet")
-            .at(dir)
-            .hint(format!("continue it with `tfbert train --resume --output {}`", dir.display())));
-    }
-    if dir.join(names::SEEDS_RESULT).is_file() {
-        let seed = SeedsResult::read(dir)?.best_seed;
-        log::info!("{}: seed {seed} is the best", dir.display());
-        return model_folder(&dir.join(format!("seed-{seed}")));
-    }
-    Ok(dir.to_owned())
 }
 
 /// The run that a task's file lies in, as `runs/tickets/task.json` does.

@@ -16,7 +16,8 @@ use tfbert::stages;
 use tfbert::task::{self, Head};
 
 use super::eval::{default_model, trained_model};
-use super::{model_folder, precision};
+use super::models::model_folder;
+use super::precision;
 
 mod file;
 mod passages;

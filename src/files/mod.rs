@@ -3,14 +3,16 @@
 //! Everything here imports only [`crate::error`]. A *partial* file or folder is a hidden neighbour
 //! that is written first and then renamed to its final name.
 
-mod cache;
+mod disk;
 mod hash;
 pub mod names;
 mod replace;
+mod user;
 
-pub use cache::user_cache_folder;
+pub use disk::free_bytes;
 pub use hash::{Digest, Fingerprint, Sha256, fingerprint, hash_reader, hex};
 pub use replace::{
     DISK_HINT, PartialFile, partial_path, replace_folder, replace_link, sync_folder, sync_tree,
     write_file, write_shared_file,
 };
+pub use user::{user_cache_folder, user_data_folder};

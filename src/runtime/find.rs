@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::error::{Error, Result};
-use crate::files::{Digest, Sha256, hex, replace_link, user_cache_folder};
+use crate::files::{Digest, Sha256, hex, replace_link, user_cache_folder, user_data_folder};
 
-/// The command that installs the library.
+/// The commands that install the library.
 pub(super) const INSTALL: &str =
-    "python3 -m venv .venv && .venv/bin/pip install tensorflow-cpu==2.21.0";
+    "`tfbert setup`, or `python3 -m venv .venv && .venv/bin/pip install tensorflow-cpu==2.21.0`";
 
 /// The environment variable with the library's folder; the crate `tensorflow` reads it too.
 pub(super) const TENSORFLOW_DIR: &str = "TENSORFLOW_DIR";
@@ -28,7 +28,7 @@ pub struct Found {
 }
 
 /// Looks for the library in `--tensorflow DIR`, `TENSORFLOW_DIR`, `VIRTUAL_ENV`, `.venv` here and
-/// beside the binary, the library path, `/usr/local/lib`, and last where `python3` would import it.
+/// beside the binary, the environment of `tfbert setup`, the library path, `/usr/local/lib`, and last where `python3` would import it.
 ///
 /// # Errors
 ///
@@ -77,6 +77,9 @@ fn places() -> Vec<(String, PathBuf)> {
         if let Some(project) = binary.ancestors().nth(3) {
             places.push(("the project's .venv".to_owned(), project.join(".venv")));
         }
+    }
+    if let Some(folder) = user_data_folder() {
+        places.push(("`tfbert setup`".to_owned(), folder.join("venv")));
     }
     if let Some(path) = std::env::var_os("LD_LIBRARY_PATH") {
         for dir in std::env::split_paths(&path).filter(|dir| !dir.as_os_str().is_empty()) {

@@ -21,6 +21,8 @@ pub fn tiny(head: &str) -> PathBuf {
 pub fn tfbert() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tfbert"));
     command.current_dir(root()).env_remove("TFBERT_DATA").env_remove("RUST_LOG");
+    // No export of the user's own is found.
+    command.env_remove("TFBERT_MODELS").env("XDG_DATA_HOME", root().join("target/no-data-home"));
     // Of this process alone: what another version of the binary tokenised must not be found.
     let cache = format!("cache-{}", std::process::id());
     command.env("TFBERT_CACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join(cache));

@@ -7,10 +7,11 @@ use tfbert::dataset::Labels;
 use tfbert::error::{Error, Result};
 use tfbert::files::fingerprint;
 use tfbert::run::StartRecord;
+use tfbert::saved_model::places::MODELS_FOLDER;
 use tfbert::saved_model::{Export, TrainedModel};
 use tfbert::task::Task;
 
-use crate::commands::{export_hint, model_folder};
+use crate::commands::models::{default_export, find_export, model_to_train};
 
 /// A trained model that training starts from.
 pub(super) struct Start {
@@ -19,13 +20,11 @@ pub(super) struct Start {
 
 /// The export that is trained, and the trained model whose weights it gets first.
 pub(super) fn read(args: &TrainArgs, task: &Task) -> Result<(Export, Option<Start>)> {
-    let default = || Path::new("saved_models").join("minilm-l6").join(task.head.name());
     let Some(dir) = &args.model else {
         refuse_export(args)?;
-        let export = Export::read(&default()).map_err(|error| error.hint(export_hint(task)))?;
-        return Ok((export, None));
+        return Ok((Export::read(&default_export(task.head)?)?, None));
     };
-    let dir = model_folder(dir)?;
+    let dir = model_to_train(dir, task.head)?;
     if !TrainedModel::is_at(&dir)? {
         refuse_export(args)?;
         return Ok((Export::read(&dir)?, None));
@@ -47,26 +46,23 @@ fn refuse_export(args: &TrainArgs) -> Result<()> {
 /// The export that the model was trained from, with the head that the task needs.
 fn export_of(args: &TrainArgs, trained: &TrainedModel, task: &Task) -> Result<Export> {
     if let Some(dir) = &args.export {
-        return Export::read(dir);
+        return Export::read(&model_to_train(dir, task.head)?);
     }
     let name = &trained.model.encoder.name;
     let known = trained.export.as_ref().and_then(|export| export.parent());
     let known: Option<PathBuf> = known.map(|encoder| encoder.join(task.head.name()));
-    let default = Path::new("saved_models").join(name).join(task.head.name());
-    let dir = known.iter().chain([&default]).find(|dir| dir.join("saved_model.pb").is_file());
-    match dir {
-        Some(dir) => Export::read(dir),
-        None => {
-            let dir = known.unwrap_or(default);
-            Err(Error::new(format!(
-                "training needs the graph of the export `{name}` with the head `{}`, which is not at {}",
-                task.head,
-                dir.display()
-            ))
-            .at(&trained.model.dir)
-            .hint("name it with `--export DIR`"))
-        }
+    let there = known.clone().filter(|dir| dir.join("saved_model.pb").is_file());
+    if let Some(dir) = there.or_else(|| find_export(name, task.head)) {
+        return Export::read(&dir);
     }
+    let dir = known.unwrap_or_else(|| Path::new(MODELS_FOLDER).join(name).join(task.head.name()));
+    Err(Error::new(format!(
+        "training needs the graph of the export `{name}` with the head `{}`, which is not at {}",
+        task.head,
+        dir.display()
+    ))
+    .at(&trained.model.dir)
+    .hint("name it with `--export DIR`"))
 }
 
 /// Refuses an export whose weights or tokens are not those of the model.
