@@ -94,9 +94,8 @@ fn announced(found: FoundModel) -> PathBuf {
 fn missing(places: &Places, name: &str, head: &str) -> Error {
     let name = name.trim_end_matches('/').trim_end_matches(&format!("/{head}"));
     let encoder = name.trim_start_matches(&format!("{MODELS_FOLDER}/"));
-    let what = format!("the export `{encoder}/{head}` was not found; looked in {}", places.describe());
-    Error::new(what).hint(format!(
-        "{}, or name another with `--model DIR`",
-        export_command(encoder, head)
-    ))
+    let what =
+        format!("the export `{encoder}/{head}` was not found; looked in {}", places.describe());
+    Error::new(what)
+        .hint(format!("{}, or name another with `--model DIR`", export_command(encoder, head)))
 }

@@ -41,7 +41,9 @@ pub fn run(args: &SetupArgs) -> Result<()> {
     log::info!("exporting {} with the head {} to {}", args.encoder, args.head, models.display());
     let mut export = Command::new(environment.join("bin/python"));
     // `-P`: no package of the working folder is imported.
-    export.args(["-P", "-m", "python_export", "--encoder", &args.encoder]).env("PYTHONPATH", &sources);
+    export
+        .args(["-P", "-m", "python_export", "--encoder", &args.encoder])
+        .env("PYTHONPATH", &sources);
     export.args(["--head", &args.head, "--output"]).arg(&models);
     if args.force {
         export.arg("--force");
@@ -50,7 +52,9 @@ pub fn run(args: &SetupArgs) -> Result<()> {
         Some(_) => error,
         None => error.hint("its message is above; `tfbert setup` with the same flags tries again"),
     })?;
-    log::info!("next: `tfbert train --data FILE`, or `tfbert data fetch sst2` and `tfbert train --task sst2`");
+    log::info!(
+        "next: `tfbert train --data FILE`, or `tfbert data fetch sst2` and `tfbert train --task sst2`"
+    );
     Ok(())
 }
 
@@ -85,8 +89,11 @@ fn install(args: &SetupArgs, package: &Path, environment: &Path) -> Result<()> {
     // `--clear` where another version was installed; what pip downloaded is in its cache.
     let clear = marker.is_file().then_some("--clear");
     let mut venv = Command::new(&python);
-    run_for_progress(venv.args(["-m", "venv"]).args(clear).arg(environment), "could not make the environment")
-        .map_err(|error| error.hint("on Debian and Ubuntu: `sudo apt install python3-venv`"))?;
+    run_for_progress(
+        venv.args(["-m", "venv"]).args(clear).arg(environment),
+        "could not make the environment",
+    )
+    .map_err(|error| error.hint("on Debian and Ubuntu: `sudo apt install python3-venv`"))?;
     for name in locks {
         let mut pip = Command::new(environment.join("bin/python"));
         pip.args(["-m", "pip", "--disable-pip-version-check", "install", "--require-hashes"]);
@@ -98,7 +105,9 @@ fn install(args: &SetupArgs, package: &Path, environment: &Path) -> Result<()> {
         }
         pip.arg("-r").arg(package.join(name));
         run_for_progress(&mut pip, "could not install the packages").map_err(|error| {
-            error.hint("pip's message is above; `tfbert setup` with the same flags goes on from here")
+            error.hint(
+                "pip's message is above; `tfbert setup` with the same flags goes on from here",
+            )
         })?;
     }
     write_file(&marker, &wanted)
