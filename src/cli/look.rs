@@ -36,7 +36,7 @@ pub struct DoctorArgs {
     #[arg(long, env = "TFBERT_DATA", default_value = "data", value_name = "DIR")]
     pub data_dir: PathBuf,
 
-    /// Folder of the exports [default: every folder in which `tfbert train --model NAME` looks].
+    /// Folder of the exports [default: every folder in which an encoder is looked up by its name].
     #[arg(long, value_name = "DIR")]
     pub saved_models: Option<PathBuf>,
 }
