@@ -15,8 +15,8 @@ INSTALLED := $(VENV)/.installed$(if $(filter gpu,$(TENSORFLOW)),-gpu)
 OTHER_INSTALLED := $(VENV)/.installed$(if $(filter gpu,$(TENSORFLOW)),,-gpu)
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test check messages build venv exports test-exports test-build lint test-rust test-python test-processors fuzz \
-	bench bench-peers bench-peers-base gpu-check reproduce reproduce-peers results clean
+.PHONY: help quickstart test check messages build venv exports test-exports test-build lint lint-rust \
+	lint-python test-rust test-python test-processors fuzz bench bench-peers bench-peers-base gpu-check reproduce reproduce-peers results clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -37,7 +37,10 @@ quickstart: build saved_models/minilm-l6/classify/saved_model.pb ## Train, evalu
 	@echo "  $(TFBERT) train --task sst2 --data-dir DIR     # the real SST-2, in DIR/SST-2"
 	@echo "  $(TFBERT) doctor                               # what this machine has"
 
-test: lint test-rust test-python ## Pass every test
+# Installing waits for the disk and the network, and Clippy for the processor: both at once.
+test: ## Pass every test
+	@$(MAKE) --no-print-directory --jobs 2 lint-rust lint-python
+	@$(MAKE) --no-print-directory test-rust test-python
 
 # Tests that start no process and need no export. A test crate that is not named here is in `make test`.
 CHECKS := architecture docs feature_goldens fuzz_corpus messages metric_goldens schedule_golden table_goldens task_samples training
@@ -97,9 +100,13 @@ target/exports/.made-workers: $(EXPORT_SOURCES) | $(INSTALLED)
 	$(EXPORT) --encoder tiny --head span --workers --output target/exports/workers --force
 	@touch $@
 
-lint: $(VENV)/.installed-dev ## Formatting and lints
+lint: lint-rust lint-python ## Formatting and lints
+
+lint-rust:
 	cargo fmt --check
 	cargo clippy --quiet --locked --all-targets -- -D warnings
+
+lint-python: $(VENV)/.installed-dev
 	$(BIN)/ruff format --quiet --check python_export tests benches
 	$(BIN)/ruff check --quiet python_export tests benches
 
@@ -130,11 +137,10 @@ RUN_FUZZ = RUSTC_BOOTSTRAP=1 $(CARGO_FUZZ)
 
 fuzz: $(CARGO_FUZZ) ## Fuzz every reader and parser, FUZZ_SECONDS each
 	$(RUN_FUZZ) build --sanitizer none $(FUZZ_FLAGS)
-	@set -e; for target in $(FUZZ_TARGETS); do \
-		echo "== $$target"; mkdir -p fuzz/corpus-local/$$target; \
-		$(RUN_FUZZ) run --sanitizer none $(FUZZ_FLAGS) $$target fuzz/corpus-local/$$target \
-			fuzz/corpus/$$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -verbosity=0; \
-	done
+	mkdir -p $(FUZZ_TARGETS:%=fuzz/corpus-local/%)
+	printf '%s\n' $(FUZZ_TARGETS) | xargs -P $$(nproc) -I TARGET sh -c 'echo "== TARGET"; \
+		$(RUN_FUZZ) run --sanitizer none $(FUZZ_FLAGS) TARGET fuzz/corpus-local/TARGET \
+			fuzz/corpus/TARGET -- -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -verbosity=0'
 
 $(CARGO_FUZZ):
 	cargo install cargo-fuzz --version 0.13.2 --locked --quiet --root target/tools

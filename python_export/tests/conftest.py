@@ -1,4 +1,4 @@
-"""Exports for the tests, made once a run, and sessions over them."""
+"""Exports for the tests, from `make test-exports` where it was run, and sessions over them."""
 
 import os
 from pathlib import Path
@@ -19,7 +19,9 @@ from python_export.tests.machine import why_no_bf16
 from python_export.tests.session import ExportSession
 from python_export.weights import WeightsError, read_encoder
 
-GOLDENS = Path(__file__).parents[2] / "tests" / "golden"
+PACKAGE = Path(__file__).parents[1]
+EXPORTS = PACKAGE.parent / "target" / "exports"
+GOLDENS = PACKAGE.parent / "tests" / "golden"
 
 
 def pytest_runtest_setup(item):
@@ -28,9 +30,32 @@ def pytest_runtest_setup(item):
         pytest.skip(reason)
 
 
+def made(stamp):
+    """`target/exports` if `make test-exports` wrote it from these sources, as its stamp says."""
+    stamp = EXPORTS / stamp
+    sources = [path for path in PACKAGE.rglob("*.py") if "tests" not in path.parts]
+    if not stamp.exists() or stamp.stat().st_mtime < max(p.stat().st_mtime for p in sources):
+        return None
+    return EXPORTS
+
+
+class Sessions(dict):
+    """A session for each head of an encoder, opened when it is first asked for."""
+
+    def __init__(self, folder):
+        super().__init__()
+        self.folder = folder
+
+    def __missing__(self, head):
+        self[head] = ExportSession(self.folder / head)
+        return self[head]
+
+
 @pytest.fixture(scope="session")
 def tiny_exports(tmp_path_factory):
     """The folder with the exports of `tiny`, one for each head."""
+    if folder := made(".made"):
+        return folder / "tiny"
     output = tmp_path_factory.mktemp("saved_models")
     for head in HEAD_NAMES:
         export(read_encoder("tiny"), head, output)
@@ -40,7 +65,7 @@ def tiny_exports(tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny_sessions(tiny_exports):
     """A session for each head of `tiny`."""
-    sessions = {head: ExportSession(tiny_exports / head) for head in HEAD_NAMES}
+    sessions = Sessions(tiny_exports)
     yield sessions
     for session in sessions.values():
         session.close()
@@ -55,6 +80,8 @@ def classifier(tiny_sessions):
 @pytest.fixture(scope="session")
 def workers_export(tmp_path_factory):
     """An export of `tiny/classify` with the workers' graph."""
+    if folder := made(".made-workers"):
+        return folder / "workers" / "tiny" / "classify"
     output = tmp_path_factory.mktemp("workers")
     return export(read_encoder("tiny"), "classify", output, for_workers=True)
 
@@ -71,6 +98,8 @@ def of_workers(workers_export):
 @pytest.fixture(scope="session")
 def whole_step_export(tmp_path_factory):
     """An export of `tiny/classify` with the whole-step graph."""
+    if folder := made(".made-whole-step"):
+        return folder / "tiny-whole-step" / "classify"
     output = tmp_path_factory.mktemp("whole_step")
     return export(read_encoder("tiny"), "classify", output, whole_step=True)
 
@@ -86,13 +115,15 @@ def whole_step(whole_step_export):
 @pytest.fixture(scope="session")
 def minilm_classifier(tmp_path_factory):
     """The session of `minilm-l6/classify`; skips where the weights are not installed."""
-    try:
-        checkpoint = read_encoder("minilm-l6")
-    except WeightsError as error:
-        pytest.skip(str(error))
-    with ExportSession(
-        export(checkpoint, "classify", tmp_path_factory.mktemp("minilm"))
-    ) as session:
+    if folder := made(".made-minilm"):
+        output = folder / "minilm-l6" / "classify"
+    else:
+        try:
+            checkpoint = read_encoder("minilm-l6")
+        except WeightsError as error:
+            pytest.skip(str(error))
+        output = export(checkpoint, "classify", tmp_path_factory.mktemp("minilm"))
+    with ExportSession(output) as session:
         yield session
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -109,5 +110,5 @@ def test_an_export_without_the_whole_step_is_not_complete_where_it_is_asked_for(
 
 
 def test_an_export_with_the_whole_step_is_complete_where_it_is_not_asked_for(whole_step_export):
-    output = whole_step_export.parents[1]
-    assert export(read_encoder("tiny"), "classify", output) == whole_step_export
+    checkpoint = replace(read_encoder("tiny"), name=whole_step_export.parent.name)
+    assert export(checkpoint, "classify", whole_step_export.parents[1]) == whole_step_export
