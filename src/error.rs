@@ -106,6 +106,7 @@ impl Error {
     /// Work that a signal ended: [`ErrorKind::Interrupted`], `stopped by SIGTERM WHEN`.
     pub fn interrupted(signal: i32, when: impl fmt::Display) -> Self {
         let name = match signal {
+            1 => "SIGHUP".to_owned(),
             2 => "Ctrl-C".to_owned(),
             15 => "SIGTERM".to_owned(),
             number => format!("signal {number}"),

@@ -9,10 +9,11 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
-use common::{fail, last_json, succeed, text, tfbert, tiny};
+use common::{fail, last_json, root, succeed, text, tfbert, tiny};
 use interrupted::{
     Ended, alone, begin, code, command, complete, halt, limited, names, newest, random, resume,
     signal, spawn, wait_for,
@@ -140,6 +141,26 @@ fn sigterm_and_newest_checkpoints_truncated_at_random_end_in_the_same_bytes() {
     }
     let stderr = fail(resume(&run).args(["--seed", "7"]));
     assert!(stderr.contains("`settings.seed` was 1, now 7"), "{stderr}");
+}
+
+#[test]
+fn a_closed_terminal_stops_a_run_after_a_step() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    // The tests themselves may have been started by `nohup`, which would be inherited.
+    let train = command(&run);
+    let mut hangup = Command::new("env");
+    hangup.current_dir(root()).arg("--default-signal=HUP").arg(train.get_program());
+    hangup.args(train.get_args());
+    hangup.envs(train.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut child = spawn(&mut hangup);
+    assert!(wait_for(&mut child, || newest(&run).is_some()), "it ended before a checkpoint");
+    signal(child.id(), "HUP");
+    let output = child.wait_with_output().unwrap();
+    let stderr = text(&output).1;
+    assert_eq!(code(&output), Some(129), "{stderr}");
+    assert!(stderr.contains("stopped by SIGHUP after step"), "{stderr}");
 }
 
 #[test]

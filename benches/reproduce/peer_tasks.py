@@ -27,6 +27,7 @@ LABELS = {name: ["0", "1"] for name in GLUE} | {
     "qnli": ["entailment", "not_entailment"],
     "rte": ["entailment", "not_entailment"],
 }
+SQUAD_VERSIONS = {"squad": "1.1", "squad2": "2.0"}
 
 
 class Glue:
@@ -169,20 +170,21 @@ class MultipleChoice:
 
 
 class Squad:
-    """SQuAD 1.1 in windows."""
+    """SQuAD 1.1 or 2.0 in windows."""
 
     N_BEST, LONGEST_ANSWER = 20, 30
 
-    def __init__(self, data_dir: Path, tokenizer, flags: dict):
+    def __init__(self, name: str, data_dir: Path, tokenizer, flags: dict):
         from transformers import AutoModelForQuestionAnswering, DataCollatorWithPadding
 
+        self.version = SQUAD_VERSIONS[name]
         self.data_dir, self.tokenizer, self.flags = data_dir, tokenizer, flags
         self.model_class, self.labels = AutoModelForQuestionAnswering, None
         self.collator = DataCollatorWithPadding(tokenizer)
         self.windows: list[dict] = []
 
     def questions(self, split: str, limit: int | None) -> list[dict]:
-        path = self.data_dir / "squad" / f"{split}-v1.1.json"
+        path = self.data_dir / "squad" / f"{split}-v{self.version}.json"
         return [
             {"context": paragraph["context"], **question}
             for article in json.loads(path.read_text(encoding="utf-8"))["data"]
@@ -210,7 +212,9 @@ class Squad:
                     encoded["offset_mapping"][i], encoded.sequence_ids(i), strict=True
                 )
             ]
-            start, end = answer_span(offsets, question["answers"][0])
+            # A question of SQuAD 2.0 without an answer is trained to point at [CLS].
+            answers = question["answers"]
+            start, end = answer_span(offsets, answers[0]) if answers else (0, 0)
             names = ("input_ids", "attention_mask", "token_type_ids")
             feature = {name: encoded[name][i] for name in names}
             features.append({**feature, "start_positions": start, "end_positions": end})
@@ -225,17 +229,26 @@ class Squad:
         import squad_scorer
 
         best: dict[str, tuple[float, str]] = {}
+        null: dict[str, float] = {}
         golds = {}
         for window, start, end in zip(self.windows, *logits, strict=True):
             question = window["question"]
-            golds[question["id"]] = [answer["text"] for answer in question["answers"]]
+            id = question["id"]
+            golds[id] = [answer["text"] for answer in question["answers"]]
             score, text = self.best_answer(window, start, end)
-            if score > best.get(question["id"], (-np.inf, ""))[0]:
-                best[question["id"]] = score, text
+            if score > best.get(id, (-np.inf, ""))[0]:
+                best[id] = score, text
+            null[id] = min(null.get(id, np.inf), float(start[0] + end[0]))
         questions = [squad_scorer.Question(id, texts) for id, texts in golds.items()]
-        predictions = {id: best.get(id, (0.0, ""))[1] for id in golds}
-        found = squad_scorer.evaluate_v1(questions, predictions)
-        return {"f1": found["f1"] / 100, "exact_match": found["exact_match"] / 100}
+        found = {id: best.get(id, (-np.inf, "")) for id in golds}
+        if self.version == "1.1":
+            predictions = {id: text for id, (_, text) in found.items()}
+            scores = squad_scorer.evaluate_v1(questions, predictions)
+            return {"f1": scores["f1"] / 100, "exact_match": scores["exact_match"] / 100}
+        # No answer where the window that believes in it least scores it above the best answer.
+        predictions = {id: "" if null[id] > score else text for id, (score, text) in found.items()}
+        scores = squad_scorer.evaluate_v2(questions, predictions)
+        return {"f1": scores["f1"] / 100, "exact_match": scores["exact"] / 100}
 
     def best_answer(self, window: dict, start: np.ndarray, end: np.ndarray) -> tuple[float, str]:
         """The best of the best starts with the best ends, as `run_qa.py` pairs them."""
@@ -269,9 +282,9 @@ def peer_task(name: str, data_dir: Path, tokenizer, flags: dict):
         return Tagging(data_dir, tokenizer, flags)
     if name == "swag":
         return MultipleChoice(data_dir, tokenizer, flags)
-    if name == "squad":
-        return Squad(data_dir, tokenizer, flags)
+    if name in SQUAD_VERSIONS:
+        return Squad(name, data_dir, tokenizer, flags)
     if name in GLUE:
         return Glue(name, data_dir, tokenizer, flags)
-    known = ", ".join([*GLUE, "conll2003", "squad", "swag"])
+    known = ", ".join([*GLUE, "conll2003", *SQUAD_VERSIONS, "swag"])
     sys.exit(f"error: no reference is made for the task `{name}`; known: {known}")

@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use signal_hook::consts::{SIGINT, SIGKILL, SIGTERM};
+use signal_hook::consts::{SIGKILL, SIGTERM};
 use tfbert::cli::{self, Cli, LaunchArgs};
 use tfbert::error::{Error, Result};
 use tfbert::runtime::{Device, send_signal};
@@ -69,7 +69,7 @@ pub fn run(args: &LaunchArgs, cli: &Cli) -> Result<()> {
 /// The signals that ask to stop, each of which the workers get too: at the second they stop at once.
 fn signals() -> Result<Receiver<i32>> {
     let (sender, receiver) = channel();
-    for signal in [SIGINT, SIGTERM] {
+    for signal in super::stopping_signals() {
         let sender = sender.clone();
         super::spawn_on(signal, move || {
             let _ = sender.send(signal); // The last worker may have ended.

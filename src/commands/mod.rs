@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use tfbert::cli::{CacheArgs, Cli, PrecisionArg, WholeStepArg};
 use tfbert::dataset::DataSource;
 use tfbert::error::{Error, Result};
@@ -129,7 +129,7 @@ pub fn process_options(cli: &Cli, memory_hint: &'static str) -> ProcessOptions {
 /// process at once.
 pub fn stop_signal() -> Result<Arc<AtomicI32>> {
     let stop = Arc::new(AtomicI32::new(0));
-    for signal in [SIGINT, SIGTERM] {
+    for signal in stopping_signals() {
         let stop = Arc::clone(&stop);
         let seen = move || {
             if stop.swap(signal, Ordering::SeqCst) != 0 {
@@ -141,6 +141,22 @@ pub fn stop_signal() -> Result<Arc<AtomicI32>> {
         spawn_on(signal, seen)?;
     }
     Ok(stop)
+}
+
+/// The signals that ask to stop. SIGHUP, which a closing terminal sends, is one unless the process was
+/// started to ignore it, as by `nohup`.
+fn stopping_signals() -> Vec<i32> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let hangup = (!ignores(&status, SIGHUP)).then_some(SIGHUP);
+    hangup.into_iter().chain([SIGINT, SIGTERM]).collect()
+}
+
+/// Whether `SigIgn` in a process's `/proc/PID/status` holds a signal: a mask in hexadecimal digits,
+/// whose lowest bit is signal 1 (proc(5)).
+fn ignores(status: &str, signal: i32) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok()).unwrap_or(0);
+    mask >> (signal - 1) & 1 == 1
 }
 
 fn spawn_on(signal: i32, action: impl Fn() + Send + 'static) -> Result<()> {
@@ -213,4 +229,17 @@ pub fn run_of_task_file(task: &Task) -> Option<PathBuf> {
 /// The folder of a task's run.
 pub fn run_folder(task: &Task) -> PathBuf {
     Path::new("runs").join(&task.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_is_ignored_where_its_bit_of_the_mask_is_set() {
+        let status = "Name:\ttfbert\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000001001\n";
+        assert!(ignores(status, SIGHUP));
+        assert!(!ignores(status, SIGINT));
+        assert!(!ignores("", SIGHUP));
+    }
 }
