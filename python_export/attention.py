@@ -6,7 +6,8 @@ the operations between them are compiled functions as in `fused`.
 
 import tensorflow as tf
 
-from .fused import FusedOps, as_f32, bytes_of, column_sums, first_bytes, random_words, xla_compiled
+from .fused import as_f32, bytes_of, column_sums, first_bytes, random_words, xla_compiled
+from .fused_pre_norm import FusedPreNormOps
 
 
 @xla_compiled
@@ -20,6 +21,34 @@ def _split(product, bias, parts, heads, batch_like):
         x = tf.reshape(x, [batch, -1, heads, width // heads])
         found.append(tf.cast(tf.transpose(x, [0, 2, 1, 3]), product.dtype))
     return found
+
+
+@xla_compiled
+def _split_rotated(product, parts, heads, batch_like, cosines, sines):
+    """The heads of each of `parts` equal parts of `product`, all but the last of them turned."""
+    batch, width = tf.shape(batch_like)[0], product.shape[-1] // parts
+    found = []
+    for part in range(parts):
+        x = as_f32(product[:, part * width : (part + 1) * width])
+        x = tf.transpose(tf.reshape(x, [batch, -1, heads, width // heads]), [0, 2, 1, 3])
+        x = x if part == parts - 1 else _turned(x, cosines, sines)
+        found.append(tf.cast(x, product.dtype))
+    return found
+
+
+@xla_compiled
+def _merge_rotated(x, cosines, sines):
+    """As `_merge`, of heads that are turned back first."""
+    width = x.shape[1] * x.shape[3]
+    turned = tf.cast(_turned(as_f32(x), cosines, -sines), x.dtype)
+    return tf.reshape(tf.transpose(turned, [0, 2, 1, 3]), [-1, width])
+
+
+def _turned(x, cosines, sines):
+    """Rotary positions of x `[batch, A, length, head_size]`; angles `[length, head_size / 2]`."""
+    half = x.shape[-1] // 2
+    first, second = x[..., :half], x[..., half:]
+    return tf.concat([first * cosines - second * sines, second * cosines + first * sines], -1)
 
 
 @xla_compiled
@@ -73,8 +102,8 @@ def _scores_gradient(signed, dkept, merged, dmerged, scale, drop):
     return tf.cast(tf.abs(signed) * (dp - total) * scale, dtype), _kept(signed, drop, dtype)
 
 
-class TrainingOps(FusedOps):
-    """`ElementwiseOps` for training: those of `fused`, and those of attention."""
+class TrainingOps(FusedPreNormOps):
+    """`ElementwiseOps` for training: those outside attention, and those of attention."""
 
     def split_heads(self, product, bias, parts, heads, offset):
         """Of `ElementwiseOps`."""
@@ -89,6 +118,23 @@ class TrainingOps(FusedOps):
             return tuple(self.run(_split, product, bias, parts, heads, offset)), gradient
 
         return call(product, bias)
+
+    def split_rotated(self, product, parts, heads, offset, rotation):
+        """Of `ElementwiseOps`."""
+
+        @tf.custom_gradient
+        def call(product):
+            def gradient(*dparts):
+                *drotated, dvalue = dparts
+                merged = [self.run(_merge_rotated, dpart, *rotation) for dpart in drotated]
+                merged.append(self.run(_merge, dvalue))
+                return merged[0] if parts == 1 else tf.concat(merged, 1)
+
+            return tuple(
+                self.run(_split_rotated, product, parts, heads, offset, *rotation)
+            ), gradient
+
+        return call(product)
 
     def attend(self, query, key, value, offset, hidden, scale, dropout, first_only=False):
         """Of `ElementwiseOps`."""

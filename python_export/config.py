@@ -42,7 +42,7 @@ class EncoderConfig:
     def __post_init__(self):
         if self.embedding_size is None:
             object.__setattr__(self, "embedding_size", self.hidden_size)
-        for field in fields(self):
+        for field in fields(EncoderConfig):
             kind = int if field.type == int | None else field.type
             _check(field.name, kind, getattr(self, field.name))
         if self.hidden_act not in ACTIVATIONS:

@@ -65,19 +65,38 @@ class ElementwiseOps(Protocol):
         """Splits `product + bias`, `[N, parts * H]`, into `parts` tensors of
         `[batch, A, length, H / A]`. Only the batch size is taken from `offset`."""
 
+    def split_rotated(self, product, parts, heads, offset, rotation):
+        """As `split_heads` without a bias, with rotary positions (Su et al., 2021) in every part
+        but the last, which is the value.
+
+        `rotation` are the cosines and the sines of the angles, float32 `[length, H / A / 2]` each.
+        Column i of a head and column i + H / A / 2 are one pair, turned by angle i.
+        """
+
     def attend(self, query, key, value, offset, hidden: Hidden, scale, dropout, first_only=False):
         """`dropout(softmax(scale * query @ key^T + offset)) @ value`, its heads merged.
 
         Args:
             query: `[batch, A, queries, H / A]`.
             key, value: `[batch, A, keys, H / A]`.
-            offset: float32 `[batch, 1, 1, keys]`, 0 for tokens and `MASKED` for padding.
+            offset: float32 `[batch, 1, 1, keys]` or `[batch, 1, queries, keys]`, 0 where a query
+                sees a key and at most `MASKED` where it does not.
             hidden: the states that the result is going to be added to; only their shape,
                 `[batch * queries, H]`, is used, and is that of the result.
             scale: a number.
             dropout: as above.
             first_only: whether `query` is that of the first tokens alone.
         """
+
+    # Of encoders that normalise the input of a block and not its output.
+
+    def add_pre_norm(self, x, hidden: Hidden, gamma, epsilon, dropout) -> Hidden:
+        """The residual sum `hidden + dropout(x)`, float32, and as states its layer normalisation
+        with the scale `gamma` and no offset, in x's dtype. `dropout` None drops nothing."""
+
+    def gate(self, x, activation, dropout):
+        """`dropout(activation(a) * b)` of x = `[a, b]`, `[N, 2 * H]`, in x's dtype (GeGLU of
+        Shazeer, 2020)."""
 
 
 # Added to the attention scores of padding: exp() of the sum is exactly 0.

@@ -16,7 +16,6 @@ import tensorflow as tf
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from . import CONTRACT_VERSION, __version__
-from .encoder import Encoder, Pooler, dense_of
 from .folders import remove_leftovers, written_aside
 from .heads import HEADS
 from .hugging_face import description as hugging_face_description
@@ -137,7 +136,7 @@ def check_keepable(checkpoint: Checkpoint, head: str | None) -> str:
             f"{name}: the checkpoint's head is `{found}`, not `{head}`\n"
             f"hint: give --head {found}, or leave out --keep-head"
         )
-    if HEADS[found].pooled and not checkpoint.has_pooler:
+    if checkpoint.family.reads_pooler(HEADS[found]) and not checkpoint.has_pooler:
         raise ExportError(
             f"{name}: the checkpoint has the head `{found}`, but not the dense layer before it\n"
             "hint: leave out --keep-head, and train a new head"
@@ -224,7 +223,7 @@ def _exporter():
 
 
 def _draws_pooler(checkpoint, head_class):
-    return head_class.pooled and not checkpoint.has_pooler
+    return checkpoint.family.reads_pooler(head_class) and not checkpoint.has_pooler
 
 
 def _draws_head(checkpoint, head_class):
@@ -267,7 +266,7 @@ def _write(checkpoint, head_class, folder, seed, whole_step, for_workers, kept=N
     tensors = checkpoint.tensors
     if _draws_pooler(checkpoint, head_class):
         print(f"{label}: the checkpoint has no pooler, one is drawn at random", file=sys.stderr)
-        tensors = {**tensors, **_draw_pooler(checkpoint.config, seed)}
+        tensors = {**tensors, **_draw_pooler(checkpoint, seed)}
     if _draws_head(checkpoint, head_class):
         print(f"{label}: the checkpoint has no such head, one is drawn at random", file=sys.stderr)
         tensors = {**tensors, **draw_head(checkpoint.config, seed)}
@@ -326,14 +325,9 @@ def _write_texts(checkpoint, folder, facts):
     (folder / CONTRACT_FILE).write_text(contract + "\n", encoding="utf-8")
 
 
-def encoder_of(checkpoint: Checkpoint, tensors, pooled: bool) -> Encoder:
+def encoder_of(checkpoint: Checkpoint, tensors, pooled: bool):
     """The encoder of a checkpoint with these weights, with the pooler where it is `pooled`."""
-    family, config = checkpoint.family, checkpoint.config
-    pooler = None
-    if pooled:
-        dense = dense_of(tensors, "pooler.dense")
-        pooler = Pooler(dense, family.pooler_activation, family.drops_pooler_input)
-    return Encoder(config, family.embeddings(config, tensors), tensors, pooler)
+    return checkpoint.family.encoder(checkpoint.config, tensors, pooled)
 
 
 def _plain(signatures):
@@ -341,14 +335,19 @@ def _plain(signatures):
     return [name for name in signatures if name.startswith("eval_")]
 
 
-def _draw_pooler(config, seed):
-    random = np.random.default_rng(seed)
-    shape = (config.hidden_size, config.hidden_size)
-    kernel = random.standard_normal(shape) * config.initializer_range
-    return {
-        "pooler.dense.weight": kernel.astype(np.float32),
-        "pooler.dense.bias": np.zeros(config.hidden_size, np.float32),
-    }
+def _draw_pooler(checkpoint, seed):
+    """The weights `pooler.…`: a normal kernel, scales of 1, biases of 0."""
+    random, deviation = np.random.default_rng(seed), checkpoint.config.initializer_range
+
+    def draw(name, shape):
+        if name.endswith("norm.weight"):
+            return np.ones(shape, np.float32)
+        if name.endswith(".bias"):
+            return np.zeros(shape, np.float32)
+        return (random.standard_normal(shape) * deviation).astype(np.float32)
+
+    shapes = checkpoint.family.tensor_shapes(checkpoint.config)
+    return {n: draw(n, shape) for n, shape in shapes.items() if n.startswith("pooler.")}
 
 
 def _save(module, folder, signatures):

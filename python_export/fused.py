@@ -105,7 +105,7 @@ def _keep(x, random, drop: Drop):
     return tf.where(random >= drop.threshold, x * drop.scale, 0.0)
 
 
-def _dropped(x, drop: Drop):
+def dropped(x, drop: Drop):
     """x after dropout. The gradient draws the same mask again, which is cheaper than keeping it."""
     random = bytes_of(random_words(tf.size(x), drop.key))
     return _keep(x, first_bytes(random, x), drop)
@@ -118,7 +118,7 @@ def as_f32(x):
 
 @xla_compiled
 def _drop(x, drop):
-    return tf.cast(_dropped(as_f32(x), drop), x.dtype)
+    return tf.cast(dropped(as_f32(x), drop), x.dtype)
 
 
 # GELU: h * Phi(h) with Phi the normal distribution function (Hendrycks and Gimpel, 2016).
@@ -159,31 +159,31 @@ def column_sums(x):
 # Layer normalisation (Ba, Kiros and Hinton, 2016) over the last axis.
 
 
-def _row_means(z):
+def row_means(z):
     """The means of z's rows, `[N, 1]`, as a matrix product: XLA's own reduction on a CPU adds up a
     row element by element."""
     width = z.shape[-1]
     return tf.matmul(z, tf.ones([width, 1])) * (1.0 / width)
 
 
-def _standardise(z, epsilon):
+def standardise(z, epsilon):
     """z with mean 0 and variance 1, and the inverse of its standard deviation."""
-    centred = z - _row_means(z)
-    inverse = tf.math.rsqrt(_row_means(centred * centred) + epsilon)
+    centred = z - row_means(z)
+    inverse = tf.math.rsqrt(row_means(centred * centred) + epsilon)
     return centred * inverse, inverse
 
 
 def _norm_backward(normed, inverse, dy, gamma):
     """The gradients of `_standardise`'s argument, of the scale and of the offset."""
     dnormed = dy * gamma
-    dz = (dnormed - _row_means(dnormed) - normed * _row_means(dnormed * normed)) * inverse
+    dz = (dnormed - row_means(dnormed) - normed * row_means(dnormed * normed)) * inverse
     return dz, tf.reduce_sum(dy * normed, 0), tf.reduce_sum(dy, 0)
 
 
 @xla_compiled
 def _add_norm_forward(x, bias, residual, gamma, beta, epsilon, drop):
-    kept = _dropped(as_f32(x) + bias, drop)
-    normed, inverse = _standardise(as_f32(residual) + kept, epsilon)
+    kept = dropped(as_f32(x) + bias, drop)
+    normed, inverse = standardise(as_f32(residual) + kept, epsilon)
     y = tf.cast(normed * gamma + beta, x.dtype)
     return y, tf.cast(normed, x.dtype), inverse
 
@@ -193,7 +193,7 @@ def _add_norm_backward(normed, inverse, gamma, dy, dresidual, drop):
     dtype = normed.dtype
     dy = as_f32(dy) + as_f32(dresidual)
     dz, dgamma, dbeta = _norm_backward(as_f32(normed), inverse, dy, gamma)
-    dx = _dropped(dz, drop)
+    dx = dropped(dz, drop)
     return tf.cast(dx, dtype), tf.reduce_sum(dx, 0), tf.cast(dz, dtype), dgamma, dbeta
 
 
@@ -203,14 +203,14 @@ def _add_norm_backward(normed, inverse, gamma, dy, dresidual, drop):
 @xla_compiled
 def _embed_forward(words, positions, types, gamma, beta, epsilon, drop, dtype):
     z = tf.reshape(words + positions + types, [-1, words.shape[-1]])
-    normed, inverse = _standardise(z, epsilon)
-    y = tf.cast(_dropped(normed * gamma + beta, drop), dtype)
+    normed, inverse = standardise(z, epsilon)
+    y = tf.cast(dropped(normed * gamma + beta, drop), dtype)
     return y, tf.cast(normed, dtype), inverse
 
 
 @xla_compiled
 def _embed_backward(normed, inverse, gamma, dy, dresidual, drop):
-    dy = _dropped(as_f32(dy) + as_f32(dresidual), drop)
+    dy = dropped(as_f32(dy) + as_f32(dresidual), drop)
     return _norm_backward(as_f32(normed), inverse, dy, gamma)
 
 

@@ -32,10 +32,10 @@ def description(checkpoint, head_class) -> dict | None:
     names = [
         name
         for name in family.tensor_shapes(checkpoint.config)
-        if head_class.pooled or not name.startswith("pooler.")
+        if family.reads_pooler(head_class) or not name.startswith("pooler.")
     ]
     rows = [
-        {"name": family.hugging_face_name(_any_layer(name), head_class), **_variable(name)}
+        {"name": family.hugging_face_name(_any_layer(name), head_class), **family.variable_of(name)}
         for name in names
         if not name.startswith("encoder.layer.") or name.startswith("encoder.layer.0.")
     ]
@@ -59,7 +59,7 @@ def _any_layer(name):
     return name.replace("encoder.layer.0.", f"encoder.layer.{_LAYER}.")
 
 
-def _variable(name):
+def bert_variable(name: str) -> dict:
     """The row of a weight under BertModel's name, without its own name: the variable's object path,
     whether it is stored as `[inputs, outputs]`, and which part of the variable it is."""
     owner, _, kind = name.rpartition(".")
@@ -93,6 +93,7 @@ def _tokenizer_config(checkpoint):
         "tokenizer_class": family.tokenizer_class,
         "model_max_length": family.max_length(checkpoint.config),
         **family.special_tokens,
+        **family.tokenizer_values,
     }
     normalizer = json.loads(checkpoint.tokenizer).get("normalizer") or {}
     if normalizer.get("type") == "BertNormalizer":

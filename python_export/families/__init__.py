@@ -8,6 +8,7 @@ from .bert import Bert
 from .distilbert import DistilBert
 from .electra import Electra
 from .family import Family
+from .modernbert import ModernBert
 from .roberta import Roberta
 
 FAMILIES: dict[str, Family] = {
@@ -19,6 +20,7 @@ FAMILIES: dict[str, Family] = {
         Roberta("roberta", "RoBERTa", "Roberta"),
         Roberta("xlm-roberta", "XLM-RoBERTa", "XLMRoberta"),
         Roberta("camembert", "CamemBERT", "Camembert"),
+        ModernBert(),
     )
 }
 

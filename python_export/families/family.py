@@ -5,14 +5,17 @@ from pathlib import Path
 from typing import ClassVar
 
 from ..config import ConfigError, EncoderConfig
+from ..hugging_face import bert_variable
 from ..tokenizer import Tokenizer, read_wordpiece
 
 
 class Family(ABC):
     """One kind of encoder: how its checkpoints are read and how its embeddings are computed.
 
-    All families share the layers of `encoder.Encoder`. Its weights go by the names of Hugging
-    Face's `BertModel` throughout this package; a family maps them to the names in its files.
+    Most families share the layers of `encoder.Encoder`. Their weights go by the names of Hugging
+    Face's `BertModel` throughout this package; a family maps them to the names in its files. A
+    family with layers of its own has `encoder`, `reads_pooler` and `variable_of`, and names of its
+    own for the weights.
     """
 
     # As in config.json.
@@ -25,6 +28,8 @@ class Family(ABC):
     has_vocab_txt = False
     # Its special tokens, as tokenizer_config.json names them.
     special_tokens: ClassVar[dict[str, str]]
+    # What else transformers' tokenizer_config.json has.
+    tokenizer_values: ClassVar[dict] = {}
     # As people write it.
     title: str
     # Whether the head `masked` is that of its checkpoints: `BertForMaskedLM`'s.
@@ -82,12 +87,32 @@ class Family(ABC):
 
         return Embeddings(config, tensors)
 
+    def reads_pooler(self, head) -> bool:
+        """Whether a class of `heads` reads the weights `pooler.…`."""
+        return head.pooled
+
+    def encoder(self, config: EncoderConfig, tensors, pooled: bool):
+        """The `encoder.Encoder` of these weights, with the pooler where it is `pooled`, or a
+        `tf.Module` with the same methods."""
+        from ..encoder import Encoder, Pooler, dense_of
+
+        pooler = None
+        if pooled:
+            dense = dense_of(tensors, "pooler.dense")
+            pooler = Pooler(dense, self.pooler_activation, self.drops_pooler_input)
+        return Encoder(config, self.embeddings(config, tensors), tensors, pooler)
+
     # How transformers stores a trained model of the family: `python_export.hugging_face`.
 
     def hugging_face_name(self, name: str, head) -> str:
         """The name in transformers' model with the class `head` of `heads` of the weight that
         BertModel calls `name`."""
         return f"{self.model_type}.{name}"
+
+    def variable_of(self, name: str) -> dict:
+        """What the weight that this package calls `name` is of a variable: its row in the table of
+        `python_export.hugging_face` without its own name."""
+        return bert_variable(name)
 
     def hugging_face_head(self, head) -> str | None:
         """The name of the dense layer in transformers' model that is `head`'s, a class of `heads`.

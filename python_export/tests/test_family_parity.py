@@ -20,13 +20,16 @@ from python_export.hugging_face import description
 from python_export.model import TrainingModel
 from python_export.tests.conftest import GOLDENS
 from python_export.tests.drawn import draw
+from python_export.tests.test_hugging_face import read_table, used_variables
 from python_export.tests.test_parity import LOGIT_TOLERANCE, RELATIVE_TOLERANCE
+from python_export.tokenizer import template
 from python_export.weights import read_encoder
 
 # Those whose gradient no other case has: it compiles functions, which takes seconds.
 LEARNT = [
     *((family, "classify") for family in ("bert", "distilbert", "electra", "roberta")),
     *(("bert", head) for head in ("span", "tag")),
+    *(("modernbert", "classify"), ("modernbert-cls", "choice"), ("modernbert", "span")),
     *((f"bert-{activation}", "classify") for activation in ("gelu_new", "relu", "silu")),
 ]
 
@@ -58,6 +61,13 @@ def write(folder, golden):
         ids = {piece: index for index, piece in enumerate(pieces)}
         (folder / "vocab.json").write_text(json.dumps(ids))
         (folder / "merges.txt").write_text("#version: 0.2\n")
+    elif config["model_type"] == "modernbert":
+        pieces = ["[UNK]", "[PAD]", "[CLS]", "[SEP]", "[MASK]"]
+        pieces += [f"Ġ{index}" for index in range(config["vocab_size"] - len(pieces))]
+        ids = {piece: index for index, piece in enumerate(pieces)}
+        model = {"type": "BPE", "vocab": ids, "merges": []}
+        tokenizer = {"model": model, "post_processor": template(ids)}
+        (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
     else:
         pieces = tiny.vocabulary()[: config["vocab_size"]]
         (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in pieces))
@@ -68,7 +78,7 @@ def model_of(folder):
     """The model of a checkpoint with its own head."""
     checkpoint = read_encoder(str(folder), keep_head=True)
     head_class = HEADS[checkpoint.head.name]
-    assert checkpoint.has_pooler or not head_class.pooled
+    assert checkpoint.has_pooler or not checkpoint.family.reads_pooler(head_class)
     encoder = encoder_of(checkpoint, checkpoint.tensors, head_class.pooled)
     head = head_class(encoder)
     head.kernel.assign(checkpoint.head.kernel)
@@ -80,58 +90,21 @@ def inputs_of(golden, rows=None):
     return Inputs(*(tf.constant(golden[name][:rows]) for name in Inputs._fields))
 
 
-def gradients_by_name(checkpoint, model, gradients):
-    """The gradients under the names and in the layout of the checkpoint's file."""
+def gradients_by_name(table, model, gradients):
+    """The gradients under the names and in the layout of the checkpoint's file, by the table that
+    `tfbert export` reads."""
     dense = {}
     for parameter, terms in zip(model.parameters(), gradients, strict=True):
         total = sum(tf.convert_to_tensor(term) for term in terms).numpy()
         dense[parameter.variable.ref()] = total
-    found = {}
-
-    def take(name, variable, part=slice(None)):
-        if variable is not None:
-            gradient = dense[variable.ref()]
-            found[name] = gradient.T[part] if name.endswith("weight") else gradient[part]
-
-    def layer(name, dense_layer, part=slice(None)):
-        take(f"{name}.weight", dense_layer.kernel, part)
-        take(f"{name}.bias", dense_layer.bias, part)
-
-    def norm(name, norm_layer):
-        for last, variable in (("weight", norm_layer.gamma), ("bias", norm_layer.beta)):
-            found[f"{name}.{last}"] = dense[variable.ref()]
-
-    encoder = model.encoder
-    for table in ("word", "position", "token_type"):
-        variable = getattr(encoder.embeddings, f"{table}_embeddings")
-        if variable is not None:
-            found[f"embeddings.{table}_embeddings.weight"] = dense[variable.ref()]
-    norm("embeddings.LayerNorm", encoder.embeddings.norm)
-    if encoder.embeddings.projection is not None:
-        layer("embeddings_project", encoder.embeddings.projection)
-    width = checkpoint.config.hidden_size
-    for index, ours in enumerate(encoder.layers):
-        theirs = f"encoder.layer.{index}"
-        for number, part in enumerate(("query", "key", "value")):
-            columns = slice(number * width, (number + 1) * width)
-            layer(f"{theirs}.attention.self.{part}", ours.query_key_value, columns)
-        layer(f"{theirs}.attention.output.dense", ours.attention_output)
-        norm(f"{theirs}.attention.output.LayerNorm", ours.attention_norm)
-        layer(f"{theirs}.intermediate.dense", ours.intermediate)
-        layer(f"{theirs}.output.dense", ours.output)
-        norm(f"{theirs}.output.LayerNorm", ours.output_norm)
-    if encoder.pooler is not None:
-        layer("pooler.dense", encoder.pooler)
-    layer(checkpoint.head.layer, model.head)
-    return found
-
-
-def name_in_package(checkpoint, stored):
-    """The package's name of a weight, of which `stored` is the name in the file."""
-    for name in checkpoint.family.tensor_shapes(checkpoint.config):
-        if stored in checkpoint.family.names_in_file(name):
-            return name
-    return stored
+    layers = model.encoder.config.num_hidden_layers
+    by_path = {}
+    for path in used_variables(table, layers):
+        found = model
+        for step in path.split("/"):
+            found = found[int(step)] if step.isdigit() else getattr(found, step)
+        by_path[path] = dense[found.ref()]
+    return read_table(table, by_path, layers)
 
 
 @pytest.mark.parametrize(("case", "head"), CASES, ids=lambda value: value)
@@ -175,15 +148,14 @@ def test_loss_and_gradient_equal_the_references(tmp_path, case, head):
     inputs = inputs_of(golden, len(labels))
     loss, gradients = model.gradients(inputs, batch, tf.float32, sparse=False)
     assert float(loss) == pytest.approx(float(golden["loss"]), rel=1e-5)
-    found = gradients_by_name(checkpoint, model, gradients)
+    found = gradients_by_name(description(checkpoint, HEADS[head]), model, gradients)
     norms = golden["gradient_norms"]
     floor = 1e-6 * np.sqrt(np.sum(norms**2))
     for index, stored in enumerate(json.loads(str(golden["weights"]))):
-        name = name_in_package(checkpoint, stored)
-        if name not in found:
+        if stored not in found:
             assert norms[index] == 0.0, stored
             continue
-        gradient = found[name].astype(np.float64).ravel()
+        gradient = found[stored].astype(np.float64).ravel()
         norm = norms[index]
         assert np.sqrt(np.sum(gradient**2)) == pytest.approx(
             norm, rel=RELATIVE_TOLERANCE, abs=floor

@@ -52,6 +52,21 @@ DISTIL = {
     "hidden_dim": 48,
     "max_position_embeddings": 40,
 }
+# Sequences are longer than its window, and three layers have one.
+MODERN = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": 32,
+    "num_hidden_layers": 5,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "max_position_embeddings": 40,
+    "local_attention": 6,
+    "pad_token_id": 1,
+    "bos_token_id": 2,
+    "cls_token_id": 2,
+    "eos_token_id": 3,
+    "sep_token_id": 3,
+}
 ROBERTA = {**BERT, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2, "type_vocab_size": 1}
 CASES = {
     "bert": ("bert", BERT, ("classify", "span", "tag", "choice")),
@@ -65,6 +80,12 @@ CASES = {
     "roberta": ("roberta", {**ROBERTA, "layer_norm_eps": 1e-5}, tuple(MODELS)),
     "xlm-roberta": ("xlm-roberta", ROBERTA, ("classify",)),
     "camembert": ("camembert", ROBERTA, ("classify",)),
+    "modernbert": ("modernbert", {**MODERN, "classifier_pooling": "mean"}, tuple(MODELS)),
+    "modernbert-cls": (
+        "modernbert",
+        {**MODERN, "classifier_pooling": "cls"},
+        ("classify", "choice"),
+    ),
 }
 
 
