@@ -1,5 +1,5 @@
-//! Token ids against Hugging Face's, which `golden/make_tag_goldens.py` and
-//! `golden/make_subword_goldens.py` wrote down.
+//! Token ids against Hugging Face's, which `golden/make_tag_goldens.py`,
+//! `golden/make_subword_goldens.py` and `golden/make_modernbert_goldens.py` wrote down.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -68,20 +68,30 @@ struct TextCase {
 fn texts_and_pairs_have_the_ids_that_hugging_face_gives_them() {
     let cases: Vec<TextCase> = cases("text_ids.json");
     assert!(cases.len() > 500, "{}", cases.len());
-    check_texts(&cases, ["uncased", "cased"]);
+    check_texts(&cases, &["uncased", "cased"]);
 }
 
 #[test]
 fn texts_and_pairs_have_the_ids_that_hugging_faces_roberta_and_xlm_roberta_give_them() {
     let cases: Vec<TextCase> = cases("subword_text_ids.json");
     assert!(cases.len() > 100, "{}", cases.len());
-    check_texts(&cases, ["byte_level", "unigram"]);
+    check_texts(&cases, &["byte_level", "unigram"]);
 }
 
-fn check_texts(cases: &[TextCase], tokenizers: [&str; 2]) {
-    let known = tokenizers.map(|name| (name, tokenizer(name)));
+#[test]
+fn texts_pairs_and_words_have_the_ids_that_hugging_faces_modernbert_gives_them() {
+    let texts: Vec<TextCase> = cases("modernbert_text_ids.json");
+    assert!(texts.len() > 50, "{}", texts.len());
+    check_texts(&texts, &["modernbert"]);
+    let words: Vec<WordCase> = cases("modernbert_word_ids.json");
+    assert!(words.len() >= 9, "{}", words.len());
+    check_words(&words, ["[CLS]", "[SEP]", "[UNK]"]);
+}
+
+fn check_texts(cases: &[TextCase], tokenizers: &[&str]) {
+    let known: Vec<_> = tokenizers.iter().map(|name| (name, tokenizer(name))).collect();
     for case in cases {
-        let (_, tokenizer) = known.iter().find(|(name, _)| *name == case.tokenizer).unwrap();
+        let (_, tokenizer) = known.iter().find(|(name, _)| **name == case.tokenizer).unwrap();
         let input =
             Input::Text { text: whole(&case.text), text_pair: case.text_pair.as_ref().map(whole) };
         let dataset = dataset(vec![(input, Some(Target::Class(1)))]);
