@@ -146,7 +146,13 @@ impl Tokenizer {
             Some(PreTokenizerWrapper::ByteLevel(byte_level)) => !byte_level.add_prefix_space,
             _ => false,
         };
-        if needs_space { self.pieces(&format!(" {word}")) } else { self.pieces(word) }
+        // The reference adds the space to the text between special tokens.
+        let is_special = self.inner.get_added_vocabulary().is_special_token(word);
+        if needs_space && !is_special {
+            self.pieces(&format!(" {word}"))
+        } else {
+            self.pieces(word)
+        }
     }
 
     /// Tokens with their byte offsets; `special` adds `[CLS]` and `[SEP]`.
