@@ -43,7 +43,8 @@ class ModernBertConfig(EncoderConfig):
     """The sizes and constants of a ModernBERT.
 
     A layer of type `sliding_attention` attends to at most `local_attention // 2` tokens on each
-    side. `layer_types` and the two bases of the rotary positions are those of transformers.
+    side. `layer_types` and the two bases of the rotary positions are those of transformers. The
+    ids of the special tokens are for its config.json only: the tokenizer has its own.
     """
 
     local_attention: int = 128
@@ -52,6 +53,8 @@ class ModernBertConfig(EncoderConfig):
     local_rope_theta: float = 10_000.0
     classifier_pooling: str = "cls"
     classifier_activation: str = "gelu"
+    cls_token_id: int = 50281
+    sep_token_id: int = 50282
 
     def __post_init__(self):
         super().__post_init__()
@@ -161,6 +164,7 @@ class ModernBert(Family):
         # Which layers are global is stated by transformers 4 as a number.
         types, layers = config.layer_types, config.num_hidden_layers
         every = [n for n in range(1, layers + 1) if types == _global_every(n, layers)]
+        values |= {"bos_token_id": config.cls_token_id, "eos_token_id": config.sep_token_id}
         return {**values, "rope_parameters": rope, **({_EVERY: every[0]} if every else {})}
 
     def variable_of(self, name):

@@ -29,7 +29,7 @@ from python_export.weights import read_encoder
 LEARNT = [
     *((family, "classify") for family in ("bert", "distilbert", "electra", "roberta")),
     *(("bert", head) for head in ("span", "tag")),
-    *(("modernbert", "classify"), ("modernbert-cls", "choice"), ("modernbert", "span")),
+    *(("modernbert", "classify"), ("modernbert-cls", "choice")),
     *((f"bert-{activation}", "classify") for activation in ("gelu_new", "relu", "silu")),
 ]
 
