@@ -15,7 +15,7 @@ INSTALLED := $(VENV)/.installed$(if $(filter gpu,$(TENSORFLOW)),-gpu)
 OTHER_INSTALLED := $(VENV)/.installed$(if $(filter gpu,$(TENSORFLOW)),,-gpu)
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test check messages build venv exports test-exports test-build lint lint-rust \
+.PHONY: help quickstart test check workers-exports messages build venv exports test-exports test-build lint lint-rust \
 	lint-python test-rust test-python test-processors fuzz bench bench-peers bench-peers-base gpu-check reproduce reproduce-peers results clean
 
 help: ## List the targets
@@ -99,6 +99,9 @@ target/exports/.made-workers: $(EXPORT_SOURCES) | $(INSTALLED)
 	$(EXPORT) --encoder tiny --head classify --workers --output target/exports/workers --force
 	$(EXPORT) --encoder tiny --head span --workers --output target/exports/workers --force
 	@touch $@
+
+workers-exports: $(INSTALLED) ## Export every head for several workers, for tests/workers.rs
+	$(EXPORT) --encoder tiny --head all --workers --output target/exports/workers --force
 
 lint: lint-rust lint-python ## Formatting and lints
 

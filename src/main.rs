@@ -8,7 +8,7 @@ use tfbert::cli::{self, Command, DataCommand};
 mod commands;
 
 fn main() -> ExitCode {
-    let arguments = match commands::recall::arguments(std::env::args_os().collect()) {
+    let arguments = match commands::recall::arguments(std::env::args_os().collect(), false) {
         Ok(arguments) => arguments,
         Err(error) => {
             eprintln!("error: {error}");

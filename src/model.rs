@@ -87,12 +87,14 @@ pub struct StepOutcome {
     pub grad_norm: f32,
     /// What any worker asked for.
     pub signals: Signals,
+    /// The part of `loss` that this worker's rows have.
+    pub own_loss: f32,
 }
 
 impl StepOutcome {
     /// The outcome on the only worker.
     pub fn alone(loss: f32, grad_norm: f32) -> Self {
-        Self { loss, grad_norm, signals: Signals::default() }
+        Self { loss, grad_norm, signals: Signals::default(), own_loss: loss }
     }
 }
 

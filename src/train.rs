@@ -259,7 +259,7 @@ impl<'a> Trainer<'a> {
                 .hint_if_out_of_memory(STEP_MEMORY_HINT)
         })?;
         self.timing.step(batch, computing.elapsed());
-        let StepOutcome { loss, grad_norm, signals } = outcome;
+        let StepOutcome { loss, grad_norm, signals, own_loss } = outcome;
         self.agreed = signals;
         if let Some(cluster) = self.job.cluster {
             cluster.report_norm(step + 1, grad_norm)?;
@@ -272,6 +272,13 @@ impl<'a> Trainer<'a> {
         let skips = self.job.options.on_nan == OnNan::Skip && !grad_norm.is_finite();
         if !finite && !skips {
             self.recorder.wait()?;
+            if let Some(cluster) = self.job.cluster
+                && !loss.is_finite()
+                && own_loss.is_finite()
+            {
+                // The worker whose rows are the cause ends this one, and is named.
+                cluster.wait_for_cause();
+            }
             return Err(self.not_finite(outcome, learning_rate, &batch[0]));
         }
         self.timing.first_step.get_or_insert_with(|| self.started.elapsed());
@@ -302,23 +309,28 @@ impl<'a> Trainer<'a> {
     }
 
     fn not_finite(&self, outcome: StepOutcome, learning_rate: f32, part: &Batch) -> Error {
-        let StepOutcome { loss, grad_norm, .. } = outcome;
+        let StepOutcome { loss, grad_norm, own_loss, .. } = outcome;
         let step = self.recorder.step();
+        let own = match self.job.cluster {
+            Some(_) => format!(" ({own_loss} of this worker's rows)"),
+            None => String::new(),
+        };
         let kept = match self.recorder.saved_step() {
             Some(step) => format!("the checkpoint after step {step} is kept"),
             None => "no checkpoint was written yet".to_owned(),
         };
-        Error::new(format!(
-            "step {}: the loss is {loss}, the gradient's norm {grad_norm}, at learning rate \
+        let error = Error::new(format!(
+            "step {}: the loss is {loss}{own}, the gradient's norm {grad_norm}, at learning rate \
              {learning_rate:e}, batch {} of epoch {} ({} × {}); {kept}",
             step + 1,
             self.plan.batch(step) + 1,
             self.plan.epoch(step) + 1,
             part.rows(),
             part.length()
-        ))
-        .at(self.job.folder.dir())
-        .hint(if grad_norm.is_finite() {
+        ));
+        // The folder of a worker that is not the chief is removed.
+        let error = if self.job.is_chief() { error.at(self.job.folder.dir()) } else { error };
+        error.hint(if grad_norm.is_finite() {
             "the gradient was finite, so the update was made and cannot be skipped; start over with \
              `--overwrite` and a lower `--learning-rate` or `--precision f32`"
         } else {

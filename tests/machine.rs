@@ -41,6 +41,7 @@ fn main() {
     let trials = trials![
         a_disk_that_fills_or_is_read_only_costs_nothing_that_was_complete,
         a_cut_network_ends_all_workers_and_the_run_goes_on_from_its_checkpoint,
+        a_full_disk_of_the_chief_ends_all_workers_and_is_named,
         real_data_sets_are_read_whole,
         squads_development_sets_score_as_the_python_scorer_has_it,
         known_answers_of_squads_own_files_are_found,
@@ -167,6 +168,23 @@ fn a_cut_network_ends_all_workers_and_the_run_goes_on_from_its_checkpoint() -> R
     let mut flags = flags("classify", &run);
     flags.push("--resume".into());
     succeed(&mut launch(2, &flags));
+    Ok(())
+}
+
+fn a_full_disk_of_the_chief_ends_all_workers_and_is_named() -> Ran {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Disk::mount(&dir.path().join("disk")).ok_or("mounting a small disk needs root")?;
+    // The weights and the optimiser's state of a checkpoint have no room.
+    fs::write(disk.0.join("filler"), vec![1; 15 << 20]).unwrap();
+    let child = spawn(&mut launch(2, &flags("classify", &disk.0.join("run"))));
+    let (code, stderr) = end(child, cluster::DEADLINE);
+    assert_eq!(code, Some(1), "{stderr}");
+    let last = stderr.lines().rfind(|line| line.starts_with("error: worker 0: "));
+    assert!(last.is_some_and(|line| line.contains("No space left")), "{stderr}");
+    assert!(stderr.contains("see that the disk has room"), "{stderr}");
+    let other = stderr.lines().find(|line| line.starts_with("[1] error: worker 0 (127.0.0.1:"));
+    assert!(other.is_some_and(|line| line.contains("No space left")), "{stderr}");
     Ok(())
 }
 

@@ -3,6 +3,10 @@
 #[path = "common/cluster.rs"]
 mod cluster;
 mod common;
+#[path = "workers/deaths.rs"]
+mod deaths;
+#[path = "workers/heads.rs"]
+mod heads;
 #[path = "common/interrupted.rs"]
 mod interrupted;
 
@@ -12,146 +16,84 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
-use std::thread::{self, sleep};
-use std::time::Duration;
+use std::thread;
 
-use cluster::{DEADLINE, NOTICED, end, export, flags, launch, steps_saved};
-use common::{fail, succeed, text, tfbert};
-use interrupted::{alone, random, spawn, wait_for};
-use rand::Rng;
+use cluster::{DEADLINE, end, export, flags, launch};
+use common::{fail, root, succeed, text, tfbert, tiny};
+use interrupted::{alone, spawn, wait_for};
 
-/// How far the weights of two final models are from each other, relative to their norm.
-fn distance(one: &Path, other: &Path) -> f64 {
-    let read =
-        |run: &Path| fs::read(run.join("model/variables/variables.data-00000-of-00001")).unwrap();
-    let (one, other) = (read(one), read(other));
-    assert_eq!(one.len(), other.len());
-    let floats = |bytes: &[u8]| -> Vec<f64> {
-        bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]).into()).collect()
-    };
-    let (one, other) = (floats(&one), floats(&other));
-    // Numbers above are no weights but the names at the end of the file.
-    let pairs = one.iter().zip(&other).filter(|(one, _)| one.abs() < 10.0);
-    let (mut difference, mut norm) = (0.0, 0.0);
-    for (one, other) in pairs {
-        difference += (one - other).powi(2);
-        norm += one * one;
-    }
-    assert!(norm > 1.0);
-    (difference / norm).sqrt()
-}
+const WEIGHTS: &str = "model/variables/variables.data-00000-of-00001";
 
-fn assert_equal_to_one(head: &str, workers: &[usize]) {
-    let _alone = alone();
-    let dir = tempfile::tempdir().unwrap();
-    let run = |workers: usize| {
-        let run = dir.path().join(format!("{workers}"));
-        let mut flags = flags(head, &run);
-        flags.extend(["--dropout".into(), "0".into()]);
-        let result = common::last_json(&succeed(&mut launch(workers, &flags)));
-        (run, result)
-    };
-    let (one, expected) = run(1);
-    for &workers in workers {
-        let (several, result) = run(workers);
-        let distance = distance(&one, &several);
-        assert!(distance < 1e-6, "{head}, {workers} workers: {distance}");
-        assert!(distance > 0.0, "{head}: one worker was compared with itself");
-        for key in ["metrics", "best_step", "steps"] {
-            assert_eq!(result[key], expected[key], "{head}, {workers} workers");
-        }
-    }
-}
-
-#[test]
-fn three_and_four_workers_end_in_the_weights_of_one() {
-    assert_equal_to_one("classify", &[3, 4]);
-}
-
-#[test]
-fn two_workers_of_another_head_end_in_the_weights_of_one() {
-    assert_equal_to_one("span", &[2]);
-}
-
-/// The bytes of what a run with dropout ends in.
-fn ended(run: &Path) -> Vec<Vec<u8>> {
-    ["metrics.jsonl", "model/variables/variables.data-00000-of-00001"]
-        .map(|name| fs::read(run.join(name)).expect(name))
-        .into()
-}
-
-/// Two workers as processes of their own, `change` of the second one's flags.
-fn two(run: &Path, start_timeout: usize, change: &[&str]) -> [Command; 2] {
-    let ports: Vec<u16> = (0..3)
+/// Workers as processes of their own, with `change` of the second one's flags.
+fn several(count: usize, run: &Path, start_timeout: usize, change: &[&str]) -> Vec<Command> {
+    let ports: Vec<u16> = (0..=count)
         .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
         .map(|held| held.local_addr().unwrap().port())
         .collect();
-    [0, 1].map(|index| {
+    let (control, ports) = ports.split_last().unwrap();
+    let addresses: Vec<String> = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
+    let worker = |index: usize| {
         let mut command = tfbert();
         command.args(flags("classify", run)).args(["--threads", "1", "--start-timeout"]);
-        command.arg(start_timeout.to_string());
-        command.arg("--cluster").arg(format!("127.0.0.1:{},127.0.0.1:{}", ports[0], ports[1]));
-        command.args(["--control-port", &ports[2].to_string()]);
+        command.arg(start_timeout.to_string()).arg("--cluster").arg(addresses.join(","));
+        command.args(["--control-port", &control.to_string()]);
         command.args(["--worker-index", &index.to_string()]);
         if index == 1 {
             command.args(change);
         }
         command
-    })
+    };
+    (0..count).map(worker).collect()
+}
+
+/// As [`several`], two.
+fn two(run: &Path, start_timeout: usize, change: &[&str]) -> [Command; 2] {
+    several(2, run, start_timeout, change).try_into().unwrap()
 }
 
 #[test]
-fn a_worker_that_is_killed_or_stopped_ends_the_other_and_resumed_they_end_in_the_same_bytes() {
+fn workers_start_from_a_trained_model_and_end_together_by_patience() {
     let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
-    let whole = dir.path().join("whole");
-    succeed(&mut launch(2, &flags("classify", &whole)));
-    let mut random = random();
-    let run = dir.path().join("run");
-    for (signal, victim) in [("KILL", 1), ("STOP", 0)] {
-        let mut commands = two(&run, 60, &[]);
-        if steps_saved(&run) > 0 {
-            for command in &mut commands {
-                command.arg("--resume");
-            }
-        }
-        let from = steps_saved(&run);
-        let mut children = commands.map(|mut command| spawn(&mut command));
-        assert!(wait_for(&mut children[0], || steps_saved(&run) > from), "{signal} {victim}");
-        sleep(Duration::from_millis(random.random_range(0..100)));
-        let pid = children[victim].id().to_string();
-        succeed(Command::new("kill").args([&format!("-{signal}"), &pid]));
-        let [chief, other] = children;
-        let (mut gone, left) = if victim == 1 { (other, chief) } else { (chief, other) };
-        let (code, stderr) = end(left, NOTICED);
-        let _ = gone.kill();
-        gone.wait().unwrap();
-        assert_eq!(code, Some(138), "{signal} {victim}: {stderr}");
-        let name = format!("error: worker {victim} (127.0.0.1:");
-        assert!(stderr.contains(&name), "{signal} {victim}: {stderr}");
-        assert!(stderr.contains("`--resume`"), "{stderr}");
+    let (first, second) = (dir.path().join("first"), dir.path().join("second"));
+    let mut short = flags("classify", &first);
+    short.extend(["--max-steps".into(), "1".into()]);
+    succeed(&mut launch(1, &short));
+    // A learning rate of 0 changes nothing, so the second evaluation is no better.
+    let mut flags = flags("classify", &second);
+    for flag in ["--learning-rate=0", "--eval-steps=2", "--patience=1", "--model"] {
+        flags.push(flag.into());
     }
-    let mut flags = flags("classify", &run);
-    flags.push("--resume".into());
-    succeed(&mut launch(2, &flags));
-    assert!(ended(&run) == ended(&whole), "the resumed run ends in other bytes");
+    flags.push(first.display().to_string());
+    let child = spawn(&mut launch(2, &flags));
+    let (code, stderr) = end(child, DEADLINE);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.contains("with its head"), "{stderr}");
+    assert!(stderr.contains("step 4: `accuracy` was not better"), "{stderr}");
+    let weights = |run: &Path| fs::read(run.join(WEIGHTS)).unwrap();
+    assert!(weights(&first) == weights(&second), "the weights are not those of the first run");
 }
 
 #[test]
-fn a_signal_to_launch_stops_all_workers_after_one_step_and_another_number_goes_on() {
+fn a_loss_that_is_no_number_ends_all_workers_for_good() {
     let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
-    let run = dir.path().join("run");
-    let mut flags = flags("classify", &run);
-    let mut child = spawn(&mut launch(2, &flags));
-    assert!(wait_for(&mut child, || steps_saved(&run) > 0));
-    succeed(Command::new("kill").args(["-TERM", &child.id().to_string()]));
-    let (code, stderr) = end(child, DEADLINE);
-    assert_eq!(code, Some(143), "{stderr}");
-    assert!(stderr.contains("[0] error: ") && stderr.contains("stopped by SIGTERM"), "{stderr}");
-    flags.push("--resume".into());
-    succeed(&mut launch(3, &flags));
-    assert!(run.join("result.json").is_file());
+    let mut flags = flags("classify", &dir.path().join("run"));
+    flags.extend(["--learning-rate".into(), "1e30".into()]);
+    let (code, stderr) = end(spawn(&mut launch(2, &flags)), DEADLINE);
+    assert_eq!(code, Some(1), "{stderr}");
+    let last = stderr.lines().rfind(|line| line.starts_with("error: worker ")).unwrap();
+    assert!(last.contains("the loss is NaN (NaN of this worker's rows)"), "{stderr}");
+}
+
+#[test]
+fn the_head_masked_is_for_one_worker() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = tfbert();
+    command.args(["train", "--task", "mlm", "--data-dir", "data", "--output"]).arg(dir.path());
+    command.args(["--cluster", "127.0.0.1:1,127.0.0.1:2", "--worker-index", "0", "--model"]);
+    let stderr = fail(command.arg(tiny("masked")));
+    assert!(stderr.contains("the head `masked` is trained by one worker"), "{stderr}");
 }
 
 #[test]
@@ -159,7 +101,13 @@ fn strangers_change_nothing_and_a_worker_that_would_train_something_else_ends_al
     let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
     let run = dir.path().join("run");
-    let [mut chief, mut other] = two(&run, 60, &["--seed", "7"]);
+    let data = dir.path().join("SST-2");
+    fs::create_dir(&data).unwrap();
+    let train = fs::read_to_string(root().join("data/SST-2/train.tsv")).unwrap();
+    fs::write(data.join("train.tsv"), format!("{train}one more\t1\n")).unwrap();
+    fs::copy(root().join("data/SST-2/dev.tsv"), data.join("dev.tsv")).unwrap();
+    let folder = dir.path().to_str().unwrap();
+    let [mut chief, mut other] = two(&run, 60, &["--seed", "7", "--data-dir", folder]);
     let argument = chief.get_args().skip_while(|arg| *arg != "--control-port").nth(1).unwrap();
     let port: u16 = argument.to_str().unwrap().parse().unwrap();
     let mut chief = spawn(&mut chief);
@@ -178,7 +126,9 @@ fn strangers_change_nothing_and_a_worker_that_would_train_something_else_ends_al
     for child in [chief, spawn(&mut other)] {
         let (code, stderr) = end(child, DEADLINE);
         assert_eq!(code, Some(2), "{stderr}");
+        assert!(stderr.contains("worker 1 (127.0.0.1:"), "{stderr}");
         assert!(stderr.contains("`settings.seed` is 7, the chief's 1"), "{stderr}");
+        assert!(stderr.contains("`data.train` is "), "{stderr}");
     }
     assert!(!run.join("run.json").exists(), "the run was begun");
 }

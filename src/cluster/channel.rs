@@ -1,9 +1,6 @@
 //! The control channel of a cluster that is complete: barriers, comparisons, evaluations, and the end.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -47,15 +44,6 @@ pub struct Cluster {
     stops: AtomicBool,
 }
 
-/// The chief's checkpoint on another worker.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Checkpoint {
-    /// The text of its `state.json`.
-    pub state: String,
-    /// The prefix of its weights.
-    pub weights: PathBuf,
-}
-
 /// What the threads of the links share.
 struct State {
     workers: Workers,
@@ -70,20 +58,19 @@ struct State {
 
 impl State {
     /// Ends this process because of a worker, on the chief all others before.
-    fn end(&self, worker: usize, what: String, permanent: bool) {
+    /// `hint` says what to do about it, where the worker knows.
+    fn end(&self, worker: usize, what: String, hint: Option<String>, permanent: bool) {
         if self.ended.swap(true, Ordering::SeqCst) {
             return;
         }
         if self.workers.is_chief() {
-            self.tell_all(&Message::Ended { worker: worker as u32, what: what.clone(), permanent });
+            let (worker, what, hint) = (worker as u32, what.clone(), hint.clone());
+            self.tell_all(&Message::Ended { worker, what, hint, permanent });
         }
         let error = if permanent { Error::usage(what) } else { Error::other_worker(what) };
-        let error = if permanent {
-            error
-        } else {
-            error.hint("start all workers again with the same command and `--resume`")
-        };
-        (self.end_process)(&error);
+        let again = "start all workers again with the same command and `--resume`";
+        let hint = hint.or_else(|| (!permanent).then(|| again.to_owned()));
+        (self.end_process)(&hint.into_iter().fold(error, Error::hint));
     }
 
     fn tell_all(&self, message: &Message) {
@@ -113,7 +100,7 @@ impl State {
                 self.workers.name(one),
                 self.workers.name(two)
             );
-            self.end(one, what, false);
+            self.end(one, what, None, false);
         }
     }
 }
@@ -127,9 +114,9 @@ impl Handler for State {
             Message::Sums { step, sums } if step > 0 => {
                 self.compare(&self.sums, (peer, step), sums, "weights' checksum");
             }
-            Message::Ended { worker, what, permanent } => {
+            Message::Ended { worker, what, hint, permanent } => {
                 let worker = if self.workers.is_chief() { peer } else { worker as usize };
-                self.end(worker, what, permanent);
+                self.end(worker, what, hint, permanent);
             }
             other => return Some(other),
         }
@@ -141,7 +128,7 @@ impl Handler for State {
     }
 
     fn lost(&self, peer: usize, why: &str) {
-        self.end(peer, format!("{} {why}", self.workers.name(peer)), false);
+        self.end(peer, format!("{} {why}", self.workers.name(peer)), None, false);
     }
 }
 
@@ -207,8 +194,8 @@ impl Cluster {
             let json =
                 serde_json::to_string(facts).map_err(|error| Error::new(error.to_string()))?;
             self.send(&Message::Facts { json })?;
-            let Message::Agreed { complete } = self.receive(&self.links[0], true)? else {
-                return Err(unexpected(&self.workers.name(0)));
+            let Message::Agreed { complete } = self.receive_from_chief(true)? else {
+                return Err(self.chief_is_unexpected());
             };
             return Ok(complete);
         }
@@ -227,68 +214,6 @@ impl Cluster {
         Ok(complete)
     }
 
-    /// Sends the chief's checkpoint, the text of its state and the prefix of its weights, to all other
-    /// workers; `None` where the run begins anew.
-    ///
-    /// # Errors
-    ///
-    /// A file cannot be read.
-    pub fn send_checkpoint(&self, checkpoint: Option<(&str, &Path)>) -> Result<()> {
-        let state = checkpoint.map(|(state, _)| state.to_owned());
-        self.send(&Message::Checkpoint { state })?;
-        if let Some((_, prefix)) = checkpoint {
-            for path in files_of(prefix)? {
-                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                self.send(&Message::File { name })?;
-                let failed = |error| Error::io("read", &path, &error);
-                let mut file = File::open(&path).map_err(failed)?;
-                loop {
-                    let mut bytes = Vec::new();
-                    (&mut file).take(PART as u64).read_to_end(&mut bytes).map_err(failed)?;
-                    if bytes.is_empty() {
-                        break;
-                    }
-                    self.send(&Message::Part { bytes })?;
-                }
-            }
-        }
-        self.send(&Message::PartsEnd)
-    }
-
-    /// Receives the chief's checkpoint into a folder; `None` where the run begins anew.
-    ///
-    /// # Errors
-    ///
-    /// A file cannot be written.
-    pub fn receive_checkpoint(&self, folder: &Path) -> Result<Option<Checkpoint>> {
-        let chief = &self.links[0];
-        let unexpected = || unexpected(&self.workers.name(0));
-        let Message::Checkpoint { state } = self.receive(chief, true)? else {
-            return Err(unexpected());
-        };
-        let mut open: Option<(PathBuf, File)> = None;
-        let mut weights = None;
-        loop {
-            match self.receive(chief, true)? {
-                Message::File { name } => {
-                    let stem = name.split_once('.').map(|(stem, _)| stem);
-                    let stem = stem.filter(|_| !name.contains('/')).ok_or_else(unexpected)?;
-                    weights = Some(folder.join(stem));
-                    let path = folder.join(&name);
-                    let file = File::create(&path).map_err(|e| Error::io("write", &path, &e))?;
-                    open = Some((path, file));
-                }
-                Message::Part { bytes } => {
-                    let (path, file) = open.as_mut().ok_or_else(unexpected)?;
-                    file.write_all(&bytes).map_err(|error| Error::io("write", path, &error))?;
-                }
-                Message::PartsEnd => break,
-                _ => return Err(unexpected()),
-            }
-        }
-        Ok(state.zip(weights).map(|(state, weights)| Checkpoint { state, weights }))
-    }
-
     /// Waits until all workers have loaded the model, and compares the checksums of their weights.
     ///
     /// # Errors
@@ -297,9 +222,9 @@ impl Cluster {
     pub fn begin(&self, sums: &[i32]) -> Result<()> {
         if !self.is_chief() {
             self.send(&Message::Sums { step: 0, sums: sums.to_vec() })?;
-            return match self.receive(&self.links[0], true)? {
+            return match self.receive_from_chief(true)? {
                 Message::Begin => Ok(()),
-                _ => Err(unexpected(&self.workers.name(0))),
+                _ => Err(self.chief_is_unexpected()),
             };
         }
         for link in &self.links {
@@ -378,6 +303,23 @@ impl Cluster {
         self.links.iter().map(receive).collect()
     }
 
+    /// Whether `--patience` ends the run after an evaluation, of which the chief alone has the scores:
+    /// what the chief says, on every worker.
+    ///
+    /// # Errors
+    ///
+    /// The connection is gone.
+    pub fn share_early_end(&self, ends: bool) -> Result<bool> {
+        if self.is_chief() {
+            self.send(&Message::EndsEarly { ends })?;
+            return Ok(ends);
+        }
+        match self.receive_from_chief(false)? {
+            Message::EndsEarly { ends } => Ok(ends),
+            _ => Err(self.chief_is_unexpected()),
+        }
+    }
+
     /// Waits until a lost worker would have been noticed.
     ///
     /// Call it after an error of TensorFlow: the cause may be that another worker ended. The
@@ -399,7 +341,8 @@ impl Cluster {
             false => format!("{own} ended: {place}{}", error.what()),
         };
         let worker = self.workers.index() as u32;
-        self.state.tell_all(&Message::Ended { worker, what, permanent });
+        let hint = error.hint_text().map(str::to_owned);
+        self.state.tell_all(&Message::Ended { worker, what, hint, permanent });
     }
 
     /// Waits until all workers have nothing left to do.
@@ -435,7 +378,7 @@ impl Cluster {
         self.stops.load(Ordering::SeqCst)
     }
 
-    fn send(&self, message: &Message) -> Result<()> {
+    pub(super) fn send(&self, message: &Message) -> Result<()> {
         for link in &self.links {
             if link.send(message).is_err() {
                 self.wait_for_cause();
@@ -446,6 +389,16 @@ impl Cluster {
             }
         }
         Ok(())
+    }
+
+    /// The next message of the chief. With `stops` a signal ends the wait.
+    pub(super) fn receive_from_chief(&self, stops: bool) -> Result<Message> {
+        self.receive(&self.links[0], stops)
+    }
+
+    /// The error of a message of the chief that is not expected.
+    pub(super) fn chief_is_unexpected(&self) -> Error {
+        unexpected(&self.workers.name(0))
     }
 
     /// The next message of a link. With `stops` a signal ends the wait.
@@ -465,18 +418,4 @@ fn stopped(stop: &AtomicI32) -> Option<Error> {
 
 fn unexpected(name: &str) -> Error {
     Error::new(format!("{name} sent what is not expected at this point"))
-}
-
-/// The files of a TensorFlow checkpoint.
-fn files_of(prefix: &Path) -> Result<Vec<PathBuf>> {
-    let folder = prefix.parent().unwrap_or(Path::new("."));
-    let stem = prefix.file_name().unwrap_or_default().to_string_lossy().into_owned() + ".";
-    let entries = std::fs::read_dir(folder).map_err(|error| Error::io("list", folder, &error))?;
-    let mut files: Vec<PathBuf> = entries
-        .flatten()
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with(&stem))
-        .map(|entry| entry.path())
-        .collect();
-    files.sort();
-    Ok(files)
 }

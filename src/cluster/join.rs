@@ -185,7 +185,8 @@ fn receive(start: &Start<'_>, greeted: &Receiver<Greeted>) -> Result<Vec<Arc<Lin
     };
     let end = |links: &[Option<Arc<Link>>], error: Error, permanent: bool| {
         let what = error.what().to_owned();
-        to_all(links, &Message::Ended { worker: 0, what, permanent });
+        let hint = error.hint_text().map(str::to_owned);
+        to_all(links, &Message::Ended { worker: 0, what, hint, permanent });
         thread::sleep(LOOK);
         error
     };
@@ -301,3 +302,6 @@ fn introduce(start: &Start<'_>) -> io::Result<Result<TcpStream>> {
     }
     Err(last)
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use serde::{Deserialize, Serialize};
 
 /// The version of the messages. Another version of tfbert is told so, whatever else it sends.
-pub(super) const PROTOCOL: u32 = 1;
+pub(super) const PROTOCOL: u32 = 2;
 
 /// The longest message of one that has not shown yet that it belongs to the cluster.
 pub(super) const LONGEST_GREETING: usize = 4096;
@@ -45,8 +45,10 @@ pub(super) enum Message {
     Part { bytes: Vec<u8> },
     /// The files, or the part of the evaluation, are complete.
     PartsEnd,
-    /// A worker ended; all others end too.
-    Ended { worker: u32, what: String, permanent: bool },
+    /// Whether `--patience` ends the run after the evaluation that is complete.
+    EndsEarly { ends: bool },
+    /// A worker ended; all others end too. `hint` says what to do about it.
+    Ended { worker: u32, what: String, hint: Option<String>, permanent: bool },
     /// The sender has nothing left to do.
     Done,
 }
@@ -95,7 +97,13 @@ mod tests {
             Message::Sums { step: 9, sums: vec![i32::MIN, 0, i32::MAX] },
             Message::Checkpoint { state: Some("{}".into()) },
             Message::Part { bytes: vec![0, 255] },
-            Message::Ended { worker: 1, what: "the disk is full".into(), permanent: false },
+            Message::EndsEarly { ends: true },
+            Message::Ended {
+                worker: 1,
+                what: "the disk is full".into(),
+                hint: Some("free some of it".into()),
+                permanent: false,
+            },
         ] {
             let mut bytes = Vec::new();
             write_message(&mut bytes, &message).unwrap();

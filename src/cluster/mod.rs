@@ -6,6 +6,7 @@
 //! when one of them ends, and share out evaluations. `docs/workers.md` describes it.
 
 mod channel;
+mod checkpoint;
 mod compare;
 mod discover;
 mod join;
@@ -14,7 +15,8 @@ mod message;
 mod slurm;
 mod workers;
 
-pub use channel::{Checkpoint, Cluster, EndProcess, StartOptions};
+pub use channel::{Cluster, EndProcess, StartOptions};
+pub use checkpoint::Checkpoint;
 pub(crate) use discover::parse_tf_config;
 pub use discover::{ClusterFlags, find};
 pub(crate) use message::parse_message;

@@ -1,5 +1,6 @@
 //! `tfbert launch`: several workers on this machine.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, IsTerminal, Read, Write};
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 use signal_hook::consts::{SIGKILL, SIGTERM};
 use tfbert::cli::{self, Cli, LaunchArgs};
 use tfbert::error::{Error, Result};
-use tfbert::runtime::{Device, send_signal};
+use tfbert::runtime::{Device, numa_nodes, on_processors, send_signal};
 
 use super::train::CLUSTER_TOKEN;
 
@@ -30,7 +31,11 @@ pub fn run(args: &LaunchArgs, cli: &Cli) -> Result<()> {
         |flag: &str| args.command.iter().any(|word| word.split('=').next() == Some(flag));
     let device = Device::detect(cli.tensorflow.as_deref());
     let ports = free_ports(args.workers + 1)?;
-    let threads = args.threads.unwrap_or_else(|| (device.cores() / args.workers).max(1));
+    let gpus = device.gpus().map_or(0, |gpus| gpus.all.len());
+    // Which node a GPU belongs to is not known here.
+    let nodes = if gpus == 0 { numa_nodes() } else { Vec::new() };
+    let places: Vec<_> = (0..args.workers).map(|n| place(&nodes, n, args.workers)).collect();
+    let threads = args.threads.unwrap_or_else(|| own_threads(&device, &nodes, args.workers));
     let signals = signals()?;
     let (sender, lines) = channel();
     let mut workers = Vec::new();
@@ -45,10 +50,10 @@ pub fn run(args: &LaunchArgs, cli: &Cli) -> Result<()> {
             command.arg("--control-port").arg(ports[args.workers].to_string());
         }
         command.env(CLUSTER_TOKEN, &token);
-        if let Some(gpus) = device.gpus().map(|gpus| gpus.all.len()).filter(|&count| count > 0) {
+        if gpus > 0 {
             command.env("CUDA_VISIBLE_DEVICES", (index % gpus).to_string());
         }
-        match Worker::start(command, index, &sender) {
+        match Worker::start_on(places[index].as_deref(), command, index, &sender) {
             Ok(worker) => workers.push(worker),
             Err(error) => {
                 workers.iter().for_each(|worker| send_signal(&worker.child, SIGKILL));
@@ -57,13 +62,41 @@ pub fn run(args: &LaunchArgs, cli: &Cli) -> Result<()> {
         }
     }
     drop(sender);
-    log::info!("{} workers of {threads} threads on this machine", args.workers);
+    let on_nodes = match places[0] {
+        Some(_) => format!(", placed on its {} NUMA nodes", nodes.len()),
+        None => String::new(),
+    };
+    log::info!("{} workers of {threads} threads on this machine{on_nodes}", args.workers);
     let ended = Running { workers, lines, first_errors: BTreeMap::new() }
         .wait(&|| signals.try_recv().ok())?;
     match ended {
         None => Ok(()),
         Some(end) => Err(end),
     }
+}
+
+/// The processors of a worker where there are several NUMA nodes and each can have as many workers, or
+/// each worker as many nodes; otherwise Linux places the workers.
+fn place(nodes: &[Vec<usize>], worker: usize, workers: usize) -> Option<Vec<usize>> {
+    let count = nodes.len();
+    if count < 2 || workers < 2 {
+        return None;
+    }
+    if workers.is_multiple_of(count) {
+        return Some(nodes[worker / (workers / count)].clone());
+    }
+    let each = count / workers;
+    let own = || nodes[worker * each..(worker + 1) * each].concat();
+    count.is_multiple_of(workers).then(own)
+}
+
+/// The threads of each worker: its share of the cores of its nodes, or of all.
+fn own_threads(device: &Device, nodes: &[Vec<usize>], workers: usize) -> usize {
+    let smallest = (0..workers)
+        .map(|worker| Some(place(nodes, worker, workers)?.len() / (workers / nodes.len()).max(1)))
+        .min()
+        .flatten();
+    smallest.unwrap_or(device.cores() / workers).max(1)
 }
 
 /// The signals that ask to stop, each of which the workers get too: at the second they stop at once.
@@ -83,7 +116,7 @@ fn signals() -> Result<Receiver<i32>> {
 fn check(args: &LaunchArgs) -> Result<Vec<OsString>> {
     const EXAMPLE: &str = "for example `tfbert launch --workers 2 -- train …`";
     let words = std::iter::once("tfbert").chain(args.command.iter().map(String::as_str));
-    let mut words = super::recall::arguments(words.map(OsString::from).collect())?;
+    let mut words = super::recall::arguments(words.map(OsString::from).collect(), true)?;
     // One message, and not one of each worker.
     let cli = cli::parse(words.clone());
     let cli::Command::Train(train) = cli.command else {
@@ -148,6 +181,19 @@ struct Worker {
 }
 
 impl Worker {
+    /// As [`Worker::start`], on these processors alone where they are given.
+    fn start_on(
+        processors: Option<&[usize]>,
+        command: Command,
+        index: usize,
+        lines: &Sender<Line>,
+    ) -> Result<Self> {
+        let Some(processors) = processors else { return Self::start(command, index, lines) };
+        on_processors(processors, || Self::start(command, index, lines)).map_err(|error| {
+            Error::new(format!("worker {index} could not be placed on a NUMA node: {error}"))
+        })?
+    }
+
     fn start(mut command: Command, index: usize, lines: &Sender<Line>) -> Result<Self> {
         // A group of its own: Ctrl-C reaches this process alone, which passes it on once.
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
@@ -242,7 +288,8 @@ impl Running {
         Ok(())
     }
 
-    /// What the workers came to: the first error, which the others follow from.
+    /// What the workers came to: the first error of those with the worst exit code, which the others
+    /// follow from.
     fn failure(&self, ended_first: usize) -> Error {
         let code = |worker: &Worker| worker.status.map_or(1, exit_code);
         let worst = self.workers.iter().map(code).max_by_key(|&code| rank(code)).unwrap_or(1);
@@ -250,7 +297,11 @@ impl Running {
             worker.status.is_some_and(|status| status.signal().is_some())
                 && !self.first_errors.contains_key(index)
         });
-        let what = match (killed, self.first_errors.iter().min_by_key(|(_, (order, _))| *order)) {
+        let first = self.first_errors.iter().min_by_key(|(index, (order, _))| {
+            let rank = self.workers.get(**index).map_or(0, |worker| rank(code(worker)));
+            (Reverse(rank), *order)
+        });
+        let what = match (killed, first) {
             (Some((index, worker)), _) => {
                 let signal = worker.status.and_then(|status| status.signal()).unwrap_or(0);
                 format!("worker {index} was ended by signal {signal}")
@@ -291,6 +342,26 @@ mod tests {
         let mut codes = [138, 0, 1, 143, 137];
         codes.sort_by_key(|&code| rank(code));
         assert_eq!(codes, [0, 143, 138, 137, 1]);
+    }
+
+    #[test]
+    fn workers_are_spread_over_numa_nodes_evenly_or_not_at_all() {
+        let nodes = [vec![0, 1, 2, 3], vec![4, 5, 6, 7]];
+        let places = |nodes: &[Vec<usize>], workers: usize| -> Vec<_> {
+            (0..workers).map(|worker| place(nodes, worker, workers)).collect()
+        };
+        let [one, two] = nodes.clone().map(Some);
+        assert_eq!(places(&nodes, 2), [one.clone(), two.clone()]);
+        assert_eq!(places(&nodes, 4), [one.clone(), one, two.clone(), two]);
+        assert_eq!(places(&nodes, 3), [None, None, None]);
+        assert_eq!(places(&nodes, 1), [None]);
+        assert_eq!(places(&nodes[..1], 2), [None, None]);
+        let four = [vec![0], vec![1], vec![2], vec![3]];
+        assert_eq!(places(&four, 2), [Some(vec![0, 1]), Some(vec![2, 3])]);
+        let device = Device::detect(None);
+        assert_eq!(own_threads(&device, &nodes, 4), 2);
+        assert_eq!(own_threads(&device, &nodes, 2), 4);
+        assert_eq!(own_threads(&device, &nodes, 3), (device.cores() / 3).max(1));
     }
 
     #[test]

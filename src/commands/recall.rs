@@ -11,11 +11,21 @@ use tfbert::run::RunRecord;
 /// The flags that say what is trained; with one of them nothing is recalled.
 const WHAT: [&str; 2] = ["--task", "--data"];
 
+/// The flag that says which worker a process is: the first command's is the chief's.
+const WHICH_WORKER: [&str; 1] = ["--worker-index"];
+/// The flags that say which workers there are.
+const WORKERS: [&str; 3] = ["--cluster", "--worker-index", "--control-port"];
+
 /// The arguments of this process, with those of the run's first command where `--resume` names a run and
 /// nothing says what to train. The process then works in that command's folder.
-pub fn arguments(given: Vec<OsString>) -> Result<Vec<OsString>> {
+///
+/// Which worker a process is, is not recalled, and with `by_launch` not which workers there are.
+pub fn arguments(given: Vec<OsString>, by_launch: bool) -> Result<Vec<OsString>> {
     let Some(output) = resumed_alone(&given) else { return Ok(given) };
-    let Some((folder, record)) = find_record(&output)? else { return Ok(given) };
+    let Some((folder, mut record)) = find_record(&output)? else { return Ok(given) };
+    // Without `--cluster` it was `tfbert launch` that chose the port.
+    let all_workers = by_launch || !has(&record.command, "--cluster");
+    remove_flags(&mut record.command, if all_workers { &WORKERS } else { &WHICH_WORKER });
     let recalled = recalled(&given, &record, &folder);
     if let Some(directory) = &record.directory {
         std::env::set_current_dir(directory).map_err(|error| {
@@ -26,11 +36,30 @@ pub fn arguments(given: Vec<OsString>) -> Result<Vec<OsString>> {
     Ok(recalled)
 }
 
+/// Whether a word is a flag, or a flag with its value.
+fn is(text: &str, flag: &str) -> bool {
+    text.strip_prefix(flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+}
+
+/// Whether a command has a flag.
+fn has(command: &[String], flag: &str) -> bool {
+    command.iter().any(|text| is(text, flag))
+}
+
+/// Removes flags and their values.
+fn remove_flags(command: &mut Vec<String>, flags: &[&str]) {
+    let mut is_value = false;
+    command.retain(|text| {
+        let is_removed = is_value || flags.iter().any(|flag| is(text, flag));
+        is_value = !is_value && flags.contains(&text.as_str());
+        !is_removed
+    });
+}
+
 /// The absolute folder after `--output`, where the command is `train --resume` and does not say what is
 /// trained.
 fn resumed_alone(given: &[OsString]) -> Option<PathBuf> {
     let texts: Vec<String> = given.iter().map(|text| text.to_string_lossy().into_owned()).collect();
-    let is = |text: &String, flag: &str| text == flag || text.starts_with(&format!("{flag}="));
     let names_what = texts.iter().any(|text| WHAT.iter().any(|flag| is(text, flag)));
     // `tfbert launch` recalls its workers' command itself.
     let is_launch = texts.iter().take_while(|text| *text != "train").any(|text| text == "launch");
@@ -65,9 +94,7 @@ fn find_record(output: &Path) -> Result<Option<(PathBuf, RunRecord)>> {
 /// The first command's arguments, then those of this one, which count where both have a flag.
 fn recalled(given: &[OsString], record: &RunRecord, folder: &Path) -> Vec<OsString> {
     let command = &record.command;
-    let has = |flag: &str| {
-        command.iter().any(|text| text == flag || text.starts_with(&format!("{flag}=")))
-    };
+    let has = |flag: &str| has(command, flag);
     let mut all: Vec<OsString> = given.iter().take(1).cloned().collect();
     all.extend(command.iter().skip(1).filter(|text| *text != "--overwrite").map(OsString::from));
     if let Some(data_dir) = record.data_dir.as_ref().filter(|_| !has("--data-dir")) {
@@ -99,5 +126,16 @@ mod tests {
         let train = "train --resume --output run";
         assert!(resumed_alone(&words(&format!("tfbert {train}"))).is_some());
         assert!(resumed_alone(&words(&format!("tfbert launch --workers 2 -- {train}"))).is_none());
+    }
+
+    #[test]
+    fn flags_are_removed_with_their_values_in_both_forms() {
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let mut command =
+            words("tfbert train --cluster a:1,b:1 --worker-index=0 --seed 1 --resume");
+        remove_flags(&mut command, &WHICH_WORKER);
+        assert_eq!(command, words("tfbert train --cluster a:1,b:1 --seed 1 --resume"));
+        remove_flags(&mut command, &WORKERS);
+        assert_eq!(command, words("tfbert train --seed 1 --resume"));
     }
 }

@@ -3,6 +3,10 @@
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+/// The descriptor of stderr while it is discarded, else -1.
+static KEPT: AtomicI32 = AtomicI32::new(-1);
 
 /// Discards what is written to stderr while this value lives.
 pub(super) struct Quiet {
@@ -24,11 +28,26 @@ pub(super) fn stderr() -> Option<Quiet> {
     unsafe {
         libc::dup2(nowhere.as_raw_fd(), libc::STDERR_FILENO);
     }
+    KEPT.store(kept, Ordering::SeqCst);
     Some(Quiet { kept })
+}
+
+/// Lets the last message of a process that ends reach stderr, although another thread discards what is
+/// written there.
+pub fn restore_stderr() {
+    let kept = KEPT.load(Ordering::SeqCst);
+    if kept >= 0 {
+        // SAFETY: a descriptor that was closed meanwhile is an error without effect.
+        #[allow(unsafe_code)]
+        unsafe {
+            libc::dup2(kept, libc::STDERR_FILENO);
+        }
+    }
 }
 
 impl Drop for Quiet {
     fn drop(&mut self) {
+        KEPT.store(-1, Ordering::SeqCst);
         // SAFETY: `kept` is the descriptor that `dup` gave and nobody else closes.
         #[allow(unsafe_code)]
         unsafe {

@@ -69,9 +69,17 @@ impl Threads {
 
 /// TensorFlow's message without its trace of the graph.
 pub(super) fn status_text(status: &Status) -> String {
-    let text = status.to_string();
-    let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("no reason given");
-    first.trim().to_owned()
+    reason(&status.to_string())
+}
+
+/// The reason in TensorFlow's message: its first line, without the name of the server that reports it.
+fn reason(text: &str) -> String {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or("no reason given");
+    match (first.split_once("From /job:"), lines.next()) {
+        (Some((code, server)), Some(next)) if server.ends_with(':') => format!("{code}{next}"),
+        _ => first.to_owned(),
+    }
 }
 
 /// A failed run as an error for people.
@@ -85,5 +93,22 @@ pub(super) fn explain(status: &Status) -> Error {
         ),
         Code::ResourceExhausted => Error::out_of_memory(what),
         _ => Error::new(what).hint("run again with `-v` to see TensorFlow's own log"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_is_the_first_line_that_does_not_name_the_server() {
+        let text = "ResourceExhausted: From /job:worker/replica:0/task:0:\nrun/weights; No space\n\t [[Save]]";
+        assert_eq!(reason(text), "ResourceExhausted: run/weights; No space");
+        assert_eq!(reason("Internal: broken\n\t [[{{node x}}]]"), "Internal: broken");
+        assert_eq!(
+            reason("Aborted: From /job:worker/replica:0/task:0:"),
+            reason("\nAborted: From /job:worker/replica:0/task:0:")
+        );
+        assert_eq!(reason(""), "no reason given");
     }
 }

@@ -224,7 +224,7 @@ impl TrainingSession {
     /// Runs an update.
     fn update(&self, call: &str, feeds: Feeds<'_>) -> Result<StepOutcome> {
         let names: &[&str] = match &self.group {
-            Some(_) => &["loss", "grad_norm", "signals"],
+            Some(_) => &["loss", "grad_norm", "signals", "own_loss"],
             None => &["loss", "grad_norm"],
         };
         let sums = self.group.is_some();
@@ -232,6 +232,7 @@ impl TrainingSession {
         let mut outcome = StepOutcome::alone(outputs[0][0], outputs[1][0]);
         if let Some(signals) = outputs.get(2) {
             outcome.signals = Signals { stop: signals[0] > 0.0, save: signals[1] > 0.0 };
+            outcome.own_loss = outputs[3][0];
         }
         Ok(outcome)
     }

@@ -31,6 +31,8 @@ pub(super) struct Recorder<'a> {
     saved: Option<(usize, usize)>,
     saved_at: Instant,
     cluster: Option<&'a Cluster>,
+    /// Whether the chief said that `--patience` ends the run.
+    told_to_end: bool,
 }
 
 impl<'a> Recorder<'a> {
@@ -62,6 +64,7 @@ impl<'a> Recorder<'a> {
             log,
             scalars,
             cluster: job.cluster,
+            told_to_end: false,
         })
     }
 
@@ -131,6 +134,7 @@ impl<'a> Recorder<'a> {
         let step = self.state.step;
         self.state.evaluated = step;
         if found.is_empty() {
+            self.agree_on_early_end()?;
             return Ok(false); // The chief has them.
         }
         for SplitScores { split, scores, loss, .. } in found {
@@ -142,6 +146,7 @@ impl<'a> Recorder<'a> {
             found.iter().map(|found| (found.split.clone(), found.scores.clone())).collect();
         let new = Best { step, scores, loss };
         self.count_improvement(selecting_value(self.task, &new));
+        self.agree_on_early_end()?;
         let is_best = self.state.best.as_ref().is_none_or(|old| is_better(self.task, &new, old));
         if is_best {
             self.state.best = Some(new);
@@ -176,7 +181,15 @@ impl<'a> Recorder<'a> {
 
     /// Whether `--patience` ends the run.
     pub(super) fn stops_early(&self) -> bool {
-        self.patience.is_some_and(|most| self.state.without_improvement >= most)
+        self.told_to_end || self.patience.is_some_and(|most| self.state.without_improvement >= most)
+    }
+
+    /// Has all workers end the run together where `--patience` ends it.
+    fn agree_on_early_end(&mut self) -> Result<()> {
+        if let (Some(cluster), Some(_)) = (self.cluster, self.patience) {
+            self.told_to_end = cluster.share_early_end(self.stops_early())?;
+        }
+        Ok(())
     }
 
     fn write(&mut self, line: &Line<'_>) -> Result<()> {

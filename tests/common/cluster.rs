@@ -16,9 +16,14 @@ pub const DEADLINE: Duration = Duration::from_secs(240);
 /// How soon all workers end after one of them has.
 pub const NOTICED: Duration = Duration::from_secs(15);
 
-/// The tiny export with the graph of several workers, which `make test-exports` makes.
+/// Where the tiny export of a head with the graph of several workers is.
+pub fn export_folder(head: &str) -> PathBuf {
+    root().join("target/exports/workers/tiny").join(head)
+}
+
+/// That export, which `make test-exports` makes.
 pub fn export(head: &str) -> PathBuf {
-    let path = root().join("target/exports/workers/tiny").join(head);
+    let path = export_folder(head);
     assert!(path.join("saved_model.pb").is_file(), "run `make test-exports` first");
     path
 }
@@ -26,7 +31,14 @@ pub fn export(head: &str) -> PathBuf {
 /// The flags of a run of 50 steps in one shape, each of 12 rows, so that 2, 3 and 4 workers have as many
 /// each.
 pub fn flags(head: &str, output: &Path) -> Vec<String> {
-    let task = if head == "span" { "squad" } else { "sst2" };
+    let task = match head {
+        "span" => "squad",
+        "tag" => "conll2003",
+        "regress" => "stsb",
+        "choice" => "swag",
+        "multilabel" => "data/my-topics/my-topics.json",
+        _ => "sst2",
+    };
     let mut flags: Vec<String> = [
         ["train", "--task", task, "--data-dir", "data", "--precision", "f32"].as_slice(),
         &["--limit-train", "96", "--limit-dev", "12", "--batch-size", "12", "--epochs", "99"],

@@ -10,7 +10,7 @@ use tfbert::error::{Error, ErrorKind, Result};
 use tfbert::files::fingerprint;
 use tfbert::model::Precision;
 use tfbert::run::{RunFolder, RunMode, RunRecord};
-use tfbert::runtime::{Device, Library, TrainingSession};
+use tfbert::runtime::{Device, Library, TrainingSession, restore_stderr};
 use tfbert::saved_model::Export;
 use tfbert::settings::TrainSettings;
 
@@ -40,6 +40,7 @@ pub(super) fn start(args: &TrainArgs, workers: Workers, trainer: &Trainer) -> Re
             if let Some(folder) = &folder {
                 let _ = std::fs::remove_dir_all(folder);
             }
+            restore_stderr(); // It is discarded while TensorFlow's library is loaded.
             tfbert::run::log_line(&format!("error: {error}"));
             eprintln!("error: {error}");
             // Not by way of C++'s destructors: another thread waits inside TensorFlow.
