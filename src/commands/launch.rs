@@ -41,7 +41,7 @@ pub fn run(args: &LaunchArgs, cli: &Cli) -> Result<()> {
     let mut workers = Vec::new();
     let token: [u8; 16] = rand::random();
     let token: String = token.iter().map(|byte| format!("{byte:02x}")).collect();
-    for index in 0..args.workers {
+    for (index, place) in places.iter().enumerate() {
         let mut command = command(&words, cli, index, &ports)?;
         if !is_given("--threads") {
             command.arg("--threads").arg(threads.to_string());
@@ -53,7 +53,7 @@ pub fn run(args: &LaunchArgs, cli: &Cli) -> Result<()> {
         if gpus > 0 {
             command.env("CUDA_VISIBLE_DEVICES", (index % gpus).to_string());
         }
-        match Worker::start_on(places[index].as_deref(), command, index, &sender) {
+        match Worker::start_on(place.as_deref(), command, index, &sender) {
             Ok(worker) => workers.push(worker),
             Err(error) => {
                 workers.iter().for_each(|worker| send_signal(&worker.child, SIGKILL));
