@@ -25,7 +25,7 @@ mod values;
 pub use bench::BenchArgs;
 pub use cluster::{ClusterArgs, LaunchArgs};
 pub use compare::{CompareArgs, CompareFormat};
-pub use data::DataCommand;
+pub use data::{DataCommand, FetchArgs};
 pub use eval::EvalArgs;
 pub use export::{ExportArgs, ExportForm};
 pub use look::{CompletionsArgs, DoctorArgs, ManArgs, TasksArgs};
@@ -91,7 +91,7 @@ pub enum Command {
     Predict(PredictArgs),
     /// Write a trained model in the form of another program.
     Export(ExportArgs),
-    /// Look at a task's files.
+    /// Download a task's files, or look at them.
     #[command(subcommand)]
     Data(DataCommand),
     /// Compare runs: settings that differ, and scores over seeds.

@@ -20,7 +20,7 @@ pub type Target = fn(&[u8]);
 /// The fuzz targets: name (also of the folder in `fuzz/corpus/`) and function.
 ///
 /// A target panics where a reader breaks a rule, such as an error that names no file.
-pub const TARGETS: [(&str, Target); 23] = [
+pub const TARGETS: [(&str, Target); 24] = [
     ("cluster", cluster),
     ("tsv", tsv),
     ("csv", csv),
@@ -44,6 +44,7 @@ pub const TARGETS: [(&str, Target); 23] = [
     ("manifest_json", manifest_json),
     ("metrics_jsonl", metrics_jsonl),
     ("analysis_json", analysis_json),
+    ("archive", archive),
 ];
 
 /// What names the workers of a cluster, and what they send each other.
@@ -271,6 +272,19 @@ pub fn contract(data: &[u8]) {
     if let Err(error) = crate::saved_model::check_description(&dir) {
         assert!(error.place().is_some(), "{error}");
     }
+}
+
+/// A zip archive with a task's files: nothing but these is written, and only into their folder.
+pub fn archive(data: &[u8]) {
+    let dir = folder().join("archive");
+    let target = dir.join("files");
+    fs::create_dir_all(&target).expect("a folder to write to");
+    write(&dir.join("archive.zip"), data);
+    let archive = fs::File::open(dir.join("archive.zip")).expect("the file just written");
+    let _ = crate::fetch::unpack(&archive, &["train.tsv", "dev.tsv"], &target);
+    let entries = fs::read_dir(&dir).expect("the folder just made");
+    assert_eq!(entries.count(), 2, "something was written outside of the folder");
+    fs::remove_dir_all(&target).expect("the folder just made");
 }
 
 /// The saver of a SavedModel's MetaGraphDef.

@@ -36,6 +36,7 @@ pub mod cluster;
 pub mod compare;
 pub mod evaluate;
 pub mod export;
+pub mod fetch;
 pub mod inspect;
 pub mod predict;
 pub mod run;

@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         Command::Predict(args) => commands::predict::run(args, &cli),
         Command::Export(args) => commands::export::run(args, &cli),
         Command::Data(DataCommand::Check(args)) => commands::train::check(args, &cli),
+        Command::Data(DataCommand::Fetch(args)) => commands::fetch::run(args),
         Command::Compare(args) => commands::compare::run(args),
         Command::Report(args) => commands::report::run(args),
         Command::Bench(args) => commands::bench::run(args, &cli),

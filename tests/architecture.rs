@@ -27,6 +27,7 @@ const ORDER: &[&str] = &[
     "compare",
     "evaluate",
     "inspect",
+    "fetch",
     "export",
     "stages",
     "report",

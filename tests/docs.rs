@@ -59,6 +59,18 @@ fn readme_lists_every_task_with_its_head_and_metrics() {
     }
 }
 
+#[test]
+fn the_page_on_data_sets_has_the_address_and_size_of_every_download() {
+    let page = fs::read_to_string(root().join("docs/data-sets.md")).unwrap();
+    for task in tfbert::task::tasks() {
+        for download in tfbert::task::source(&task.name).map_or(&[][..], |s| s.downloads) {
+            let (url, megabytes) = (download.url, download.bytes as f64 / 1e6);
+            let row = format!("| `{}` | {url} | {megabytes:.1} MB |", task.name);
+            assert!(page.contains(&row), "docs/data-sets.md lacks the row\n{row}");
+        }
+    }
+}
+
 /// The names of all functions in Rust and Python.
 fn functions() -> BTreeSet<String> {
     let mut names = BTreeSet::new();

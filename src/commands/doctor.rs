@@ -221,7 +221,8 @@ fn data(report: &mut Report, data_dir: &Path) -> Result<()> {
         report.problem(
             "data",
             &Error::new("no task's files are there").at(data_dir).hint(
-                "name the folder of the data sets with `--data-dir DIR` or the variable `TFBERT_DATA`",
+                "fetch them, as with `tfbert data fetch sst2`, or name the folder of the data sets with \
+                 `--data-dir DIR` or the variable `TFBERT_DATA`",
             ),
         )?;
         return Ok(());

@@ -24,6 +24,7 @@ pub mod compare;
 pub mod doctor;
 pub mod eval;
 pub mod export;
+pub mod fetch;
 pub mod launch;
 pub mod models;
 pub mod predict;

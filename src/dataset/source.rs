@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::dev_rows::DevRows;
 use super::{Dataset, Example, Labels, reader};
 use crate::error::{Error, Result};
-use crate::task::{Part, Split, Task};
+use crate::task::{Part, Split, Task, source};
 
 /// One file of a task, and what of it is read.
 #[derive(Debug, Clone, Copy)]
@@ -146,7 +146,20 @@ pub(super) fn find(task: &Task, split: &Split, data_dir: &Path) -> Result<PathBu
     }
     let what =
         if path.symlink_metadata().is_ok() { "is not a regular file" } else { "is not there" };
+    let fetch = match source(&task.name) {
+        Some(_) if task.base.is_none() => {
+            let folder = match data_dir == Path::new("data") {
+                true => String::new(),
+                false => format!(" --data-dir {}", data_dir.display()),
+            };
+            format!("fetch it with `tfbert data fetch {}{folder}`, or ", task.name)
+        }
+        _ => String::new(),
+    };
     Err(Error::new(format!("the {} file of task `{}` {what}", split.name, task.name))
-    .at(&path)
-    .hint("name the folder that holds the data sets with `--data-dir DIR` or the variable `TFBERT_DATA`"))
+        .at(&path)
+        .hint(format!(
+            "{fetch}name the folder that holds the data sets with `--data-dir DIR` or the variable \
+             `TFBERT_DATA`"
+        )))
 }

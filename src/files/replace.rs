@@ -134,6 +134,11 @@ impl PartialFile {
         Ok(Self { file, partial, target: target.to_owned() })
     }
 
+    /// The name under which it is written.
+    pub fn path(&self) -> &Path {
+        &self.partial
+    }
+
     /// The final name.
     pub fn target(&self) -> &Path {
         &self.target

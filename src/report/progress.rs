@@ -19,6 +19,8 @@ pub struct Progress {
     before: usize,
     bar: Option<ProgressBar>,
     next_line: Instant,
+    /// Whether the units are bytes.
+    bytes: bool,
 }
 
 impl Progress {
@@ -49,7 +51,20 @@ impl Progress {
             before: done,
             bar,
             next_line: start + BETWEEN_LINES,
+            bytes: false,
         }
+    }
+
+    /// Begins a transfer of about `total` bytes, of which `done` are done.
+    pub fn of_bytes(label: &str, total: u64, done: u64) -> Self {
+        let mut progress = Self::new(label, total as usize, done as usize);
+        progress.bytes = true;
+        let template =
+            "{prefix:>9} {wide_bar:.cyan/dim} {decimal_bytes}/{decimal_total_bytes}{msg}";
+        if let (Some(bar), Ok(style)) = (&progress.bar, ProgressStyle::with_template(template)) {
+            bar.set_style(style);
+        }
+        progress
     }
 
     /// `done` units are done now; `message` says how it stands.
@@ -63,8 +78,14 @@ impl Progress {
             }
             None if now >= self.next_line => {
                 self.next_line = now + BETWEEN_LINES;
-                let of = if self.total == 0 { String::new() } else { format!("/{}", self.total) };
-                log::info!("{} {done}{of}  {}  {}", self.label, message(), self.pace(now));
+                let unit = if self.bytes { 1_000_000 } else { 1 };
+                let of = match self.total {
+                    0 => String::new(),
+                    total => format!("/{}", total / unit),
+                };
+                let name = if self.bytes { " MB" } else { "" };
+                let done = done / unit;
+                log::info!("{} {done}{of}{name}  {}  {}", self.label, message(), self.pace(now));
             }
             None => {}
         }
@@ -92,11 +113,15 @@ impl Progress {
             return String::new();
         }
         let rate = here as f64 / seconds;
+        let shown = match self.bytes {
+            true => format!("{:.1} MB/s", rate / 1e6),
+            false => format!("{rate:.2}/s"),
+        };
         if self.total == 0 {
-            return format!("{rate:.2}/s");
+            return shown;
         }
         let left = self.total.saturating_sub(self.done) as f64 / rate;
-        format!("{rate:.2}/s  {} left", duration(Duration::from_secs_f64(left)))
+        format!("{shown}  {} left", duration(Duration::from_secs_f64(left)))
     }
 }
 

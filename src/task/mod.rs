@@ -15,6 +15,7 @@ mod file;
 mod head;
 mod locate;
 mod scheme;
+mod source;
 mod table;
 mod threshold;
 
@@ -22,6 +23,7 @@ pub use columns::{Column, Columns, TextColumns};
 pub use file::{find, load};
 pub use head::{Head, LabelType};
 pub use scheme::{BadTag, ReadTags, Scheme, iob2_labels};
+pub use source::{Download, Holds, Source, source};
 pub use table::tasks;
 pub use threshold::Threshold;
 
