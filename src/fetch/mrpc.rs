@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::files::write_file;
 
 /// The header of GLUE's test file.
-const TEST_HEADER: &str = "index\t#1 ID\t#2 ID\t#1 String\t#2 String";
+const TEST_HEADER: [&str; 5] = ["index", "#1 ID", "#2 ID", "#1 String", "#2 String"];
 
 /// Writes `train.tsv`, `dev.tsv` and `test.tsv` beside the published files.
 ///
@@ -34,7 +34,7 @@ pub(super) fn split(folder: &Path) -> Result<Vec<PathBuf>> {
     }
     let path = folder.join("msr_paraphrase_test.txt");
     let rows = read(&path)?;
-    let mut test = format!("{TEST_HEADER}\n");
+    let mut test = format!("{}\n", TEST_HEADER.join("\t"));
     for (number, row) in rows.lines().enumerate().skip(1) {
         let [_, rest @ ..] = columns(row, &path, number)?;
         test.push_str(&format!("{}\t{}\n", number - 1, rest.join("\t")));
@@ -78,7 +78,8 @@ mod tests {
         let read = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
         assert_eq!(read("train.tsv"), format!("{header}\n1\t1\t2\ta \"b\tc\n"));
         assert_eq!(read("dev.tsv"), format!("{header}\n0\t3\t4\td\te\n"));
-        assert_eq!(read("test.tsv"), format!("{TEST_HEADER}\n0\t5\t6\tf\tg\n1\t7\t8\th\ti\n"));
+        let test = "index\t#1 ID\t#2 ID\t#1 String\t#2 String\n0\t5\t6\tf\tg\n1\t7\t8\th\ti\n";
+        assert_eq!(read("test.tsv"), test);
         write("msr_paraphrase_test.txt", &format!("{header}\n1\t5\t6\tf\n"));
         let error = split(dir.path()).unwrap_err();
         assert!(error.to_string().contains("test.txt:2: expected 5 columns, found 4"), "{error}");
