@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use clap::builder::Resettable;
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 mod bench;
 mod cluster;
@@ -18,6 +18,7 @@ mod predict;
 mod report;
 mod setup;
 mod shared;
+mod sweep;
 mod train;
 mod train_data;
 mod values;
@@ -33,6 +34,7 @@ pub use predict::PredictArgs;
 pub use report::ReportArgs;
 pub use setup::SetupArgs;
 pub use shared::{CacheArgs, DataArgs, PrecisionArg, WholeStepArg};
+pub use sweep::{SweepArgs, SweepFlags};
 pub use train::TrainArgs;
 pub use train_data::TrainDataArgs;
 
@@ -58,11 +60,24 @@ pub struct Cli {
 pub fn parse(arguments: Vec<OsString>) -> Cli {
     let command = ignore_empty_variables(Cli::command(), &|name| std::env::var_os(name));
     // Of a flag that is there twice the last counts: recalled ones come first.
-    let command = command.mut_subcommand("train", |train| train.args_override_self(true));
+    let command = command
+        .mut_subcommand("train", |train| train.args_override_self(true))
+        .mut_subcommand("sweep", |sweep| sweep.args_override_self(true));
     command
         .try_get_matches_from(arguments)
         .and_then(|matches| Cli::from_arg_matches(&matches))
         .unwrap_or_else(|error| foreign::answer(error).exit())
+}
+
+/// Parses the arguments of `tfbert train`, without the names of program and command.
+///
+/// # Errors
+///
+/// They are wrong.
+pub fn parse_train(arguments: &[OsString]) -> Result<TrainArgs, clap::Error> {
+    let command = TrainArgs::augment_args(clap::Command::new("train")).no_binary_name(true);
+    let command = ignore_empty_variables(command, &|name| std::env::var_os(name));
+    TrainArgs::from_arg_matches(&command.try_get_matches_from(arguments)?)
 }
 
 /// Makes an environment variable that is set to nothing the same as one that is not set.
@@ -83,6 +98,8 @@ fn ignore_empty_variables(
 pub enum Command {
     /// Fine-tune an exported encoder on a task.
     Train(TrainArgs),
+    /// Train with every combination of several values of flags, and keep the best model.
+    Sweep(SweepArgs),
     /// Train with several workers on this machine: `tfbert launch --workers 2 -- train …`.
     Launch(LaunchArgs),
     /// Score a trained model on a task's development file.

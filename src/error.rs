@@ -15,6 +15,8 @@ pub enum ErrorKind {
     Usage,
     /// The device has no memory left for a batch. Exit code 1.
     OutOfMemory,
+    /// A loss or gradient is not a finite number. Exit code 1.
+    NotFinite,
     /// Another worker of the cluster ended or cannot be reached: the same command may succeed when it is
     /// given again. Exit code 138, after which Kubeflow's TFJob starts a replica again.
     OtherWorker,
@@ -29,7 +31,7 @@ impl ErrorKind {
     /// The process's exit code.
     pub fn exit_code(self) -> u8 {
         match self {
-            Self::Other | Self::OutOfMemory => 1,
+            Self::Other | Self::OutOfMemory | Self::NotFinite => 1,
             Self::Usage => 2,
             Self::OtherWorker => 138,
             Self::Exited(code) => code,
@@ -91,6 +93,11 @@ impl Error {
     /// the hint, since it knows which of its flags need less.
     pub fn out_of_memory(what: impl Into<String>) -> Self {
         Self::new(what).of_kind(ErrorKind::OutOfMemory)
+    }
+
+    /// A loss or gradient that is not a finite number: [`ErrorKind::NotFinite`].
+    pub fn not_finite(what: impl Into<String>) -> Self {
+        Self::new(what).of_kind(ErrorKind::NotFinite)
     }
 
     /// The end of another worker: [`ErrorKind::OtherWorker`].
@@ -242,6 +249,7 @@ mod tests {
     fn exit_codes_follow_from_the_kind_and_are_those_of_shells() {
         assert_eq!(Error::new("").exit_code(), 1);
         assert_eq!(Error::out_of_memory("").exit_code(), 1);
+        assert_eq!(Error::not_finite("").exit_code(), 1);
         assert_eq!(Error::usage("").exit_code(), 2);
         assert_eq!(Error::other_worker("").exit_code(), 138);
         assert_eq!(Error::exited(137, "").exit_code(), 137);

@@ -40,6 +40,7 @@ pub const TARGETS: [(&str, Target); 24] = [
     ("saver_def", saver_def),
     ("checkpoint_index", checkpoint_index),
     ("run_json", run_json),
+    ("sweep_json", sweep_json),
     ("state_json", state_json),
     ("manifest_json", manifest_json),
     ("metrics_jsonl", metrics_jsonl),
@@ -295,6 +296,16 @@ pub fn saver_def(data: &[u8]) {
 /// The index of a TensorFlow checkpoint.
 pub fn checkpoint_index(data: &[u8]) {
     let _ = crate::runtime::checkpoint_entries(data);
+}
+
+/// A sweep's record.
+pub fn sweep_json(data: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(data)
+        && let Ok(record) = crate::sweep::parse_sweep(text)
+    {
+        let again = crate::run::to_json(&record).expect("what was read can be written");
+        assert_eq!(crate::sweep::parse_sweep(&again), Ok(record));
+    }
 }
 
 /// A run's record.

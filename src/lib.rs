@@ -45,6 +45,7 @@ pub mod schedule;
 pub mod scores;
 pub mod settings;
 pub mod stages;
+pub mod sweep;
 pub mod train;
 
 pub mod runtime;

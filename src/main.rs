@@ -19,6 +19,7 @@ fn main() -> ExitCode {
     init_log(cli.verbose);
     let result = match &cli.command {
         Command::Train(args) => commands::train::run(args, &cli),
+        Command::Sweep(args) => commands::train::sweep(args, &cli),
         Command::Launch(args) => commands::launch::run(args, &cli),
         Command::Eval(args) => commands::eval::run(args, &cli),
         Command::Predict(args) => commands::predict::run(args, &cli),

@@ -17,7 +17,7 @@ use crate::model::{
     Batch, BatchProfile, EncoderFacts, Model, Scalars, Signals, StepInputs, StepOutcome,
 };
 use crate::report::Progress;
-use crate::run::{Best, Checkpoints, RunFolder, Times};
+use crate::run::{Best, Checkpoints, RunFolder, StoppedBy, Times};
 use crate::saved_model::TrainingRecord;
 use crate::settings::{OnNan, RunOptions, TrainSettings};
 use crate::task::Task;
@@ -71,7 +71,13 @@ pub struct Job<'a> {
     pub stop: &'a AtomicI32,
     /// The other workers, where there are any. The chief alone writes into the folder.
     pub cluster: Option<&'a Cluster>,
+    /// Whether the run ends after an evaluation, before its last step.
+    pub ends_early: Option<&'a EndsEarly<'a>>,
 }
+
+/// Says why a run ends after an evaluation, if it does. It is given the epochs done and the best value
+/// of the selecting metric so far.
+pub type EndsEarly<'a> = dyn Fn(f64, f64) -> Option<String> + Sync + 'a;
 
 impl Job<'_> {
     /// The signal that asks to stop, if one came.
@@ -94,6 +100,8 @@ pub struct Outcome {
     pub best: Best,
     /// Updates left out since their gradient was not finite.
     pub skipped: usize,
+    /// What ended the run before its last step.
+    pub stopped_by: Option<StoppedBy>,
     /// Time spent in this process.
     pub duration: Duration,
     /// Time from the start of training to the end of the first step.
@@ -203,6 +211,10 @@ impl<'a> Trainer<'a> {
             steps: self.recorder.step(),
             best,
             skipped: self.recorder.skipped(),
+            stopped_by: self
+                .recorder
+                .stopped_by()
+                .filter(|_| self.recorder.step() < self.plan.total()),
             duration: self.started.elapsed(),
             first_step: self.timing.first_step.unwrap_or_default(),
             waited: self.timing.waited,
@@ -319,7 +331,7 @@ impl<'a> Trainer<'a> {
             Some(step) => format!("the checkpoint after step {step} is kept"),
             None => "no checkpoint was written yet".to_owned(),
         };
-        let error = Error::new(format!(
+        let error = Error::not_finite(format!(
             "step {}: the loss is {loss}{own}, the gradient's norm {grad_norm}, at learning rate \
              {learning_rate:e}, batch {} of epoch {} ({} × {}); {kept}",
             step + 1,
@@ -374,6 +386,13 @@ impl<'a> Trainer<'a> {
         if self.recorder.record_evaluation(&found, epoch)? {
             self.job.folder.check_held()?;
             evaluation::analyse(self.job, step, &found)?.write(self.job.folder.dir())?;
+        }
+        if let (Some(rule), Some(best)) = (self.job.ends_early, self.recorder.best_value())
+            && step < self.plan.total()
+            && let Some(reason) = rule(epoch, best)
+        {
+            log::info!("step {step}: {reason}, so training ends");
+            self.recorder.end_by_median_rule();
         }
         Ok(())
     }

@@ -24,6 +24,7 @@ const ORDER: &[&str] = &[
     "bench",
     "train",
     "predict",
+    "sweep",
     "compare",
     "evaluate",
     "inspect",

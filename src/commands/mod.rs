@@ -222,7 +222,9 @@ pub fn report_cut(source: &DataSource<'_>, cut: usize, of: usize, settings: &Fea
 /// The run that a task's file lies in, as `runs/tickets/task.json` does.
 pub fn run_of_task_file(task: &Task) -> Option<PathBuf> {
     let is_run = |folder: &PathBuf| {
-        [names::RUN_RECORD, names::SEEDS_RESULT].iter().any(|name| folder.join(name).is_file())
+        [names::RUN_RECORD, names::SEEDS_RESULT, names::SWEEP]
+            .iter()
+            .any(|name| folder.join(name).is_file())
     };
     task.base.clone().filter(is_run)
 }

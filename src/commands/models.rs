@@ -6,6 +6,7 @@ use tfbert::error::{Error, Result};
 use tfbert::files::names;
 use tfbert::run::SeedsResult;
 use tfbert::saved_model::places::{FoundModel, MODELS_FOLDER, PlaceKind, Places, is_saved_model};
+use tfbert::sweep::SweepRecord;
 use tfbert::task::Head;
 
 /// The encoder whose export is used where none is named.
@@ -43,7 +44,7 @@ pub fn find_export(encoder: &str, head: Head) -> Option<PathBuf> {
 }
 
 /// The folder of a trained model: the one that is named, or of a run that is named its model, of runs
-/// with several seeds that of the best. A name that is no path here is looked up.
+/// with several seeds and of a sweep that of the best. A name that is no path here is looked up.
 pub fn model_folder(dir: &Path) -> Result<PathBuf> {
     let model = dir.join(names::MODEL);
     if dir.join(names::RUN_RECORD).is_file() {
@@ -58,6 +59,18 @@ pub fn model_folder(dir: &Path) -> Result<PathBuf> {
         let seed = SeedsResult::read(dir)?.best_seed;
         log::info!("{}: seed {seed} is the best", dir.display());
         return model_folder(&dir.join(format!("seed-{seed}")));
+    }
+    if dir.join(names::SWEEP).is_file() {
+        let Some(best) = SweepRecord::read(dir)?.best else {
+            return Err(Error::new("the sweep has not ended, so it has no best run yet")
+                .at(dir)
+                .hint(format!(
+                    "continue it with `tfbert sweep --resume --output {}`",
+                    dir.display()
+                )));
+        };
+        log::info!("{}: {} is the best", dir.display(), best.display());
+        return model_folder(&dir.join(best));
     }
     if !is_saved_model(dir) && is_saved_model(&model) {
         return Ok(model);

@@ -1,4 +1,5 @@
-//! `tfbert completions` and `tfbert man`: what shells and manuals know of the commands.
+//! `tfbert completions` and `tfbert man`: what shells and manuals know of the commands; words as shells
+//! read them.
 
 use std::fs;
 use std::io::Write;
@@ -32,4 +33,26 @@ pub fn man(args: &ManArgs) -> Result<()> {
         dir.display(),
         dir.join("tfbert.1").display()
     ))
+}
+
+/// A word as a shell reads it, in quotes where it needs them.
+pub fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,:=+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn words_with_signs_of_the_shell_are_quoted() {
+        assert_eq!(quoted("runs/sst2"), "runs/sst2");
+        assert_eq!(quoted("my file"), "'my file'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted(""), "''");
+    }
 }

@@ -17,6 +17,7 @@ use tfbert::run::{RunAnalysis, RunFiles, RunFolder, RunRecord, RunResult, open_l
 use tfbert::runtime::{Device, EventFile, Library, Process, TrainingSession, WorkSplit};
 use tfbert::saved_model::Description;
 use tfbert::settings::TrainSettings;
+use tfbert::sweep::MedianRule;
 use tfbert::task::Task;
 use tfbert::text::excerpt;
 use tfbert::train::{self, Job, Outcome};
@@ -29,11 +30,13 @@ mod input;
 mod request;
 mod seeds;
 mod start;
+mod sweep;
 mod task;
 mod worker;
 
 use check::Found;
 use request::Request;
+pub use sweep::run as sweep;
 pub(super) use worker::CLUSTER_TOKEN;
 
 /// What to do where memory runs out.
@@ -55,7 +58,7 @@ pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
     let process = super::training_process(cli, &device, &args.cache, args.threads, MEMORY_HINT);
     let stop = super::stop_signal()?;
     let mut trainer =
-        Trainer { device, process: Some(process), library: None, stop, cluster: None };
+        Trainer { device, process: Some(process), library: None, stop, cluster: None, sweep: None };
     if args.seeds.is_some() {
         return seeds::run(args, &task, &mut trainer);
     }
@@ -75,7 +78,10 @@ pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
 
 /// The folder that a command writes to.
 fn output(args: &TrainArgs, task: &Task) -> PathBuf {
-    let of_task_file = || args.data.task.as_ref().and_then(|_| run_of_task_file(task));
+    // A sweep's folder is none of a run.
+    let is_run = |folder: &PathBuf| !folder.join(names::SWEEP).is_file();
+    let of_task_file =
+        || args.data.task.as_ref().and_then(|_| run_of_task_file(task)).filter(is_run);
     args.output.clone().or_else(of_task_file).unwrap_or_else(|| run_folder(task))
 }
 
@@ -88,6 +94,16 @@ struct Trainer {
     stop: Arc<AtomicI32>,
     /// The other workers, where there are any.
     cluster: Option<Arc<Cluster>>,
+    /// Set before each run of a sweep.
+    sweep: Option<OfSweep>,
+}
+
+/// What a run of a sweep has besides its arguments. Its result is not printed.
+struct OfSweep {
+    /// The command that trains this run alone.
+    command: Vec<String>,
+    /// What may end it early.
+    rule: Option<MedianRule>,
 }
 
 /// A run that is complete.
@@ -108,6 +124,8 @@ impl Trainer {
     /// One run, from the files to the result, which the chief alone has.
     fn train(&mut self, args: &TrainArgs, task: &Task) -> Result<Option<Complete>> {
         let began = Instant::now();
+        let of_sweep = self.sweep.take();
+        let prints = of_sweep.is_none();
         let mode = flags::mode(args);
         let request = Request::read(args, task, &self.device)?;
         let Request { export, settings, .. } = &request;
@@ -133,7 +151,10 @@ impl Trainer {
             tfbert_version: env!("CARGO_PKG_VERSION").into(),
             tensorflow_version: library.version().to_owned(),
             whole_step,
-            command: std::env::args().collect(),
+            command: match &of_sweep {
+                Some(run) => run.command.clone(),
+                None => std::env::args().collect(),
+            },
             labels: labels.names().to_vec(),
             settings: settings.clone(),
             options: options.clone(),
@@ -148,14 +169,20 @@ impl Trainer {
         // A run that is resumed is compared and locked first; a new one begins when all can be read.
         let resumes = args.resume && is_chief;
         let resumed = resumes.then(|| RunFolder::open(&output, mode, &record)).transpose()?;
-        let known = resumed.as_ref().and_then(RunFolder::result);
+        let known = resumed.as_ref().and_then(|folder| match &of_sweep {
+            // A sweep keeps the result of a run whose model it removed.
+            Some(_) => folder.result_without_model(),
+            None => folder.result(),
+        });
         let mut complete = known.is_some();
         if let Some(cluster) = cluster {
             complete = worker::agree(cluster, args, export, &record, complete)?;
         }
         if let Some(result) = known {
             log::info!("{}: the run is complete; this is its result", output.display());
-            print_result(args, task, &result, &output)?;
+            if prints {
+                print_result(args, task, &result, &output)?;
+            }
             if let (Some(folder), 0) = (&resumed, args.keep_checkpoints) {
                 folder.remove_checkpoints()?;
             }
@@ -200,6 +227,9 @@ impl Trainer {
             let head = from.keeps_head(task, &labels);
             model.start_from(&from.trained.weights(), head, folder.dir());
         }
+        let rule = of_sweep.and_then(|run| run.rule);
+        let ends_early =
+            |epoch: f64, best: f64| rule.as_ref().and_then(|rule| rule.ends(epoch, best));
         let job = Job {
             task,
             labels: &labels,
@@ -214,6 +244,7 @@ impl Trainer {
             resume: resumes,
             stop: &stop,
             cluster,
+            ends_early: Some(&ends_early),
         };
         let mut events = EventFile::new(folder.dir());
         if !is_chief {
@@ -221,7 +252,10 @@ impl Trainer {
             return Ok(None);
         }
         let outcome = train::train(&job, &mut model, &mut events)?;
-        let result = finish(args, &job, &record, &outcome, began, tokenised_in)?;
+        let result = finish(&job, &record, &outcome, began, tokenised_in)?;
+        if prints {
+            print_result(args, task, &result, &output)?;
+        }
         Ok(Some(Complete { result, labels: labels.len() }))
     }
 }
@@ -279,9 +313,8 @@ fn announce(
     );
 }
 
-/// Writes and prints the result.
+/// Writes the result.
 fn finish(
-    args: &TrainArgs,
     job: &Job<'_>,
     record: &RunRecord,
     outcome: &Outcome,
@@ -302,6 +335,7 @@ fn finish(
         splits: splits.map(|(split, scores)| (split.clone(), scores.by_name())).collect(),
         details: scores.details.clone(),
         steps: outcome.steps,
+        stopped_by: outcome.stopped_by,
         best_step: outcome.best.step,
         skipped: outcome.skipped,
         output: job.folder.dir().to_owned(),
@@ -345,7 +379,6 @@ fn finish(
     if let Some(times) = &result.times {
         log::info!("{}", times.line());
     }
-    print_result(args, job.task, &result, job.folder.dir())?;
     Ok(result)
 }
 

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::error::{Error, Result};
 use crate::files::names;
 use crate::metric::MetricName;
-use crate::run::{RunFiles, flat, mean, standard_deviation};
+use crate::run::{RunFiles, StoppedBy, flat, mean, standard_deviation};
 
 mod page;
 mod table;
@@ -45,9 +45,30 @@ pub struct Row {
     /// The runs, by their seeds.
     pub runs: Vec<RunFiles>,
     /// Whether they are complete; of others the best so far is shown.
-    pub complete: bool,
+    pub state: RowState,
     /// Every setting, and the export and training file.
     settings: BTreeMap<String, Value>,
+}
+
+/// How far the runs of a row went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowState {
+    /// To their ends.
+    Complete,
+    /// Until the median rule of a sweep stopped them.
+    Stopped,
+    /// Not to an end yet.
+    Incomplete,
+}
+
+impl RowState {
+    fn of(run: &RunFiles) -> Self {
+        match &run.result {
+            None => Self::Incomplete,
+            Some(result) if result.stopped_by == Some(StoppedBy::MedianRule) => Self::Stopped,
+            Some(_) => Self::Complete,
+        }
+    }
 }
 
 /// Mean and standard deviation; of one run, or with an undefined value, there is no deviation.
@@ -125,11 +146,11 @@ impl Comparison {
         let metrics = runs.first().map(|run| run.record.task.metrics.clone()).unwrap_or_default();
         let mut rows: Vec<Row> = Vec::new();
         for run in runs {
-            let (settings, complete) = (settings(&run)?, run.result.is_some());
-            let same = |row: &&mut Row| row.settings == settings && row.complete == complete;
+            let (settings, state) = (settings(&run)?, RowState::of(&run));
+            let same = |row: &&mut Row| row.settings == settings && row.state == state;
             match rows.iter_mut().find(same) {
                 Some(row) => row.runs.push(run),
-                None => rows.push(Row { runs: vec![run], complete, settings }),
+                None => rows.push(Row { runs: vec![run], state, settings }),
             }
         }
         rows.iter_mut().for_each(|row| row.runs.sort_by_key(|run| run.record.settings.seed));
@@ -167,7 +188,8 @@ impl Comparison {
             json!({
                 "runs": row.runs.iter().map(|run| &run.dir).collect::<Vec<_>>(),
                 "seeds": row.runs.iter().map(|run| run.record.settings.seed).collect::<Vec<_>>(),
-                "complete": row.complete,
+                "complete": row.state == RowState::Complete,
+                "state": row.state_text(),
                 "settings": settings.collect::<Map<_, _>>(),
                 "metrics": metrics.collect::<Map<_, _>>(),
                 "loss": summary(row.loss()),
@@ -193,6 +215,18 @@ impl Row {
                     None => format!("{first} and {} more", runs.len() - 1),
                 }
             }
+        }
+    }
+
+    /// `complete`, `not complete`, or which rule stopped the runs.
+    pub fn state_text(&self) -> String {
+        let steps = |run: &RunFiles| run.result.as_ref().map(|result| result.steps);
+        let first = steps(&self.runs[0]);
+        match (self.state, first.filter(|_| self.runs.iter().all(|run| steps(run) == first))) {
+            (RowState::Complete, _) => "complete".into(),
+            (RowState::Incomplete, _) => "not complete".into(),
+            (RowState::Stopped, Some(step)) => format!("stopped by the median rule at step {step}"),
+            (RowState::Stopped, None) => "stopped by the median rule".into(),
         }
     }
 

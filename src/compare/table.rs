@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Comparison, Row, Summary};
+use super::{Comparison, Row, RowState, Summary};
 use crate::error::{Error, Result};
 
 /// The cells of a row, by column.
@@ -47,7 +47,7 @@ fn setting(value: &Value) -> String {
 /// The columns of a comparison and the cells of its rows.
 fn cells(comparison: &Comparison) -> (Vec<String>, Vec<Vec<Cell>>) {
     let several = comparison.rows.iter().any(|row| row.runs.len() > 1);
-    let unfinished = comparison.rows.iter().any(|row| !row.complete);
+    let unfinished = comparison.rows.iter().any(|row| row.state != RowState::Complete);
     let mut columns = vec!["run".to_owned()];
     columns.extend(comparison.settings.iter().cloned());
     if several {
@@ -71,7 +71,7 @@ fn cells(comparison: &Comparison) -> (Vec<String>, Vec<Vec<Cell>>) {
         cells.push(Cell::Summary(row.best_step(), 0));
         cells.push(Cell::Summary(row.seconds(), 0));
         if unfinished {
-            cells.push(Cell::Text(if row.complete { "complete" } else { "not complete" }.into()));
+            cells.push(Cell::Text(row.state_text()));
         }
         cells
     };

@@ -10,6 +10,8 @@ pub const DEV_IDS: &str = "dev_ids.txt";
 pub const RESULT: &str = "result.json";
 /// What the runs of several seeds came to, beside their folders.
 pub const SEEDS_RESULT: &str = "seeds.json";
+/// What a sweep runs and what it found, beside the folders of its settings.
+pub const SWEEP: &str = "sweep.json";
 /// A line for every few steps and every evaluation.
 pub const METRICS: &str = "metrics.jsonl";
 /// The log lines that were printed on stderr.

@@ -36,6 +36,9 @@ pub struct State {
     /// Evaluations in a row that did not.
     #[serde(default)]
     pub without_improvement: usize,
+    /// Whether the median rule of a sweep ended the run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stopped_by_median_rule: bool,
     /// Updates left out because their gradient was not finite.
     pub skipped: usize,
     /// Bytes of `metrics.jsonl`.

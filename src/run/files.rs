@@ -51,6 +51,9 @@ pub struct StepLine {
 pub struct EvaluationLine {
     /// Updates done.
     pub step: usize,
+    /// Epochs done.
+    #[serde(default)]
+    pub epoch: f64,
     /// The split.
     pub split: String,
     /// The mean loss of its labels.

@@ -42,7 +42,7 @@ pub use log_file::{log_line, open_log};
 pub use metrics_log::MetricsLog;
 pub use record::{DataRecord, RunRecord, StartRecord};
 pub(crate) use record::{flat, parse_record};
-pub use result::{Metrics, RunResult};
+pub use result::{Metrics, RunResult, StoppedBy};
 pub use retention::{Action, Moment, Retention, Saved};
 pub use seeds::{SeedRun, Seeds, SeedsResult};
 pub(crate) use seeds::{mean, standard_deviation};
@@ -143,8 +143,13 @@ impl RunFolder {
 
     /// The result, if the run is complete.
     pub fn result(&self) -> Option<RunResult> {
+        self.result_without_model().filter(|_| self.model().is_dir())
+    }
+
+    /// The result, if the run was complete, also where its model was removed since.
+    pub fn result_without_model(&self) -> Option<RunResult> {
         let text = fs::read_to_string(self.dir.join(names::RESULT)).ok()?;
-        serde_json::from_str(&text).ok().filter(|_| self.model().is_dir())
+        serde_json::from_str(&text).ok()
     }
 
     /// Writes the result, after which the run is complete.
@@ -251,7 +256,8 @@ fn is_occupied(dir: &Path) -> bool {
     })
 }
 
-fn lock(dir: &Path) -> Result<File> {
+/// Locks a folder; refuses one that another process has locked.
+pub(crate) fn lock(dir: &Path) -> Result<File> {
     let path = dir.join(names::LOCK);
     let file = OpenOptions::new()
         .create(true)

@@ -15,6 +15,16 @@ use crate::task::Task;
 /// Value by the name of a metric; `None` is undefined.
 pub type Metrics = BTreeMap<String, Option<f64>>;
 
+/// What ended a run before its last step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StoppedBy {
+    /// `--patience`.
+    Patience,
+    /// The median rule of `tfbert sweep`.
+    MedianRule,
+}
+
 /// The result of a complete run: `result.json`, and the last line of `tfbert train --json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunResult {
@@ -32,6 +42,9 @@ pub struct RunResult {
     pub details: BTreeMap<String, Option<f64>>,
     /// Updates of the whole run.
     pub steps: usize,
+    /// What ended the run before its last step, after `steps`; `None` where nothing did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped_by: Option<StoppedBy>,
     /// The step after which the best weights were evaluated.
     pub best_step: usize,
     /// Updates left out because the gradient was not finite.

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::evaluate;
 use crate::model::{Model, Scalars, Settings, StepOutcome};
 use crate::run::{
-    Action, Best, Checkpoints, MetricsLog, Moment, Retention, RunFolder, State, flat,
+    Action, Best, Checkpoints, MetricsLog, Moment, Retention, RunFolder, State, StoppedBy, flat,
 };
 use crate::task::Task;
 
@@ -168,7 +168,7 @@ impl<'a> Recorder<'a> {
             self.state.without_improvement = 0;
         } else {
             self.state.without_improvement += 1;
-            if self.stops_early() {
+            if self.is_out_of_patience() {
                 log::info!(
                     "step {}: `{}` was not better in {} evaluations in a row, so training ends",
                     self.state.step,
@@ -179,17 +179,40 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    /// Whether `--patience` ends the run.
-    pub(super) fn stops_early(&self) -> bool {
-        self.told_to_end || self.patience.is_some_and(|most| self.state.without_improvement >= most)
-    }
-
     /// Has all workers end the run together where `--patience` ends it.
     fn agree_on_early_end(&mut self) -> Result<()> {
         if let (Some(cluster), Some(_)) = (self.cluster, self.patience) {
             self.told_to_end = cluster.share_early_end(self.stops_early())?;
         }
         Ok(())
+    }
+
+    fn is_out_of_patience(&self) -> bool {
+        self.patience.is_some_and(|most| self.state.without_improvement >= most)
+    }
+
+    /// Ends the run after this evaluation, by the median rule of a sweep.
+    pub(super) fn end_by_median_rule(&mut self) {
+        self.state.stopped_by_median_rule = true;
+    }
+
+    /// What ends the run before its last step.
+    pub(super) fn stopped_by(&self) -> Option<StoppedBy> {
+        if self.state.stopped_by_median_rule {
+            Some(StoppedBy::MedianRule)
+        } else {
+            self.is_out_of_patience().then_some(StoppedBy::Patience)
+        }
+    }
+
+    /// Whether the run ends after its last evaluation.
+    pub(super) fn stops_early(&self) -> bool {
+        self.told_to_end || self.stopped_by().is_some()
+    }
+
+    /// The best value of the selecting metric so far.
+    pub(super) fn best_value(&self) -> Option<f64> {
+        selecting_value(self.task, self.state.best.as_ref()?)
     }
 
     fn write(&mut self, line: &Line<'_>) -> Result<()> {

@@ -123,6 +123,7 @@ impl Setup {
                 resume,
                 stop: &stop,
                 cluster: None,
+                ends_early: None,
             };
             train::train(&job, &mut model, &mut NoScalars)
         });

@@ -126,7 +126,7 @@ impl Files<'_> {
 }
 
 /// Refuses label smoothing for a head whose loss has none.
-fn check_label_smoothing(settings: &TrainSettings, export: &Export) -> Result<()> {
+pub(super) fn check_label_smoothing(settings: &TrainSettings, export: &Export) -> Result<()> {
     let known = export.signatures.values().any(|call| call.inputs.contains_key("label_smoothing"));
     if settings.label_smoothing == 0.0 || known {
         return Ok(());
