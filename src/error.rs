@@ -22,6 +22,9 @@ pub enum ErrorKind {
     OtherWorker,
     /// A process that this one started ended with this exit code.
     Exited(u8),
+    /// Nobody reads what the command prints any more, as after `| head`. Nothing is said. Exit code 141,
+    /// which is what shells report of a process that SIGPIPE ended.
+    OutputClosed,
     /// A signal, of this number, asked to stop. Exit code 128 + the number: 130 after Ctrl-C, 143
     /// after SIGTERM, which is what shells report of a process that a signal ended.
     Interrupted(i32),
@@ -34,6 +37,7 @@ impl ErrorKind {
             Self::Other | Self::OutOfMemory | Self::NotFinite => 1,
             Self::Usage => 2,
             Self::OtherWorker => 138,
+            Self::OutputClosed => 141,
             Self::Exited(code) => code,
             Self::Interrupted(signal) => 128u8.saturating_add(signal as u8),
         }
@@ -108,6 +112,11 @@ impl Error {
     /// The failure of a process that this one started: [`ErrorKind::Exited`].
     pub fn exited(code: u8, what: impl Into<String>) -> Self {
         Self::new(what).of_kind(ErrorKind::Exited(code))
+    }
+
+    /// The end of a command whose output nobody reads any more: [`ErrorKind::OutputClosed`].
+    pub fn output_closed() -> Self {
+        Self::new("stdout was closed").of_kind(ErrorKind::OutputClosed)
     }
 
     /// Work that a signal ended: [`ErrorKind::Interrupted`], `stopped by SIGTERM WHEN`.
@@ -252,6 +261,7 @@ mod tests {
         assert_eq!(Error::not_finite("").exit_code(), 1);
         assert_eq!(Error::usage("").exit_code(), 2);
         assert_eq!(Error::other_worker("").exit_code(), 138);
+        assert_eq!(Error::output_closed().exit_code(), 141);
         assert_eq!(Error::exited(137, "").exit_code(), 137);
         assert_eq!(Error::interrupted(2, "").exit_code(), 130);
         assert_eq!(Error::interrupted(15, "").exit_code(), 143);

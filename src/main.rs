@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use tfbert::cli::{self, Command, DataCommand};
+use tfbert::error::ErrorKind;
 
 mod commands;
 
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind() == ErrorKind::OutputClosed => ExitCode::from(error.exit_code()),
         Err(error) => {
             tfbert::run::log_line(&format!("error: {error}"));
             eprintln!("error: {error}");

@@ -63,6 +63,16 @@ fn a_csv_of_tickets_becomes_a_model_and_its_task_file_repeats_the_scores_and_res
     resume.args(["--batch-size", "8", "--model"]).arg(tiny("classify")).arg("--task").arg(&task);
     assert_eq!(last_json(&succeed(&mut resume))["metrics"], trained["metrics"]);
 
+    // A row that is added changes the split, which is said.
+    let stderr = text(&eval.output().unwrap()).1;
+    assert!(!stderr.contains("development part is another"), "{stderr}");
+    let file = dir.path().join("tickets.csv");
+    let rows = fs::read_to_string(&file).unwrap();
+    fs::write(&file, rows.replace(";;;\n", "60;Ticket 60;it crashes;bug\n")).unwrap();
+    let stderr = text(&eval.output().unwrap()).1;
+    assert!(stderr.contains(" bytes, now ") && stderr.contains("part is another"), "{stderr}");
+    fs::write(&file, rows).unwrap();
+
     // The model does not say where its data lay.
     let facts = fs::read_to_string(run.join("model/assets.extra/tfbert.json")).unwrap();
     assert!(!facts.contains(dir.path().to_str().unwrap()), "{facts}");

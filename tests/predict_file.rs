@@ -205,3 +205,23 @@ fn squads_questions_become_the_answers_that_its_scripts_read() {
     let answers: Value = serde_json::from_str(&fs::read_to_string(&output).unwrap()).unwrap();
     assert!(answers.as_object().unwrap().values().all(Value::is_string));
 }
+
+#[test]
+fn a_reader_that_closes_the_output_ends_the_command_quietly() {
+    use std::io::{BufRead, BufReader, Read};
+    use std::process::Stdio;
+
+    let file = table(folder());
+    let mut command = predict(&classifier());
+    command.arg("--file").arg(&file).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut line = String::new();
+    let mut stdout = BufReader::with_capacity(64, child.stdout.take().unwrap());
+    stdout.read_line(&mut line).unwrap();
+    drop(stdout);
+    assert!(line.contains("\"prediction\""), "{line}");
+    let mut stderr = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(141), "{stderr}");
+    assert!(!stderr.contains("error") && !stderr.contains("panicked"), "{stderr}");
+}

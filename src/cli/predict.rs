@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::shared::PrecisionArg;
-use super::values::{batch_size, fraction, positive, threads};
+use super::values::{ColumnNames, batch_size, column_names, fraction, positive, threads};
 use crate::dataset::InputFormat;
 
 /// Arguments of `tfbert predict`.
@@ -34,9 +34,9 @@ pub struct PredictArgs {
     pub format: Option<InputFormat>,
 
     /// Columns of the file with the text, or with the question; several are joined by spaces
-    /// [default: the task's].
-    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',', requires = "file")]
-    pub text: Vec<String>,
+    /// [default: the task's]. A name with a comma stands in quotes: `'"a,b",c'`.
+    #[arg(long, value_name = "COLUMN,…", value_parser = column_names, requires = "file")]
+    pub text: Option<ColumnNames>,
 
     /// Column of the file with the second text, or with the passage [default: the task's].
     #[arg(long, value_name = "COLUMN", requires = "file")]

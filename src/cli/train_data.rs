@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::values::{delimiter, share};
+use super::values::{ColumnNames, column_names, delimiter, share};
 use crate::task::Head;
 
 /// A task, or a data file with what the user says of it.
@@ -24,19 +24,19 @@ pub struct TrainDataArgs {
     #[arg(long = "data", value_name = "FILE")]
     pub file: Option<PathBuf>,
 
-    /// Columns of the text, joined by a space: names, or positions from 0 without a header [default:
-    /// by their names].
-    #[arg(long, value_name = "COLUMNS", value_delimiter = ',', requires = "file")]
-    pub text: Vec<String>,
+    /// Columns of the text, joined by a space: names, or positions from 0 without a header. A name
+    /// with a comma stands in quotes: `'"a,b",c'` [default: by their names].
+    #[arg(long, value_name = "COLUMNS", value_parser = column_names, requires = "file")]
+    pub text: Option<ColumnNames>,
 
     /// Columns of the second text of a pair.
-    #[arg(long, value_name = "COLUMNS", value_delimiter = ',', requires = "file")]
-    pub text_pair: Vec<String>,
+    #[arg(long, value_name = "COLUMNS", value_parser = column_names, requires = "file")]
+    pub text_pair: Option<ColumnNames>,
 
     /// Column of the label, score or list of labels, or a column of 0 and 1 for each label [default:
     /// by its name].
-    #[arg(long, value_name = "COLUMNS", value_delimiter = ',', requires = "file")]
-    pub label: Vec<String>,
+    #[arg(long, value_name = "COLUMNS", value_parser = column_names, requires = "file")]
+    pub label: Option<ColumnNames>,
 
     /// The head [default: by the values of the label].
     #[arg(long, value_enum, requires = "file")]

@@ -102,10 +102,47 @@ pub(super) fn delimiter(text: &str) -> Result<char, String> {
     }
 }
 
+/// Names of columns.
+pub type ColumnNames = Vec<String>;
+
+/// Names of columns with commas between them. A name with a comma stands in quotes, as in CSV.
+pub(super) fn column_names(text: &str) -> Result<ColumnNames, String> {
+    let expected = || "expected names of columns with commas between them".to_owned();
+    let mut reader =
+        csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
+    let mut rows = reader.records();
+    let row = rows.next().and_then(Result::ok).ok_or_else(expected)?;
+    if rows.next().is_some() || row.iter().any(str::is_empty) {
+        return Err(expected());
+    }
+    Ok(row.iter().map(str::to_owned).collect())
+}
+
 /// One seed; several are for another flag.
 pub(super) fn one_seed(text: &str) -> Result<u64, String> {
     text.trim().parse().map_err(|_| match text.contains([',', '-']) {
         true => format!("expected one whole number; for several runs: `--seeds {text}`"),
         false => "expected a whole number from 0".to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::column_names;
+
+    #[test]
+    fn names_of_columns_are_a_row_of_csv() {
+        for (text, names) in [
+            ("subject,body", &["subject", "body"][..]),
+            ("\"a,b\",c", &["a,b", "c"]),
+            ("c,\"a \"\"b\"\"\"", &["c", "a \"b\""]),
+            ("the text", &["the text"]),
+            ("5\" pipe", &["5\" pipe"]),
+        ] {
+            assert_eq!(column_names(text).unwrap(), names, "{text}");
+        }
+        for text in ["", "a,", ",a", "a\nb"] {
+            assert!(column_names(text).unwrap_err().contains("names of columns"), "{text}");
+        }
+    }
 }

@@ -14,6 +14,7 @@ use tfbert::evaluate::{self, EncodedDataset, Evaluation, EvaluationSettings};
 use tfbert::feature::Tokenizer;
 use tfbert::files::names;
 use tfbert::model::Precision;
+use tfbert::run::RunRecord;
 use tfbert::runtime::{Device, Library, PredictionSession, Process, WorkSplit};
 use tfbert::saved_model::TrainedModel;
 use tfbert::stages::write_predictions;
@@ -51,6 +52,7 @@ pub fn run(args: &EvalArgs, cli: &Cli) -> Result<()> {
     let process = super::inference_process(cli, &device, precision);
     let stop = super::stop_signal()?;
     let job = &Job { args, task: &task, trained: &trained, labels: &labels, precision };
+    job.warn_of_changed_split(&splits, &model_dir)?;
     let tokenizer = trained.model.read_tokenizer(&task)?;
     let (splits, model) = thread::scope(|scope| {
         let loading = process
@@ -79,16 +81,37 @@ pub fn run(args: &EvalArgs, cli: &Cli) -> Result<()> {
 }
 
 impl Job<'_> {
-    /// Reads and tokenises a split, cut as the training file was.
-    fn encode(&self, split: &Split, tokenizer: &Tokenizer) -> Result<EncodedDataset> {
-        let source = DataSource {
+    /// Warns where the development part of a training file is not the one that the model was selected by.
+    fn warn_of_changed_split(&self, splits: &[&Split], model_dir: &Path) -> Result<()> {
+        let run = model_dir.parent().filter(|run| run.join(names::RUN_RECORD).is_file());
+        let dev = splits.iter().find(|split| self.task.dev.contains(split));
+        let (Some(run), Some(split), Some(_)) = (run, dev, self.task.dev_from_train) else {
+            return Ok(());
+        };
+        let file = self.source(split).path()?;
+        if let Some(difference) = RunRecord::read(run)?.changed_split(self.task, &file)? {
+            log::warn!(
+                "{}: {difference}, since {} was trained: the development part is another, and may have                  examples that the model was trained on",
+                file.display(),
+                run.display()
+            );
+        }
+        Ok(())
+    }
+
+    fn source<'a>(&'a self, split: &'a Split) -> DataSource<'a> {
+        DataSource {
             task: self.task,
             split,
             data_dir: &self.args.data.data_dir,
             labels: self.labels,
             limit: self.args.limit_dev,
-        };
-        super::encode(&source, tokenizer, &self.trained.training.features)
+        }
+    }
+
+    /// Reads and tokenises a split, cut as the training file was.
+    fn encode(&self, split: &Split, tokenizer: &Tokenizer) -> Result<EncodedDataset> {
+        super::encode(&self.source(split), tokenizer, &self.trained.training.features)
     }
 
     fn load_model(&self, library: &Library) -> Result<PredictionSession> {

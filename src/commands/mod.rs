@@ -54,6 +54,17 @@ pub fn print_line(line: impl Display) -> Result<()> {
     }
 }
 
+/// Writes a line to stdout, of a command that only prints.
+///
+/// A reader that has gone, as `head` has once it has seen enough, ends the command.
+pub fn print_or_end(line: impl Display) -> Result<()> {
+    match writeln!(std::io::stdout().lock(), "{line}") {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Error::output_closed()),
+        Err(error) => Err(Error::new(format!("could not write to stdout: {error}"))),
+        Ok(()) => Ok(()),
+    }
+}
+
 /// The number format of an argument.
 pub fn precision(device: &Device, argument: PrecisionArg) -> Precision {
     match argument {

@@ -87,7 +87,7 @@ pub fn run(args: &PredictArgs, cli: &Cli) -> Result<()> {
     };
     let done = match (&texts, output) {
         (Texts::Arguments, _) => predict::predict(&request, &args.texts, &model)
-            .and_then(|found| found.iter().try_for_each(super::print_line)),
+            .and_then(|found| found.iter().try_for_each(super::print_or_end)),
         (Texts::Prompt, _) => prompt::run(&request, &model),
         (Texts::File(input), Some(output)) => output.write(&request, input, &model),
         (Texts::File(input), None) => file::print(&request, input, &model),

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::files::{Fingerprint, fingerprint, names};
 use crate::settings::{RunOptions, TrainSettings};
-use crate::task::{Repairs, Task};
+use crate::task::{DevFromTrain, Repairs, Task};
 
 /// How many differences a message names.
 const SHOWN_DIFFERENCES: usize = 3;
@@ -170,6 +170,31 @@ impl RunRecord {
         Ok(facts.into_iter().map(text).collect())
     }
 
+    /// What differs between the training file and its split when this run began and now, if `task` draws its
+    /// development part from the training file: examples that the model was trained on may then be among it.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub fn changed_split(&self, task: &Task, file: &Path) -> Result<Option<String>> {
+        let (Some(known), Some(now)) = (self.task.dev_from_train, task.dev_from_train) else {
+            return Ok(None);
+        };
+        if known != now {
+            let of = |draw: DevFromTrain| format!("share {} with seed {}", draw.share, draw.seed);
+            return Ok(Some(format!("the split was {}, now {}", of(known), of(now))));
+        }
+        let Some(record) = self.data.first() else { return Ok(None) };
+        let Fingerprint { bytes, sha256 } = fingerprint(file)?;
+        if sha256 == record.sha256 {
+            return Ok(None);
+        }
+        Ok(Some(match bytes == record.bytes {
+            true => "the file has other content of the same size".into(),
+            false => format!("the file had {} bytes, now {bytes}", record.bytes),
+        }))
+    }
+
     /// Refuses `now`, what a command would begin, where it would not end as the run of this record;
     /// warns of other versions.
     ///
@@ -284,6 +309,29 @@ mod tests {
         now.data[0].path = "elsewhere.tsv".into();
         now.command = Vec::new();
         old.check_resumable(&now).unwrap();
+    }
+
+    #[test]
+    fn a_training_file_that_changed_since_its_split_is_told_with_what_differs() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("rows.csv");
+        std::fs::write(&file, "one").unwrap();
+        let mut record = parse_record(OLD).unwrap();
+        let task = record.task.clone();
+        assert_eq!(record.changed_split(&task, &file).unwrap(), None, "it has a file of its own");
+        record.task.dev_from_train = Some(DevFromTrain { share: 0.2, seed: 1 });
+        record.data[0] = DataRecord::read("train", &file).unwrap();
+        let mut task = record.task.clone();
+        assert_eq!(record.changed_split(&task, &file).unwrap(), None);
+        std::fs::write(&file, "two").unwrap();
+        let found = record.changed_split(&task, &file).unwrap().unwrap();
+        assert!(found.contains("other content of the same size"), "{found}");
+        std::fs::write(&file, "three").unwrap();
+        let found = record.changed_split(&task, &file).unwrap().unwrap();
+        assert!(found.contains("had 3 bytes, now 5"), "{found}");
+        task.dev_from_train = Some(DevFromTrain { share: 0.3, seed: 1 });
+        let found = record.changed_split(&task, &file).unwrap().unwrap();
+        assert!(found.contains("share 0.2 with seed 1, now share 0.3"), "{found}");
     }
 
     #[test]

@@ -5,6 +5,9 @@ use crate::dataset::Labels;
 use crate::settings::{DEFAULT_LOG_STEPS, TrainSettings};
 use crate::text::excerpt;
 
+/// How many labels a warning names.
+const SHOWN: usize = 3;
+
 /// What warnings are drawn from.
 pub struct Facts<'a> {
     /// What the result depends on.
@@ -119,9 +122,19 @@ fn training_labels(facts: &Facts<'_>) -> Vec<String> {
         found.push(format!("no training example has {}", names(facts.labels, &absent)));
     }
     if let (Some(limit), false) = (facts.settings.limit_train, absent.is_empty()) {
+        let taken: Vec<String> = seen
+            .iter()
+            .take(SHOWN)
+            .map(|&label| {
+                let name = excerpt(&facts.labels.names()[label]);
+                format!("`{name}` {}", facts.train_counts[label])
+            })
+            .collect();
         found.push(format!(
             "`--limit-train {limit}` takes the first examples of the file, which may be sorted by \
-             label; to take others, shuffle it"
+             label: it took {}{}; to take others, shuffle the file",
+            taken.join(", "),
+            if seen.len() > SHOWN { ", …" } else { "" }
         ));
     }
     let weights = &facts.settings.class_weights;
@@ -149,7 +162,6 @@ fn dev_labels(facts: &Facts<'_>, (split, counts): &(String, Vec<usize>)) -> Opti
 
 /// The first few labels by name.
 fn names(labels: &Labels, which: &[usize]) -> String {
-    const SHOWN: usize = 3;
     let shown: Vec<String> = which
         .iter()
         .take(SHOWN)
@@ -252,6 +264,7 @@ mod tests {
         assert_one(&warned(|_| {}, &[44], &[21]), "every training label is `bad`");
         let found = warned(|settings| settings.limit_train = Some(44), &[44], &[21]);
         assert!(found[1].contains("takes the first examples of the file"), "{found:?}");
+        assert!(found[1].contains("it took `bad` 44; to take"), "{found:?}");
         assert!(warned(|settings| settings.limit_train = Some(44), &[20, 24], &[10]).is_empty());
         let found = warned(|_| {}, &[44], &[0, 21]);
         assert!(found[1].contains("no label of dev occurs in training (`good`)"), "{found:?}");

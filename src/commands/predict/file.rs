@@ -12,7 +12,7 @@ use tfbert::predict::{OutputMode, Passage, Request, RowFile, stream};
 use tfbert::report::{Added, RowFormat, RowWriter};
 use tfbert::saved_model::TrainedModel;
 
-use crate::commands::print_line;
+use crate::commands::{print_line, print_or_end};
 
 /// The file of `--file`, or stdin.
 pub(super) fn input<'a>(
@@ -31,7 +31,7 @@ pub(super) fn input<'a>(
         path,
         format,
         task: &trained.training.task,
-        texts: &args.text,
+        texts: args.text.as_deref().unwrap_or_default(),
         text_pair: args.text_pair.as_deref(),
         context: passages.first().map(|passage| Arc::clone(&passage.text)),
         typed,
@@ -115,7 +115,7 @@ pub(super) fn print(
     let mut writer = RowWriter::new(RowFormat::Jsonl, input.header().to_vec(), added);
     stream(request, input, 0, model, |window| {
         if !is_table {
-            return window.objects.into_iter().map(Value::Object).try_for_each(print_line);
+            return window.objects.into_iter().map(Value::Object).try_for_each(print_or_end);
         }
         let mut text = Vec::new();
         for ((row, example), object) in window.rows.iter().zip(&window.examples).zip(window.objects)
@@ -124,7 +124,7 @@ pub(super) fn print(
                 .write(row, example, object, &mut text)
                 .map_err(|error| error.at_line(input.path(), example.line))?;
         }
-        print_line(String::from_utf8_lossy(&text).trim_end_matches('\n'))
+        print_or_end(String::from_utf8_lossy(&text).trim_end_matches('\n'))
     })
     .map(drop)
 }

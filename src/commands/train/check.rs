@@ -46,14 +46,20 @@ impl<'a> Found<'a> {
     }
 
     /// Logs the labels with their counts, for tasks that have labels. Where they were found in the
-    /// training file, its counts were logged then.
+    /// training file, its counts were logged then, unless `--limit-train` takes a part of it.
     pub(super) fn log_labels(&self, listed: bool) {
         if self.labels.is_empty() {
             return;
         }
-        let train = ("train", &self.train.summary().label_counts);
+        let taken = self.train.summary().examples;
+        let limited = self.settings.limit_train.is_some_and(|limit| limit <= taken);
+        let name = match limited {
+            true => format!("train (the first {taken} examples of the file)"),
+            false => "train".to_owned(),
+        };
+        let train = (name.as_str(), &self.train.summary().label_counts);
         let dev = self.dev_counts.iter().map(|(split, counts)| (split.as_str(), counts));
-        for (split, counts) in listed.then_some(train).into_iter().chain(dev) {
+        for (split, counts) in (listed || limited).then_some(train).into_iter().chain(dev) {
             let counts = inspect::label_counts(self.labels, counts);
             log::info!("{split} labels: {}", inspect::label_text(&counts));
         }

@@ -274,7 +274,11 @@ impl<'a> Sweep<'a> {
     /// The runs side by side, as `tfbert compare` shows them.
     fn comparison(&self) -> Result<Comparison> {
         let begun = self.runs.iter().filter(|run| run.folder.join(names::RUN_RECORD).is_file());
-        let runs = begun.map(|run| RunFiles::read(&run.folder)).collect::<Result<Vec<_>>>()?;
+        let read = |run: &Run| -> Result<RunFiles> {
+            // Named by its folder in the sweep's: the table is narrower.
+            Ok(RunFiles { dir: run.planned.folder.clone(), ..RunFiles::read(&run.folder)? })
+        };
+        let runs = begun.map(read).collect::<Result<Vec<_>>>()?;
         let mut found = compare(runs)?;
         if found.len() == 1 {
             return Ok(found.remove(0));

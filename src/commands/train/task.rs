@@ -21,9 +21,9 @@ pub(super) fn find(args: &TrainArgs) -> Result<Task> {
         path: file,
         dev: data.dev.as_deref(),
         dev_from_train: DevFromTrain { share: data.dev_share, seed: data.split_seed },
-        text: &data.text,
-        text_pair: &data.text_pair,
-        label: &data.label,
+        text: data.text.as_deref().unwrap_or_default(),
+        text_pair: data.text_pair.as_deref().unwrap_or_default(),
+        label: data.label.as_deref().unwrap_or_default(),
         head: data.head,
         delimiter: data.delimiter,
     })?;

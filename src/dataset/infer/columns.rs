@@ -229,8 +229,10 @@ pub(super) fn example_flags(columns: &[FileColumn]) -> String {
     format!("--text {} --label {}", quoted(text), quoted(label))
 }
 
-/// A name as it is typed in a shell.
+/// A name as it is typed in a shell among several: as in CSV where it has commas.
 pub(super) fn quoted(name: &str) -> String {
+    let in_csv = format!("\"{}\"", name.replace('"', "\"\""));
+    let name = if name.contains(',') || name.starts_with('"') { &in_csv } else { name };
     let is_plain = |c: char| c.is_alphanumeric() || "-_./,".contains(c);
     if !name.is_empty() && name.chars().all(is_plain) {
         return name.to_owned();
