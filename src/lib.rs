@@ -38,6 +38,7 @@ pub mod evaluate;
 pub mod export;
 pub mod fetch;
 pub mod inspect;
+pub mod kubeflow;
 pub mod predict;
 pub mod run;
 pub mod saved_model;

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::EncodedDataset;
 use crate::feature::{FeatureSizes, FeatureStore};
 use crate::files::replace_folder;
+use crate::kubeflow::Reporter;
 use crate::model::{
     Batch, BatchProfile, EncoderFacts, Model, Scalars, Signals, StepInputs, StepOutcome,
 };
@@ -29,6 +30,7 @@ mod plan;
 mod recorder;
 mod shared;
 mod start;
+mod status;
 mod timing;
 mod warnings;
 
@@ -36,6 +38,7 @@ use final_model::training_record;
 pub use plan::StepPlan;
 use recorder::Recorder;
 use shared::StepBatches;
+use status::Reports;
 use timing::{Timing, timed};
 pub use warnings::{Facts, warnings};
 
@@ -73,6 +76,8 @@ pub struct Job<'a> {
     pub cluster: Option<&'a Cluster>,
     /// Whether the run ends after an evaluation, before its last step.
     pub ends_early: Option<&'a EndsEarly<'a>>,
+    /// Where the progress is reported.
+    pub reporter: Option<&'a Reporter>,
 }
 
 /// Says why a run ends after an evaluation, if it does. It is given the epochs done and the best value
@@ -145,6 +150,7 @@ struct Trainer<'a> {
     timing: Timing,
     /// What any worker asked for in the last step.
     agreed: Signals,
+    reports: Reports<'a>,
 }
 
 impl<'a> Trainer<'a> {
@@ -160,9 +166,11 @@ impl<'a> Trainer<'a> {
         let state = start::weights(job, model, &checkpoints, plan.total())?;
         let buckets =
             batch_lengths(job.train, &plan, job.profile.shape_cost, job.encoder.max_length);
+        let reports = Reports::new(job.reporter, plan.total(), settings.epochs, state.step);
         Ok(Self {
             job,
             model,
+            reports,
             recorder: Recorder::open(job, checkpoints, state, scalars)?,
             plan,
             buckets,
@@ -206,6 +214,7 @@ impl<'a> Trainer<'a> {
         let best = self.recorder.best()?;
         let exporting = Instant::now();
         self.export(&best)?;
+        self.reports.complete();
         self.timing.end = exporting.elapsed();
         Ok(Outcome {
             steps: self.recorder.step(),
@@ -238,8 +247,9 @@ impl<'a> Trainer<'a> {
         let waited = prefetch(rest.iter().map(lay_out), |batches| -> Result<Duration> {
             for batch in batches.by_ref() {
                 self.step(&batch?)?;
-                let loss = self.recorder.mean_loss();
-                progress.update(self.recorder.step(), || {
+                let (step, loss) = (self.recorder.step(), self.recorder.mean_loss());
+                self.reports.step(step, self.plan.epochs_done(step), loss);
+                progress.update(step, || {
                     loss.map_or_else(String::new, |loss| format!("loss {loss:.4}"))
                 });
                 self.after_step(progress)?;
@@ -383,6 +393,7 @@ impl<'a> Trainer<'a> {
         let step = self.recorder.step();
         let epoch = self.plan.epochs_done(step);
         let found = evaluation::evaluate(self.job, self.model, step, epoch)?;
+        self.reports.evaluated(&found);
         if self.recorder.record_evaluation(&found, epoch)? {
             self.job.folder.check_held()?;
             evaluation::analyse(self.job, step, &found)?.write(self.job.folder.dir())?;

@@ -46,6 +46,7 @@ const ORDER: &[&str] = &[
     "task",
     "metric",
     "cluster",
+    "kubeflow",
     "model",
     "files",
     "text",
@@ -53,11 +54,12 @@ const ORDER: &[&str] = &[
 ];
 
 /// Modules that import less than their place in [`ORDER`] would allow.
-const ONLY: [(&str, &[&str]); 8] = [
+const ONLY: [(&str, &[&str]); 9] = [
     // What the runtime runs is named tensors: it knows no task, feature, metric or command.
     ("runtime", &["error", "files", "model", "saved_model"]),
     // Who the workers are and how they talk: nothing of what they compute.
     ("cluster", &["error", "files"]),
+    ("kubeflow", &[]),
     ("model", &["error"]),
     ("schedule", &[]),
     ("metric", &[]),

@@ -11,6 +11,7 @@ use tfbert::error::{Error, Result};
 use tfbert::evaluate::EncodedDataset;
 use tfbert::feature::FeatureSizes as _;
 use tfbert::files::names;
+use tfbert::kubeflow::{Endpoint, Reporter};
 use tfbert::report::duration;
 use tfbert::report::html::write_run_page;
 use tfbert::run::{RunAnalysis, RunFiles, RunFolder, RunRecord, RunResult, open_log};
@@ -57,8 +58,15 @@ pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
     let device = Device::detect(cli.tensorflow.as_deref());
     let process = super::training_process(cli, &device, &args.cache, args.threads, MEMORY_HINT);
     let stop = super::stop_signal()?;
-    let mut trainer =
-        Trainer { device, process: Some(process), library: None, stop, cluster: None, sweep: None };
+    let mut trainer = Trainer {
+        device,
+        process: Some(process),
+        library: None,
+        stop,
+        cluster: None,
+        reporter: None,
+        sweep: None,
+    };
     if args.seeds.is_some() {
         return seeds::run(args, &task, &mut trainer);
     }
@@ -68,6 +76,10 @@ pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
             return Err(Error::usage(problem).hint("train it without a cluster"));
         }
         trainer.cluster = Some(Arc::new(worker::start(args, workers, &trainer)?));
+    }
+    if trainer.cluster.as_ref().is_none_or(|cluster| cluster.is_chief()) {
+        let endpoint = Endpoint::find(&|name| std::env::var(name).ok());
+        trainer.reporter = endpoint.map(Reporter::start);
     }
     let result = trainer.train(args, &task).map(drop);
     if let Some(cluster) = &trainer.cluster {
@@ -94,6 +106,8 @@ struct Trainer {
     stop: Arc<AtomicI32>,
     /// The other workers, where there are any.
     cluster: Option<Arc<Cluster>>,
+    /// Where the progress is reported: in a TrainJob of Kubeflow, by the chief.
+    reporter: Option<Reporter>,
     /// Set before each run of a sweep.
     sweep: Option<OfSweep>,
 }
@@ -245,6 +259,7 @@ impl Trainer {
             stop: &stop,
             cluster,
             ends_early: Some(&ends_early),
+            reporter: self.reporter.as_ref(),
         };
         let mut events = EventFile::new(folder.dir());
         if !is_chief {

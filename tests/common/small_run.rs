@@ -124,6 +124,7 @@ impl Setup {
                 stop: &stop,
                 cluster: None,
                 ends_early: None,
+                reporter: None,
             };
             train::train(&job, &mut model, &mut NoScalars)
         });

@@ -30,12 +30,14 @@ fn start(run: &Path, start_timeout: usize) -> [Child; 2] {
 
 /// Sends a signal to one of two workers: how the other one ends, and after how long.
 fn strike(
-    children: [Child; 2],
+    mut children: [Child; 2],
     victim: usize,
     name: &str,
     within: Duration,
 ) -> (Option<i32>, String, Duration) {
-    signal(children[victim].id(), name);
+    if children[victim].try_wait().unwrap().is_none() {
+        signal(children[victim].id(), name);
+    }
     let struck = Instant::now();
     let [chief, other] = children;
     let (mut gone, left) = if victim == 1 { (other, chief) } else { (chief, other) };

@@ -72,7 +72,15 @@ pub fn run(args: &SweepArgs, cli: &Cli) -> Result<()> {
         training_process(cli, &device, &args.train.cache, args.train.threads, MEMORY_HINT);
     let stop = stop_signal()?;
     let process = Some(process);
-    let trainer = Trainer { device, process, library: None, stop, cluster: None, sweep: None };
+    let trainer = Trainer {
+        device,
+        process,
+        library: None,
+        stop,
+        cluster: None,
+        reporter: None,
+        sweep: None,
+    };
     let folder = SweepFolder::open(&dir, mode)?;
     log::info!("{}", announcement(args, &runs));
     Sweep::new(args, cli, &task, folder, runs)?.run(trainer)
