@@ -25,6 +25,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("cli", &[]),
     ("cli/sweep", &["sweep"]),
     ("cluster", &["train"]),
+    ("kubeflow", &["train"]),
     ("commands/bench", &["bench"]),
     ("commands/compare", &["compare"]),
     ("commands/doctor", &["doctor"]),
