@@ -101,15 +101,21 @@ fn workers_that_die_at_twenty_random_moments_end_the_other_and_the_run_ends_in_t
     for moment in 1..=20 {
         let (victim, stops) = (random.random_range(0..2), random.random_bool(0.3));
         let name = if stops { "STOP" } else { "KILL" };
-        let wait = random.random_range(0..life);
         let from = steps_saved(&run);
         let mut children = start(&run, START_TIMEOUT);
+        // Half of them while steps are made, which take a small part of the time.
+        let mut wait = random.random_range(0..life);
+        let step = random.random_range(0..50);
+        if random.random_bool(0.5) {
+            wait_for(&mut children[0], || steps_saved(&run) > from.max(step));
+            wait %= 200;
+        }
         sleep(Duration::from_millis(wait));
         let is_over = children.iter_mut().all(|child| child.try_wait().unwrap().is_some());
         let within = NOTICED + Duration::from_secs(START_TIMEOUT as u64);
         let (code, stderr, took) = strike(children, victim, name, within);
         println!(
-            "{moment}: {name} of worker {victim} after {wait} ms (steps {from} to {}): exit code {code:?} \
+            "{moment}: {name} of worker {victim} (steps {from} to {}): exit code {code:?} \
              after {:.1} s",
             steps_saved(&run),
             took.as_secs_f64()

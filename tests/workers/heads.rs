@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
-use crate::cluster::{export_folder, flags, launch};
+use crate::cluster::{DEADLINE, end, export_folder, flags, launch};
 use crate::common::{last_json, succeed, tfbert};
-use crate::interrupted::alone;
+use crate::interrupted::{alone, spawn};
 
 /// How far the weights of several workers may be from those of one, relative to their norm.
 const NEAR: f64 = 1e-6;
@@ -115,4 +115,39 @@ fn two_workers_of_every_head_that_is_exported_end_in_the_weights_of_one() {
             println!("{head}: not exported");
         }
     }
+}
+
+/// Needs the export of `regress`, as above.
+#[test]
+fn the_worker_whose_rows_have_a_loss_that_is_not_finite_is_named() {
+    let _alone = alone();
+    if !export_folder("regress").join("saved_model.pb").is_file() {
+        println!("regress: not exported");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let row = |n: usize| format!("sentence {n},{}", if n == 9 { "1e30" } else { "1" });
+    let rows: Vec<String> = (0..24).map(row).collect();
+    let write = |name: &str, rows: &[String]| {
+        let path = dir.path().join(name);
+        fs::write(&path, format!("text,score\n{}\n", rows.join("\n"))).unwrap();
+        path.display().to_string()
+    };
+    let (data, dev) = (write("train.csv", &rows), write("dev.csv", &rows[..8]));
+    let flags: Vec<String> = flags("regress", &dir.path().join("run"))
+        .into_iter()
+        .filter(|flag| !["--task", "stsb"].contains(&flag.as_str()))
+        .chain(["--data", &data, "--dev", &dev, "--head", "regress"].map(str::to_owned))
+        .chain(["--text", "text", "--label", "score"].map(str::to_owned))
+        .collect();
+    let (code, stderr) = end(spawn(&mut launch(2, &flags)), DEADLINE);
+    assert_eq!(code, Some(1), "{stderr}");
+    let errors: Vec<&str> = stderr.lines().filter(|line| line.contains("error: ")).collect();
+    let own = errors.iter().find(|line| line.contains("] error: step "));
+    let own = own.unwrap_or_else(|| panic!("{stderr}"));
+    assert!(own.contains("the loss is inf (inf of this worker's rows)"), "{stderr}");
+    let (named, last) = (&own[1..2], errors.last().unwrap());
+    assert!(last.starts_with(&format!("error: worker {named}: step ")), "{stderr}");
+    let other = format!("] error: worker {named} (127.0.0.1:");
+    assert!(errors.iter().any(|line| line.contains(&other)), "{stderr}");
 }
