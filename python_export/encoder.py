@@ -212,7 +212,8 @@ def norm_of(weights, name) -> LayerNorm:
 
 def weights_under(weights, prefix) -> dict:
     """The weights whose names begin with `prefix`, without it."""
-    return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
+    names = [name for name in weights if name.startswith(prefix)]
+    return {name.removeprefix(prefix): weights[name] for name in names}
 
 
 class Pooler(tf.Module):

@@ -3,6 +3,7 @@
 `docs/contract.md` describes them.
 """
 
+import gc
 import hashlib
 import json
 import shutil
@@ -14,8 +15,10 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+from tensorflow.python.saved_model.save import save_and_return_nodes
 
 from . import CONTRACT_VERSION, __version__
+from .deferred import blank, variables_without_values
 from .folders import remove_leftovers, written_aside
 from .heads import HEADS
 from .hugging_face import description as hugging_face_description
@@ -74,15 +77,16 @@ def export(
         raise ExportError(problem)
     folder = output / checkpoint.name / head
     kept = checkpoint.head if keep_head else None
+    asked = {"whole_step": whole_step, "workers": for_workers}
 
     def is_same():
         facts = _facts(checkpoint, HEADS[head], seed) | _kept_facts(kept)
-        asked = {"whole_step": whole_step, "workers": for_workers}
         _check_same(folder, checkpoint, facts, asked)
 
     with _to_write(folder, output, force, is_same) as aside:
         if aside is not None:
-            _write(checkpoint, HEADS[head], aside, seed, whole_step, for_workers, kept)
+            graphs = [graph for graph, is_asked in asked.items() if is_asked]
+            _write(checkpoint, HEADS[head], aside, seed, graphs, kept)
     return folder
 
 
@@ -260,7 +264,7 @@ def _kept_facts(kept):
     return {"kept_labels": None if kept is None else list(kept.labels)}
 
 
-def _write(checkpoint, head_class, folder, seed, whole_step, for_workers, kept=None):
+def _write(checkpoint, head_class, folder, seed, graphs, kept=None):
     head_name = head_class.name_in_contract
     label = f"{checkpoint.name}/{head_name}"
     tensors = checkpoint.tensors
@@ -270,35 +274,62 @@ def _write(checkpoint, head_class, folder, seed, whole_step, for_workers, kept=N
     if _draws_head(checkpoint, head_class):
         print(f"{label}: the checkpoint has no such head, one is drawn at random", file=sys.stderr)
         tensors = {**tensors, **draw_head(checkpoint.config, seed)}
-    encoder = encoder_of(checkpoint, tensors, head_class.pooled)
-    model = TrainingModel(encoder, head_class.of(encoder, tensors, kept))
 
+    def model_of(weights):
+        encoder = encoder_of(checkpoint, weights, head_class.pooled)
+        return TrainingModel(encoder, head_class.of(encoder, weights, kept))
+
+    facts = _facts(checkpoint, head_class, seed) | _kept_facts(kept)
+    facts |= _write_graphs(model_of, _blank(checkpoint, tensors), folder, label, graphs)
+    # Makes room for the weights. What the first call frees deletes functions, which the second
+    # frees.
+    for _ in range(2):
+        gc.collect()
+    with progress(f"{label}: writing the weights"):
+        tf.train.Checkpoint(root=model_of(tensors)).write(str(folder / "variables" / "variables"))
+    with progress(f"{label}: hashing the files"):
+        _write_texts(checkpoint, folder, facts)
+
+
+def _blank(checkpoint, tensors):
+    """Weights that stand for `tensors` while graphs are traced."""
+    shapes = {
+        **checkpoint.family.tensor_shapes(checkpoint.config),
+        **head_shapes(checkpoint.config),
+    }
+    return blank({name: shapes[name] for name in tensors})
+
+
+def _write_graphs(model_of, weights, folder, label, graphs):
+    """Writes the graphs of the model that `model_of` makes of weights, whose values do not matter,
+    and returns what `tfbert.json` says of their signatures. `graphs` names the optional ones."""
+    with variables_without_values():
+        model = model_of(weights)
     with progress(f"{label}: tracing the training graph"):
         training = training_signatures(model)
     with progress(f"{label}: tracing the serving graph"):
         template = ServedModel(model.encoder, model.head)
         serving = serving_signatures(template)
     optional = {}
-    if whole_step:
+    if "whole_step" in graphs:
         with progress(f"{label}: tracing the whole-step graph"):
             optional["whole_step"] = training_signatures(model, whole_step=True)
-    if for_workers:
+    if "workers" in graphs:
         with progress(f"{label}: tracing the workers' graph"):
             optional["workers"] = workers_signatures(model)
-    with progress(f"{label}: writing"):
-        _save(model, folder, training)
+    with progress(f"{label}: writing the graphs"):
+        _save(model, folder, training, weights=False)
         _optimise_only(folder, _plain(training))
         extra = folder / "assets.extra"
         _save_graph(template, extra / "serving", serving, serving)
         for name, signatures in optional.items():
             _save_graph(model, extra / name, signatures, _plain(signatures))
-        facts = _facts(checkpoint, head_class, seed) | _kept_facts(kept)
-        facts["signatures"] = {name: describe(f) for name, f in training.items()}
-        facts["serving_signatures"] = {name: describe(f) for name, f in serving.items()}
-        for graph, signatures in optional.items():
-            described = {name: describe(f) for name, f in signatures.items()}
-            facts[f"{graph}_signatures"] = described
-        _write_texts(checkpoint, folder, facts)
+    described = {"": training, "serving_": serving}
+    described |= {f"{graph}_": signatures for graph, signatures in optional.items()}
+    return {
+        f"{graph}signatures": {name: describe(f) for name, f in signatures.items()}
+        for graph, signatures in described.items()
+    }
 
 
 def _write_model(checkpoint, head_class, folder, facts):
@@ -350,11 +381,14 @@ def _draw_pooler(checkpoint, seed):
     return {n: draw(n, shape) for n, shape in shapes.items() if n.startswith("pooler.")}
 
 
-def _save(module, folder, signatures):
+def _save(module, folder, signatures, weights=True):
     # The gradients are computed in the training signatures. Saving the custom gradients besides
     # would only make the file larger.
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-    tf.saved_model.save(module, str(folder), signatures=signatures, options=options)
+    # `tf.saved_model.save`, which always writes the variables too.
+    save_and_return_nodes(
+        module, str(folder), signatures, options, experimental_skip_checkpoint=not weights
+    )
     for unused in ("assets", "fingerprint.pb"):
         path = folder / unused
         if path.is_dir():
@@ -366,7 +400,7 @@ def _save(module, folder, signatures):
 def _save_graph(module, folder, signatures, optimised):
     """Writes the graph alone: its variables are those of another SavedModel."""
     aside = folder.parent.parent / "graph"
-    _save(module, aside, signatures)
+    _save(module, aside, signatures, weights=False)
     _optimise_only(aside, optimised)
     folder.mkdir(parents=True)
     (aside / "saved_model.pb").rename(folder / "saved_model.pb")

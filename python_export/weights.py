@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import safetensors.numpy
 
 from . import hub, tiny
 from .config import ConfigError, EncoderConfig
+from .deferred import FileTensors
 from .families import FAMILIES, family_of
 from .families.family import Family
 from .files import WeightsError
@@ -37,7 +39,7 @@ class Checkpoint:
     name: str
     family: Family
     config: EncoderConfig
-    tensors: dict[str, np.ndarray]
+    tensors: Mapping[str, np.ndarray]
     sha256: str
     tokenizer: str
     vocabulary: str
@@ -132,7 +134,8 @@ def _read_source(source, name, keep_head):
             f"but the encoder's `vocab_size` is {config.vocab_size}"
         )
     with source.open() as stored:
-        tensors, used = _read_tensors(stored, family, config, source.config_path.name)
+        names = _find_tensors(stored, family, config, source.config_path.name)
+        used = set(names.values())
         own_head, layer = head_of(family, source.values, stored.names())
         used |= {f"{layer}.weight", f"{layer}.bias"}
         head = None
@@ -144,7 +147,7 @@ def _read_source(source, name, keep_head):
         name=name,
         family=family,
         config=config,
-        tensors=tensors,
+        tensors=FileTensors(source.open, names),
         sha256=sha256,
         tokenizer=tokenizer.json,
         vocabulary="".join(f"{piece}\n" for piece in tokenizer.vocabulary),
@@ -157,10 +160,9 @@ def _read_source(source, name, keep_head):
     return replace(checkpoint, summary=summary)
 
 
-def _read_tensors(stored, family, config, config_name):
-    """The encoder's weights under BertModel's names in float32, and the names of those in the
-    files."""
-    tensors, used = {}, set()
+def _find_tensors(stored, family, config, config_name):
+    """The names of the encoder's weights in the files, by the package's names."""
+    names = {}
     for name, shape in family.tensor_shapes(config).items():
         key = next((key for key in family.names_in_file(name) if key in stored.names()), None)
         if key is None:
@@ -177,9 +179,8 @@ def _read_tensors(stored, family, config, config_name):
                 f"{stored.place(key)} has shape {list(tensor.shape)}, "
                 f"but {config_name} asks for {list(shape)}"
             )
-        tensors[name] = np.ascontiguousarray(tensor, np.float32)
-        used.add(key)
-    return tensors, used
+        names[name] = key
+    return names
 
 
 def _summary(checkpoint, form, own_head, left):

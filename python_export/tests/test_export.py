@@ -200,7 +200,7 @@ def test_an_export_that_fails_leaves_nothing_behind(tmp_path, monkeypatch, capsy
     assert not list((tmp_path / "tiny").iterdir())
 
 
-def write_half(_module, folder, _signatures):
+def write_half(_module, folder, _signatures, weights):
     (folder / "saved_model.pb").write_text("half")
     raise OSError("No space left on device")
 

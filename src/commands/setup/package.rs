@@ -23,6 +23,7 @@ const FILES: &[(&str, &str)] = package![
     "activations.py",
     "attention.py",
     "config.py",
+    "deferred.py",
     "elementwise.py",
     "encoder.py",
     "encoders.lock",
