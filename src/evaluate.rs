@@ -37,6 +37,8 @@ pub struct EvaluationSettings {
     pub profile: BatchProfile,
     /// How logits become predictions.
     pub prediction: PredictionSettings,
+    /// Whether progress is printed.
+    pub progress: bool,
 }
 
 /// What an evaluation found.
@@ -66,24 +68,7 @@ pub fn predict(
     stop: &AtomicI32,
 ) -> Result<Evaluation> {
     let work = Work::new(head, data, settings);
-    let found = work.compute(model, stop, (0, 1), true)?;
-    work.conclude(&found)
-}
-
-/// As [`predict`], without a progress of its own.
-///
-/// # Errors
-///
-/// See [`predict`].
-pub fn predict_silently(
-    head: Head,
-    data: &EncodedDataset,
-    model: &dyn Predictor,
-    settings: &EvaluationSettings,
-    stop: &AtomicI32,
-) -> Result<Evaluation> {
-    let work = Work::new(head, data, settings);
-    let found = work.compute(model, stop, (0, 1), false)?;
+    let found = work.compute(model, stop, (0, 1))?;
     work.conclude(&found)
 }
 
@@ -102,7 +87,7 @@ pub fn predict_shared(
 ) -> Result<Option<Evaluation>> {
     let work = Work::new(head, data, settings);
     let (index, count) = (cluster.workers().index(), cluster.workers().count());
-    let mut found = work.compute(model, &AtomicI32::new(0), (index, count), true)?;
+    let mut found = work.compute(model, &AtomicI32::new(0), (index, count))?;
     let failed = |error: postcard::Error| {
         Error::new(format!("a worker's part of an evaluation cannot be read: {error}"))
     };
@@ -272,6 +257,7 @@ mod tests {
                 null_threshold: 0.0,
                 label_thresholds: Vec::new(),
             },
+            progress: true,
         };
         let data = EncodedDataset { dataset, features };
         predict(Head::Classify, &data, &Uneven { slow }, &settings, stop)

@@ -142,9 +142,10 @@ impl Request<'_> {
             pad_token_id: description.encoder.pad_token_id,
             profile: self.profile,
             prediction,
+            // The file as a whole has one.
+            progress: false,
         };
-        let found =
-            evaluate::predict_silently(description.head, data, model, &settings, self.stop)?;
+        let found = evaluate::predict(description.head, data, model, &settings, self.stop)?;
         // Hidden words are entries of the vocabulary.
         let vocabulary = match description.head.predicts_hidden_words() {
             true => self.tokenizer.vocabulary(),

@@ -69,6 +69,7 @@ pub fn run(args: &EvalArgs, cli: &Cli) -> Result<()> {
         pad_token_id: trained.model.encoder.pad_token_id,
         profile: model.profile(),
         prediction: trained.training.prediction(&task),
+        progress: true,
     };
     let output = args.output.clone().or_else(|| predictions_beside(&model_dir));
     for (split, data) in &splits {

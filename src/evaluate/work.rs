@@ -59,7 +59,6 @@ impl<'a> Work<'a> {
         model: &dyn Predictor,
         stop: &AtomicI32,
         (index, count): (usize, usize),
-        shows_progress: bool,
     ) -> Result<Found> {
         let Self { head, settings, .. } = *self;
         let features = &self.data.features;
@@ -68,7 +67,7 @@ impl<'a> Work<'a> {
             logits: FeatureLogits::new(features.len()),
             losses: vec![(None, 0.0); self.plan.len()],
         });
-        let progress = shows_progress.then(|| Progress::new("evaluate", own.len(), 0));
+        let progress = settings.progress.then(|| Progress::new("evaluate", own.len(), 0));
         let progress = Mutex::new((progress, 0));
         let layout = BatchLayout {
             head,

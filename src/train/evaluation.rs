@@ -47,6 +47,7 @@ fn split(
         pad_token_id: job.encoder.pad_token_id,
         profile: job.profile,
         prediction: job.settings.prediction(job.task),
+        progress: true,
     };
     let head = job.task.head;
     let evaluation = match job.cluster {
