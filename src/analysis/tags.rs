@@ -113,32 +113,12 @@ fn counts_of_tags(predicted: &[Vec<&str>], gold: &[Vec<&str>]) -> BTreeMap<Strin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::{Example, Input};
+    use crate::prediction::tagged::tagged;
     use crate::task;
 
-    const NAMES: [&str; 5] = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"];
-
     fn findings(gold: &[&str], predicted: &[&str]) -> Findings {
-        let task = task::find("conll2003").unwrap();
-        let indices = |tags: &str| -> Vec<usize> {
-            let index = |tag| NAMES.iter().position(|name| *name == tag).unwrap();
-            tags.split(' ').map(index).collect()
-        };
-        let example = |(i, tags): (usize, &&str)| Example {
-            id: i.to_string(),
-            line: 10 * i + 1,
-            input: Input::Words(tags.split(' ').map(str::to_owned).collect()),
-            target: Some(Target::Tags(indices(tags))),
-        };
-        let examples = gold.iter().enumerate().map(example).collect();
-        let dataset = Dataset { path: "dev.txt".into(), examples, split: "dev".into() };
-        let prediction = |tags: &&str| {
-            let tags = indices(tags);
-            Prediction::Tags { probabilities: vec![0.75; tags.len()], tags }
-        };
-        let predicted: Vec<_> = predicted.iter().map(prediction).collect();
-        let labels = Labels::new(NAMES.map(str::to_owned).into());
-        tags(&task, &dataset, &labels, &predicted, 9).unwrap()
+        let (labels, dataset, predictions) = tagged(gold, predicted, 0.75);
+        tags(&task::find("conll2003").unwrap(), &dataset, &labels, &predictions, 9).unwrap()
     }
 
     #[test]

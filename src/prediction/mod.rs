@@ -7,6 +7,8 @@ mod merge;
 mod score;
 mod span;
 mod tag;
+#[cfg(test)]
+pub mod tagged;
 
 pub use class::classes;
 pub use hidden::{HIDDEN_WIDTH, HiddenToken, hidden_tokens};

@@ -52,35 +52,15 @@ pub fn tags(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::{Example, Input};
     use crate::metric::MetricName;
+    use crate::prediction::tagged::tagged;
     use crate::scores::Scores;
     use crate::stages::score;
     use crate::task;
 
-    const NAMES: [&str; 5] = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"];
-
-    fn indices(tags: &str) -> Vec<usize> {
-        let index = |tag| NAMES.iter().position(|name| *name == tag).unwrap();
-        tags.split(' ').map(index).collect()
-    }
-
-    fn score_tags(gold: &[&str], pred: &[&str]) -> Result<Scores> {
-        let task = task::find("conll2003").unwrap();
-        let example = |(i, tags): (usize, &&str)| Example {
-            id: i.to_string(),
-            line: 10 * i + 1,
-            input: Input::Words(tags.split(' ').map(str::to_owned).collect()),
-            target: Some(Target::Tags(indices(tags))),
-        };
-        let examples = gold.iter().enumerate().map(example).collect();
-        let dataset = Dataset { path: "dev.txt".into(), examples, split: "dev".into() };
-        let prediction = |tags: &&str| {
-            let tags = indices(tags);
-            Prediction::Tags { probabilities: vec![1.0; tags.len()], tags }
-        };
-        let pred: Vec<_> = pred.iter().map(prediction).collect();
-        score(&task, &dataset, &Labels::new(NAMES.map(str::to_owned).into()), &pred)
+    fn score_tags(gold: &[&str], predicted: &[&str]) -> Result<Scores> {
+        let (labels, dataset, predictions) = tagged(gold, predicted, 1.0);
+        score(&task::find("conll2003").unwrap(), &dataset, &labels, &predictions)
     }
 
     #[test]

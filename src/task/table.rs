@@ -2,9 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::{
-    Column, Columns, Defaults, Format, Head, Repairs, Split, Task, TextColumns, Threshold,
-};
+use super::{Column, Columns, Defaults, Format, Head, Repairs, Split, Task, TextColumns};
 use crate::metric::MetricName::{
     Accuracy, ExactMatch, F1, MatthewsCorrelation, Pearson, Perplexity, Precision, Recall, Spearman,
 };
@@ -154,9 +152,6 @@ static TASKS: LazyLock<Vec<Task>> = LazyLock::new(|| {
             name: "swag".into(),
             description: "which ending follows from the context? (SWAG)".into(),
             head: Head::Choice,
-            format: Format::Csv,
-            delimiter: None,
-            dev_from_train: None,
             folder: "swag".into(),
             train: Some(split("train", "train.csv")),
             dev: vec![split("dev", "val.csv")],
@@ -165,18 +160,9 @@ static TASKS: LazyLock<Vec<Task>> = LazyLock::new(|| {
                 ..split("test", "test.csv")
             }],
             columns: swag_columns(),
-            labels: None,
-            repairs: Repairs::default(),
-            label_names: None,
-            scheme: None,
-            label_separator: None,
-            threshold: Threshold::One,
-            score_range: None,
             metrics: vec![Accuracy],
-            version_2_with_negative: false,
-            model_of: None,
             defaults: Defaults { batch_size: 16, learning_rate: 2e-5, ..Defaults::default() },
-            base: None,
+            ..Task::empty()
         },
         Task {
             name: "conll2003".into(),
@@ -184,27 +170,15 @@ static TASKS: LazyLock<Vec<Task>> = LazyLock::new(|| {
                 .into(),
             head: Head::Tag,
             format: Format::Conll,
-            delimiter: None,
-            dev_from_train: None,
             folder: "conll2003".into(),
             train: Some(split("train", "train.txt")),
             dev: vec![split("dev", "valid.txt")],
             test: vec![split("test", "test.txt")],
-            columns: Columns::default(),
             labels: labels(&[
                 "O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC", "B-MISC", "I-MISC",
             ]),
-            repairs: Repairs::default(),
-            label_names: None,
-            scheme: None,
-            label_separator: None,
-            threshold: Threshold::One,
-            score_range: None,
             metrics: vec![F1, Precision, Recall],
-            version_2_with_negative: false,
-            model_of: None,
-            defaults: Defaults::default(),
-            base: None,
+            ..Task::empty()
         },
         Task {
             name: "mlm".into(),
@@ -214,10 +188,8 @@ static TASKS: LazyLock<Vec<Task>> = LazyLock::new(|| {
             folder: "mlm".into(),
             train: Some(split("train", "train.txt")),
             dev: vec![split("dev", "dev.txt")],
-            test: Vec::new(),
-            columns: Columns::default(),
             metrics: vec![Perplexity, Accuracy],
-            ..glue("mlm", "mlm")
+            ..Task::empty()
         },
     ]
 });
