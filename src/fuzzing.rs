@@ -157,6 +157,7 @@ pub fn label_sets(data: &[u8]) {
     let mut task = builtin("sst2");
     task.head = Head::Multilabel;
     (task.labels, task.label_names) = (None, None);
+    task.metrics = vec![MetricName::MicroF1];
     let text = Some(column("text").into());
     let listed = Columns { text: text.clone(), label: Some(column("label")), ..Columns::default() };
     let each = Columns { text, labels: vec![column("a"), column("b")], ..Columns::default() };
@@ -409,7 +410,7 @@ fn read(task: &Task, data: &[u8]) {
             assert!(dataset.examples.iter().all(|example| (1..=lines).contains(&example.line)));
         }
         Err(error) => {
-            let place = error.place().expect("an error names its file");
+            let place = error.place().unwrap_or_else(|| panic!("no file is named: {error}"));
             assert_eq!(place.path, path);
             assert!(place.line.is_none_or(|line| (1..=lines).contains(&line)), "{error}");
         }
