@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rand::Rng;
 
 use crate::cluster::{DEADLINE, NOTICED, end, flags, launch, steps_saved};
-use crate::common::{succeed, tfbert};
+use crate::common::{fail, succeed, tfbert};
 use crate::interrupted::{alone, random, signal, spawn, wait_for};
 use crate::{WEIGHTS, several, two};
 
@@ -79,7 +79,9 @@ fn a_worker_that_is_killed_or_stopped_ends_the_other_and_resumed_they_end_in_the
         assert_named(code, &stderr, victim);
         assert!(stderr.contains("`--resume`"), "{stderr}");
     }
-    // The workers that began it named themselves by `--cluster`.
+    // The workers that began it named themselves by `--cluster`, of which one cannot know which it is.
+    let stderr = fail(tfbert().args(["train", "--resume", "--output"]).arg(&run));
+    assert!(stderr.contains("give `--worker-index N`"), "{stderr}");
     succeed(&mut resume_by_folder(&run));
     assert!(ended(&run) == ended(&whole), "the resumed run ends in other bytes");
 }
