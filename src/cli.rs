@@ -99,6 +99,9 @@ pub enum Command {
     /// Fine-tune an exported encoder on a task.
     Train(TrainArgs),
     /// Train with every combination of several values of flags, and keep the best model.
+    ///
+    /// The flags with `VALUE,…` take several values: `--learning-rate 2e-5,3e-5 --epochs 2,3` trains four
+    /// times.
     Sweep(SweepArgs),
     /// Train with several workers on this machine: `tfbert launch --workers 2 -- train …`.
     Launch(LaunchArgs),

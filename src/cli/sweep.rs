@@ -102,6 +102,9 @@ impl SweepArgs {
             all.extend([median_startup_runs.to_string(), "--median-warmup-epochs".into()]);
             all.push(median_warmup_epochs.to_string());
         }
+        if self.train.json {
+            all.push("--json".into());
+        }
         all
     }
 }
@@ -138,9 +141,7 @@ impl Args for SweepArgs {
     fn augment_args(command: Command) -> Command {
         let mut command = TrainArgs::augment_args(SweepFlags::augment_args(command));
         for id in SEVERAL {
-            command = command.mut_arg(id, |arg| {
-                arg.value_delimiter(',').value_name("VALUE,…").hide_possible_values(true)
-            });
+            command = command.mut_arg(id, |arg| arg.value_delimiter(',').value_name("VALUE,…"));
         }
         for id in HIDDEN {
             command = command.mut_arg(id, |arg| arg.hide(true));
