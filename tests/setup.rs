@@ -63,8 +63,10 @@ fn an_export_is_found_by_its_name_outside_the_repository_and_the_place_is_said()
     symlink(tiny("classify"), installed.data().join("models/minilm-l6/classify")).unwrap();
     let (_, stderr) = text(&installed.check(&[]).output().unwrap());
     assert!(stderr.contains("models/minilm-l6/classify (of `tfbert setup`)"), "{stderr}");
-    let (stdout, _) = text(&installed.tfbert(&["doctor"]).output().unwrap());
+    let mut doctor = installed.tfbert(&["doctor"]);
+    let (stdout, _) = text(&doctor.env("TFBERT_DATA", "none").output().unwrap());
     assert!(stdout.contains("minilm-l6/classify: tiny classify"), "{stdout}");
+    assert!(stdout.contains("FIX  data: none: no task's files are there"), "{stdout}");
 }
 
 #[test]

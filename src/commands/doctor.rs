@@ -213,8 +213,10 @@ fn data(report: &mut Report, data_dir: &Path) -> Result<()> {
     let mut present = Vec::new();
     let mut absent = Vec::new();
     for task in task::tasks() {
-        let there =
-            task.train.iter().chain(&task.dev).all(|split| task.path(split, data_dir).is_file());
+        // A task that only predicts has test files alone.
+        let test = task.test.iter().filter(|_| task.train.is_none());
+        let mut needed = task.train.iter().chain(&task.dev).chain(test);
+        let there = needed.all(|split| task.path(split, data_dir).is_file());
         if there { present.push(task.name.as_str()) } else { absent.push(task.name.as_str()) }
     }
     if present.is_empty() {
