@@ -16,7 +16,7 @@ OTHER_INSTALLED := $(VENV)/.installed$(if $(filter gpu,$(TENSORFLOW)),,-gpu)
 
 .DEFAULT_GOAL := help
 .PHONY: help quickstart test check workers-exports messages build venv exports test-exports test-build lint lint-rust \
-	lint-python test-rust test-python test-processors fuzz bench bench-peers bench-peers-base gpu-check reproduce reproduce-peers results clean
+	lint-python test-parquet test-rust test-python test-processors fuzz bench bench-peers bench-peers-base gpu-check reproduce reproduce-peers results clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -43,7 +43,7 @@ test: ## Pass every test
 	@$(MAKE) --no-print-directory test-rust test-python
 
 # Tests that start no process and need no export. A test crate that is not named here is in `make test`.
-CHECKS := architecture docs feature_goldens fuzz_corpus messages metric_goldens schedule_golden table_goldens task_samples training
+CHECKS := architecture docs feature_goldens fuzz_corpus messages metric_goldens parquet schedule_golden table_goldens task_samples training
 
 check: lint ## Formatting, lints and the tests of pure Rust: between edits
 	cargo test --quiet --locked --lib --bins $(CHECKS:%=--test %)
@@ -126,6 +126,10 @@ test-python: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -q benches/reproduce
 	$(BIN)/python -m pytest -q benches/peers
 	$(BIN)/python -m pytest -q benches/gpu benches/cores
+
+# Not in `make test`: the feature has its own build of the package.
+test-parquet: ## Pass the tests of data files in Parquet
+	cargo test --quiet --locked --features parquet --test parquet
 
 # ONLY=AVX2,SSE41 chooses processors.
 test-processors: test-exports $(VENV)/.installed-dev ## Pass the tests as on other processors (slow)

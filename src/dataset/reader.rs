@@ -54,13 +54,13 @@ pub(super) fn open<'a>(
     labels: &'a Labels,
 ) -> Result<Box<dyn Reader + 'a>> {
     Ok(match task.format {
-        Format::Jsonl | Format::Json if task.head.asks_about_passage() => {
+        format if format.has_objects() && task.head.asks_about_passage() => {
             Box::new(question_rows::QuestionRows::open(task, split, path)?)
         }
-        Format::Jsonl | Format::Json if task.head.metric_input() == InputKind::Tags => {
+        format if format.has_objects() && task.head.metric_input() == InputKind::Tags => {
             Box::new(tokens::TokensReader::open(task, split, path, labels)?)
         }
-        Format::Tsv | Format::Csv | Format::Jsonl | Format::Json => {
+        Format::Tsv | Format::Csv | Format::Jsonl | Format::Json | Format::Parquet => {
             Box::new(table::TableReader::open(task, split, path, labels)?)
         }
         Format::Squad => Box::new(squad::SquadReader::open(task, split, path)?),

@@ -15,10 +15,12 @@ use crate::text::{self, Lines, MAX_ROW, excerpt};
 mod csv_row;
 mod json_keys;
 mod json_list;
+mod parquet_rows;
 
 use csv_row::{CsvFields, csv_row};
 pub(super) use json_keys::keys;
 use json_list::{JsonList, object_error};
+use parquet_rows::ParquetRows;
 
 /// A table that is being read. [`Rows::advance`] moves to the next row.
 ///
@@ -50,6 +52,18 @@ enum Source {
     Lines(Lines<'static>),
     /// A JSON list, an object at a time.
     List(JsonList),
+    /// A Parquet file, a row at a time.
+    Parquet(ParquetRows),
+}
+
+impl Source {
+    fn open(format: Format, path: &Path) -> Result<Self> {
+        Ok(match format {
+            Format::Json => Self::List(JsonList::open(path)?),
+            Format::Parquet => Self::Parquet(ParquetRows::open(path)?),
+            _ => Self::Lines(Lines::open(path)?),
+        })
+    }
 }
 
 /// How a table is read.
@@ -91,10 +105,7 @@ impl Rows {
     /// columns are asked for by position only has no header.
     pub(super) fn open(form: TableForm, path: &Path, names: Vec<String>) -> Result<Self> {
         let TableForm { format, delimiter, join_cut_rows } = form;
-        let source = match format {
-            Format::Json => Source::List(JsonList::open(path)?),
-            _ => Source::Lines(Lines::open(path)?),
-        };
+        let source = Source::open(format, path)?;
         let mut rows = Self {
             format,
             path: path.to_owned(),
@@ -157,6 +168,7 @@ impl Rows {
         match (&self.source, self.format) {
             // A line break stands only between the parts of an object: inside a text it is escaped.
             (Source::List(list), _) => KeptRow::Object(list.object().replace(['\n', '\r'], " ")),
+            (Source::Parquet(rows), _) => KeptRow::Object(rows.object().to_owned()),
             (Source::Lines(lines), Format::Jsonl) => KeptRow::Object(lines.current().to_owned()),
             _ => KeptRow::Fields(self.row.texts().map(str::to_owned).collect()),
         }
@@ -167,6 +179,7 @@ impl Rows {
         match &self.source {
             Source::Lines(lines) => lines.bytes_read(),
             Source::List(list) => list.bytes_read(),
+            Source::Parquet(rows) => rows.bytes_read(),
         }
     }
 
@@ -272,6 +285,13 @@ impl Rows {
                 let Some(line) = list.advance(&mut self.row, &self.names)? else { return Ok(None) };
                 self.line = line;
                 return Ok(Some(line));
+            }
+            Source::Parquet(rows) => {
+                let Some(number) = rows.advance(&mut self.row, &self.names)? else {
+                    return Ok(None);
+                };
+                self.line = number;
+                return Ok(Some(number));
             }
             Source::Lines(lines) => lines,
         };

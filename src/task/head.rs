@@ -85,7 +85,7 @@ struct Facts {
     columns: &'static [&'static str],
 }
 
-const TABLES: &[Format] = &[Format::Tsv, Format::Csv, Format::Jsonl, Format::Json];
+const TABLES: &[Format] = &[Format::Tsv, Format::Csv, Format::Jsonl, Format::Json, Format::Parquet];
 
 const CLASSIFY: Facts = Facts {
     name: "classify",
@@ -129,7 +129,7 @@ const SPAN: Facts = Facts {
     may_lack_answer: true,
     metric_input: InputKind::Answers,
     pipeline_tag: "question-answering",
-    formats: &[Format::Squad, Format::Jsonl, Format::Json],
+    formats: &[Format::Squad, Format::Jsonl, Format::Json, Format::Parquet],
     columns: &["id", "question", "context", "answers"],
 };
 
@@ -143,7 +143,7 @@ const TAG: Facts = Facts {
     may_lack_answer: false,
     metric_input: InputKind::Tags,
     pipeline_tag: "token-classification",
-    formats: &[Format::Conll, Format::Jsonl, Format::Json],
+    formats: &[Format::Conll, Format::Jsonl, Format::Json, Format::Parquet],
     columns: &["id", "word", "label"],
 };
 

@@ -39,6 +39,8 @@ pub enum Format {
     Jsonl,
     /// A JSON list of objects.
     Json,
+    /// Apache Parquet's columns; reading it takes the feature `parquet` of this package.
+    Parquet,
     /// SQuAD's JSON, versions 1.1 and 2.0.
     Squad,
     /// One word a line, a blank line between sentences.
@@ -55,21 +57,22 @@ impl Format {
             Self::Csv => "csv",
             Self::Jsonl => "jsonl",
             Self::Json => "json",
+            Self::Parquet => "parquet",
             Self::Squad => "squad",
             Self::Conll => "conll",
             Self::Text => "text",
         }
     }
 
-    /// Whether its rows are JSON objects, whose columns are keys.
+    /// Whether its rows are JSON objects, or read as such: their columns are keys.
     pub fn has_objects(self) -> bool {
-        matches!(self, Self::Jsonl | Self::Json)
+        matches!(self, Self::Jsonl | Self::Json | Self::Parquet)
     }
 
     /// What one example of it is called.
     pub fn row_name(self) -> &'static str {
         match self {
-            Self::Tsv | Self::Csv => "a row for each example",
+            Self::Tsv | Self::Csv | Self::Parquet => "a row for each example",
             Self::Jsonl => "a JSON object on each line",
             Self::Json => "a list of JSON objects",
             Self::Squad => "`data`, `paragraphs` and `qas` as in SQuAD",

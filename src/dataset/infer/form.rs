@@ -38,6 +38,7 @@ impl Form {
             (Format::Csv, sign) => format!("columns separated by `{}`", sign.unwrap_or(',')),
             (Format::Jsonl, _) => "JSON lines".to_owned(),
             (Format::Json, _) => "a list of JSON objects".to_owned(),
+            (Format::Parquet, _) => "Parquet".to_owned(),
             (Format::Squad, _) => "SQuAD's form".to_owned(),
             (Format::Conll, _) => "a word on each line".to_owned(),
             (Format::Text, _) => "a text on each line".to_owned(),
@@ -47,11 +48,24 @@ impl Form {
 
 /// The form of a file; `delimiter` is what the user says.
 pub(super) fn recognise(path: &Path, delimiter: Option<char>) -> Result<Form> {
+    let found = match is_parquet(path)? {
+        true => Form { format: Format::Parquet, delimiter: None },
+        false => recognise_text(path, delimiter)?,
+    };
+    if let (Some(sign), false) = (delimiter, matches!(found.format, Format::Csv | Format::Tsv)) {
+        let what =
+            format!("`--delimiter {}` is for CSV; this file has {}", shown(sign), found.shown());
+        return Err(Error::usage(what).at(path));
+    }
+    Ok(found)
+}
+
+fn recognise_text(path: &Path, delimiter: Option<char>) -> Result<Form> {
     let (sample, whole) = sample(path)?;
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     let extension = extension.to_lowercase();
     let form = |format| Form { format, delimiter: None };
-    let found = match (extension.as_str(), sample.trim_start().as_bytes().first()) {
+    Ok(match (extension.as_str(), sample.trim_start().as_bytes().first()) {
         ("csv" | "tsv" | "tab", _) => table(&sample, whole, &extension, delimiter),
         ("conll" | "conllu" | "iob" | "iob2" | "bio", _) => form(Format::Conll),
         (_, Some(b'[')) => form(Format::Json),
@@ -64,20 +78,20 @@ pub(super) fn recognise(path: &Path, delimiter: Option<char>) -> Result<Form> {
         }
         _ if delimiter.is_none() && is_conll(&sample) => form(Format::Conll),
         _ => table(&sample, whole, &extension, delimiter),
-    };
-    if let (Some(sign), Format::Jsonl | Format::Json | Format::Squad | Format::Conll) =
-        (delimiter, found.format)
-    {
-        let what =
-            format!("`--delimiter {}` is for CSV; this file has {}", shown(sign), found.shown());
-        return Err(Error::usage(what).at(path));
-    }
-    Ok(found)
+    })
 }
 
 /// A delimiter as it can be typed.
 fn shown(sign: char) -> String {
     sign.escape_default().to_string()
+}
+
+/// Whether a file begins as Parquet does.
+fn is_parquet(path: &Path) -> Result<bool> {
+    let mut start = Vec::new();
+    let file = File::open(path).map_err(|error| Error::io("open", path, &error))?;
+    file.take(4).read_to_end(&mut start).map_err(|error| Error::io("read", path, &error))?;
+    Ok(start == b"PAR1")
 }
 
 /// The beginning of a file up to the end of a line, and whether it is the whole file.
@@ -86,13 +100,7 @@ fn sample(path: &Path) -> Result<(String, bool)> {
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(|error| Error::io("open", path, &error))?;
     file.take(SAMPLE).read_to_end(&mut bytes).map_err(failed)?;
-    check_encoding(&bytes, path).map_err(|error| match bytes.starts_with(b"PAR1") {
-        true => error.hint(
-            "convert it: `python -c \"import pandas as p; p.read_parquet('FILE').to_json('NEW.jsonl', \
-             orient='records', lines=True)\"`",
-        ),
-        false => error,
-    })?;
+    check_encoding(&bytes, path)?;
     let whole = (bytes.len() as u64) < SAMPLE;
     if !whole {
         let end = bytes.iter().rposition(|&byte| byte == b'\n').map_or(bytes.len(), |at| at + 1);
@@ -264,7 +272,7 @@ mod tests {
         let error = recognise(&path, Some(';')).unwrap_err();
         assert!(error.what().contains("`--delimiter ;` is for CSV"), "{error}");
         std::fs::write(&path, b"PAR1\x15\xff").unwrap();
-        let error = recognise(&path, None).unwrap_err();
-        assert!(error.hint_text().unwrap().contains("read_parquet"), "{error}");
+        assert_eq!(recognise(&path, None).unwrap().format, Format::Parquet);
+        assert!(recognise(&path, Some(';')).unwrap_err().what().contains("this file has Parquet"));
     }
 }

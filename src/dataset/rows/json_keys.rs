@@ -5,11 +5,9 @@ use std::path::Path;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use super::json_list::{JsonList, object_error};
+use super::json_list::object_error;
 use super::{Source, TableForm};
 use crate::error::Result;
-use crate::task::Format;
-use crate::text::Lines;
 
 /// The keys of the first `objects` of a file, in the order in which they come.
 pub(in crate::dataset) fn keys(
@@ -17,14 +15,15 @@ pub(in crate::dataset) fn keys(
     path: &Path,
     objects: usize,
 ) -> Result<Vec<String>> {
-    let mut source = match form.format {
-        Format::Json => Source::List(JsonList::open(path)?),
-        _ => Source::Lines(Lines::open(path)?),
-    };
+    let mut source = Source::open(form.format, path)?;
     let mut all: Vec<String> = Vec::new();
     for _ in 0..objects {
         let (line, text) = match &mut source {
             Source::List(list) => match list.next_object()? {
+                Some(object) => object,
+                None => break,
+            },
+            Source::Parquet(rows) => match rows.next_object()? {
                 Some(object) => object,
                 None => break,
             },

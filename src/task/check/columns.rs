@@ -35,7 +35,7 @@ pub(super) fn columns(task: &Task, split: &Split, at: &[String]) -> Checked {
             );
         }
         match (task.format, column) {
-            (Format::Jsonl | Format::Json, Column::Index(_)) => {
+            (Format::Jsonl | Format::Json | Format::Parquet, Column::Index(_)) => {
                 return problem(&path, "the columns of JSON objects are named; expected a key");
             }
             (Format::Text, _) => {
