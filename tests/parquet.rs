@@ -13,7 +13,8 @@ fn golden(name: &str) -> PathBuf {
 fn inferred(path: &Path) -> Result<Inferred> {
     infer(&DataFile {
         path,
-        dev: None,
+        // No part of the file becomes the development file.
+        dev: Some(path),
         dev_from_train: DevFromTrain { share: 0.25, seed: 1 },
         text: &[],
         text_pair: &[],
