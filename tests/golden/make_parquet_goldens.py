@@ -1,4 +1,4 @@
-"""Writes tests/golden/parquet/: files by pyarrow, and their rows as pyarrow reads them, as JSON lines.
+"""Writes tests/golden/parquet/: files by pyarrow, and their rows as it reads them, as JSON lines.
 
 Run by hand, with pyarrow 21: python tests/golden/make_parquet_goldens.py
 """
