@@ -309,7 +309,7 @@ mod tests {
             "\"csv\"",
             "\"squad\"",
             4,
-            "the head `classify` reads `tsv`, `csv`, `jsonl` or `json`",
+            "the head `classify` reads `tsv`, `csv`, `jsonl`, `json` or `parquet`",
         );
         refused(
             "\"csv\",",
