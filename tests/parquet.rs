@@ -34,7 +34,7 @@ fn without_the_feature_the_message_says_how_to_build_with_it_and_how_to_convert(
     let error = inferred(&golden("tickets.parquet")).err().unwrap();
     assert!(error.what().contains("built without the feature `parquet`"), "{error}");
     let hint = error.hint_text().unwrap();
-    assert!(hint.contains("--features parquet") && hint.contains("read_parquet"), "{error}");
+    assert!(hint.contains("cargo feature `parquet`") && hint.contains("read_parquet"), "{error}");
 }
 
 #[cfg(feature = "parquet")]

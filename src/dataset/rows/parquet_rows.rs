@@ -124,8 +124,7 @@ mod decode {
 
     use super::Objects;
 
-    pub(super) const HOW_TO_BUILD: &str =
-        "build tfbert with `cargo build --release --features parquet`, or ";
+    pub(super) const HOW_TO_BUILD: &str = "build tfbert with the cargo feature `parquet`, or ";
 
     pub(super) fn objects(_: File) -> Result<(Objects, usize), String> {
         Err("this binary was built without the feature `parquet`".into())
