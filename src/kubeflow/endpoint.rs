@@ -2,10 +2,9 @@
 
 use std::fmt;
 use std::fs;
+use std::io::Write;
 use std::path::PathBuf;
-use std::time::Duration;
-
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use std::process::{Command, Stdio};
 
 use super::Status;
 
@@ -13,17 +12,17 @@ const URL: &str = "KUBEFLOW_TRAINER_SERVER_URL";
 const CA_CERT: &str = "KUBEFLOW_TRAINER_SERVER_CA_CERT";
 const TOKEN: &str = "KUBEFLOW_TRAINER_SERVER_TOKEN";
 
-/// How long sending may take.
-const TIMEOUT: Duration = Duration::from_secs(5);
+/// How many seconds sending may take.
+const TIMEOUT: &str = "5";
 
 /// The controller's server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
-    url: String,
+    pub(super) url: String,
     /// The file with the certificates of the authorities that the server's certificate may be of.
-    ca_cert: PathBuf,
+    pub(super) ca_cert: PathBuf,
     /// The file with the token that says which TrainJob this is. Kubernetes replaces it from time to time.
-    token: PathBuf,
+    pub(super) token: PathBuf,
 }
 
 impl Endpoint {
@@ -46,40 +45,61 @@ impl Endpoint {
         Some(Self { url, ca_cert: file(CA_CERT)?, token: file(TOKEN)? })
     }
 
-    /// Sends a status; otherwise why it was not taken.
+    /// Sends a status with the program `curl`; otherwise why it was not taken.
     pub(super) fn send(&self, status: &Status) -> Result<(), String> {
         let failed = |path: &PathBuf, why: std::io::Error| format!("{}: {why}", path.display());
         // Both files are read anew, since Kubernetes replaces them.
         let token = fs::read_to_string(&self.token).map_err(|error| failed(&self.token, error))?;
-        let pem = fs::read(&self.ca_cert).map_err(|error| failed(&self.ca_cert, error))?;
-        let certificates = parse_pem(&pem).filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(certificate),
-            _ => None,
-        });
-        let certificates: Vec<Certificate<'static>> = certificates.collect();
-        if certificates.is_empty() {
+        let ca_cert =
+            fs::read_to_string(&self.ca_cert).map_err(|error| failed(&self.ca_cert, error))?;
+        if !ca_cert.contains("-----BEGIN CERTIFICATE-----") {
             return Err(format!("{}: it holds no certificate", self.ca_cert.display()));
         }
-        let tls = TlsConfig::builder().root_certs(RootCerts::new_with_certs(&certificates)).build();
-        let config = ureq::Agent::config_builder()
-            .https_only(true)
-            .proxy(None)
-            .max_redirects(0)
-            .timeout_global(Some(TIMEOUT))
-            .tls_config(tls)
-            .build();
-        let sent = config
-            .new_agent()
-            .post(&self.url)
-            .header("Authorization", &format!("Bearer {}", token.trim()))
-            .header("Content-Type", "application/json")
-            .send(status.to_json().as_str());
-        sent.map(drop).map_err(|error| error.to_string())
+        let mut command = Command::new("curl");
+        command.args(["--silent", "--show-error", "--fail", "--noproxy", "*", "--max-time", TIMEOUT]);
+        command.arg("--cacert").arg(&self.ca_cert).args(["--output", "/dev/null"]);
+        command.args(["--config", "-", "--", &self.url]);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut curl = command.spawn().map_err(|why| format!("curl could not start: {why}"))?;
+        // Not an argument: every user of the machine can read those of a process.
+        let request = request(token.trim(), &status.to_json());
+        let written = curl.stdin.take().map(|mut stdin| stdin.write_all(request.as_bytes()));
+        let output = curl.wait_with_output().map_err(|why| format!("curl was lost: {why}"))?;
+        if output.status.success() && matches!(written, Some(Ok(()))) {
+            return Ok(());
+        }
+        let message = String::from_utf8_lossy(&output.stderr);
+        Err(format!("{}, {}", output.status, message.trim()))
     }
+}
+
+/// The header and the body of a request in the form of curl's configuration files.
+fn request(token: &str, body: &str) -> String {
+    let quoted = |text: &str| text.replace('\\', r"\\").replace('"', "\\\"");
+    format!(
+        "header = \"Authorization: Bearer {}\"\nheader = \"Content-Type: application/json\"\n\
+         data-raw = \"{}\"\n",
+        quoted(token),
+        quoted(body)
+    )
 }
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.url)
+    }
+}
+
+#[cfg(test)]
+mod unit_tests {
+    use super::*;
+
+    #[test]
+    fn quotes_and_backslashes_of_a_request_are_escaped_for_curl() {
+        let request = request("to\"k\\en", r#"{"a":"b"}"#);
+        let mut lines = request.lines();
+        assert_eq!(lines.next(), Some(r#"header = "Authorization: Bearer to\"k\\en""#));
+        assert_eq!(lines.nth(1), Some(r#"data-raw = "{\"a\":\"b\"}""#));
+        assert_eq!(lines.next(), None);
     }
 }
