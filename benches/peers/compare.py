@@ -23,6 +23,17 @@ from steps import steps
 from tokenisation import tokenisation
 
 
+# oneDNN (both sides), MKL and ATen (PyTorch), and XLA (tfbert) choose instructions each for itself.
+LIMITS = {
+    "AVX2": {
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "XLA_FLAGS": "--xla_cpu_max_isa=AVX2",
+    }
+}
+
+
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -40,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--warmup", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--limit", choices=LIMITS, help="as on a processor without later ones")
     mode = parser.add_mutually_exclusive_group()
     known = ", ".join(tasks())
     mode.add_argument(
@@ -80,6 +92,7 @@ def main() -> None:
     options = parser()
     args = options.parse_args()
     check(args, options)
+    os.environ.update(LIMITS.get(args.limit, {}))
     chosen = [(args.run, runs), (args.evaluate, evaluations), (args.tokenise, tokenisation)]
     measure = next((function for wanted, function in chosen if wanted), steps)
     result = measure(args)
