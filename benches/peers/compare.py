@@ -22,7 +22,6 @@ from runs import runs, tasks
 from steps import steps
 from tokenisation import tokenisation
 
-
 # oneDNN (both sides), MKL and ATen (PyTorch), and XLA (tfbert) choose instructions each for itself.
 LIMITS = {
     "AVX2": {
