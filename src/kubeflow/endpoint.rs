@@ -56,7 +56,8 @@ impl Endpoint {
             return Err(format!("{}: it holds no certificate", self.ca_cert.display()));
         }
         let mut command = Command::new("curl");
-        command.args(["--silent", "--show-error", "--fail", "--noproxy", "*", "--max-time", TIMEOUT]);
+        command.args(["--silent", "--show-error", "--fail", "--noproxy", "*"]);
+        command.args(["--max-time", TIMEOUT]);
         command.arg("--cacert").arg(&self.ca_cert).args(["--output", "/dev/null"]);
         command.args(["--config", "-", "--", &self.url]);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
