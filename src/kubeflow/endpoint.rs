@@ -23,6 +23,8 @@ pub struct Endpoint {
     pub(super) ca_cert: PathBuf,
     /// The file with the token that says which TrainJob this is. Kubernetes replaces it from time to time.
     pub(super) token: PathBuf,
+    /// The program that sends, and its first arguments. Tests have another one.
+    pub(super) program: Vec<String>,
 }
 
 impl Endpoint {
@@ -42,7 +44,12 @@ impl Endpoint {
             }
             found
         };
-        Some(Self { url, ca_cert: file(CA_CERT)?, token: file(TOKEN)? })
+        Some(Self {
+            url,
+            ca_cert: file(CA_CERT)?,
+            token: file(TOKEN)?,
+            program: vec!["curl".into()],
+        })
     }
 
     /// Sends a status with the program `curl`; otherwise why it was not taken.
@@ -55,8 +62,14 @@ impl Endpoint {
         if !ca_cert.contains("-----BEGIN CERTIFICATE-----") {
             return Err(format!("{}: it holds no certificate", self.ca_cert.display()));
         }
-        let mut command = Command::new("curl");
-        command.args(["--silent", "--show-error", "--fail", "--noproxy", "*"]);
+        let mut command = Command::new(&self.program[0]);
+        command.args(&self.program[1..]).args([
+            "--silent",
+            "--show-error",
+            "--fail",
+            "--noproxy",
+            "*",
+        ]);
         command.args(["--max-time", TIMEOUT]);
         command.arg("--cacert").arg(&self.ca_cert).args(["--output", "/dev/null"]);
         command.args(["--config", "-", "--", &self.url]);

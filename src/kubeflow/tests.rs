@@ -1,51 +1,37 @@
-use std::io::{Read, Write};
-use std::net::TcpListener;
-use std::path::Path;
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::*;
 
-/// A server as the controller's, without TLS: its address, and the requests that it gets, each answered
-/// with `answer`.
-fn serve(folder: &Path, answer: &'static str) -> (Endpoint, Receiver<String>) {
-    std::fs::write(folder.join("ca.crt"), "-----BEGIN CERTIFICATE-----").unwrap();
-    std::fs::write(folder.join("token"), "first\n").unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://localhost:{}/status", listener.local_addr().unwrap().port());
-    let (sender, requests) = channel();
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            if let Some(request) = read_request(&mut stream) {
-                let _ = sender.send(request);
-                let _ = write!(stream, "HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n");
-            }
-        }
-    });
-    let endpoint = Endpoint { url, ca_cert: folder.join("ca.crt"), token: folder.join("token") };
+/// A program in curl's place: it adds its arguments and what it reads to the file `requests`, and ends as
+/// curl does when the server's answer is `refusal`, or well where there is none.
+fn endpoint(folder: &Path, refusal: Option<&str>) -> (Endpoint, PathBuf) {
+    fs::write(folder.join("ca.crt"), "-----BEGIN CERTIFICATE-----").unwrap();
+    fs::write(folder.join("token"), "first\n").unwrap();
+    let (script, requests) = (folder.join("curl.sh"), folder.join("requests"));
+    let end = refusal.map_or(String::new(), |why| format!("echo 'curl: (22) {why}' >&2; exit 22"));
+    let file = requests.display();
+    fs::write(&script, format!("{{ echo \"$@\"; cat; echo end; }} >> '{file}'\n{end}\n")).unwrap();
+    let endpoint = Endpoint {
+        url: "https://localhost/status".into(),
+        ca_cert: folder.join("ca.crt"),
+        token: folder.join("token"),
+        program: vec!["sh".into(), script.to_str().unwrap().into()],
+    };
     (endpoint, requests)
 }
 
-/// Whether the program that sends is there; without it a test shows that it is left out.
-fn has_curl() -> bool {
-    let found = std::process::Command::new("curl").arg("--version").output().is_ok();
-    if !found {
-        eprintln!("skipped: the program `curl` is not installed");
-    }
-    found
-}
-
-/// Head and body of a request, if the client gets as far as that.
-fn read_request(stream: &mut impl Read) -> Option<String> {
-    let mut text = String::new();
-    let mut buffer = [0; 1024];
+/// The requests of the file, once there are `count`.
+fn wait_for(count: usize, requests: &Path) -> Vec<String> {
+    let began = Instant::now();
     loop {
-        let count = stream.read(&mut buffer).ok().filter(|count| *count > 0)?;
-        text += std::str::from_utf8(&buffer[..count]).unwrap();
-        if text.contains("\r\n\r\n") && text.ends_with("}}") {
-            return Some(text);
+        let text = fs::read_to_string(requests).unwrap_or_default();
+        if text.matches("\nend\n").count() >= count {
+            return text.split_terminator("\nend\n").map(str::to_owned).collect();
         }
+        assert!(began.elapsed() < Duration::from_secs(60), "{count} requests: {text}");
+        thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -55,50 +41,42 @@ fn status(done: usize) -> Status {
 
 #[test]
 fn the_newest_status_is_sent_with_the_token_of_the_file_and_the_last_one_at_the_end() {
-    if !has_curl() {
-        return;
-    }
     let dir = tempfile::tempdir().unwrap();
-    let (endpoint, requests) = serve(dir.path(), "200 OK");
+    let (endpoint, requests) = endpoint(dir.path(), None);
     let reporter = Reporter::start_every(endpoint, Duration::from_secs(3600));
     reporter.report(status(1));
-    let next = || requests.recv_timeout(Duration::from_secs(60)).unwrap();
-    let first = next();
-    assert!(first.starts_with("POST /status HTTP/1.1\r\n"), "{first}");
-    let lower = first.to_lowercase();
-    assert!(lower.contains("authorization: bearer first\r\n"), "{first}");
-    assert!(lower.contains("content-type: application/json\r\n"), "{first}");
+    let first = &wait_for(1, &requests)[0];
+    let ca_cert = format!("--cacert {} ", dir.path().join("ca.crt").display());
     assert!(
-        first.contains(r#""progressPercentage":1}"#)
-            || first.contains(r#""progressPercentage":1,"#)
+        first.contains(&ca_cert) && first.contains(" -- https://localhost/status\n"),
+        "{first}"
     );
+    assert!(first.contains("\nheader = \"Authorization: Bearer first\"\n"), "{first}");
+    assert!(first.contains("\nheader = \"Content-Type: application/json\"\n"), "{first}");
+    assert!(first.contains(r#"\"progressPercentage\":1"#), "{first}");
+    let arguments = first.lines().next().unwrap();
+    assert!(!arguments.contains("first"), "the token is among the arguments: {arguments}");
     // Kubernetes replaces the token.
-    std::fs::write(dir.path().join("token"), "second").unwrap();
+    fs::write(dir.path().join("token"), "second").unwrap();
     (2..=100).for_each(|done| reporter.report(status(done)));
     drop(reporter);
-    let last = next();
-    assert!(
-        last.contains("Bearer second") && last.contains(r#""progressPercentage":100"#),
-        "{last}"
-    );
-    assert!(requests.try_recv().is_err(), "more was sent than was due");
+    let all = wait_for(2, &requests);
+    assert!(all[1].contains("Bearer second"), "{}", all[1]);
+    assert!(all[1].contains(r#"\"progressPercentage\":100"#), "{}", all[1]);
+    assert_eq!(all.len(), 2, "more was sent than was due");
 }
 
 #[test]
 fn a_refusal_says_why_and_without_certificate_or_token_nothing_is_sent() {
-    if !has_curl() {
-        return;
-    }
     let dir = tempfile::tempdir().unwrap();
-    let (endpoint, requests) = serve(dir.path(), "401 Unauthorized");
+    let (endpoint, requests) = endpoint(dir.path(), Some("The requested URL returned error: 401"));
     let why = endpoint.send(&status(1)).unwrap_err();
     assert!(why.contains("401"), "{why}");
-    requests.recv_timeout(Duration::from_secs(60)).unwrap();
-    std::fs::write(dir.path().join("ca.crt"), "nothing").unwrap();
+    fs::write(dir.path().join("ca.crt"), "nothing").unwrap();
     assert!(endpoint.send(&status(1)).unwrap_err().ends_with("ca.crt: it holds no certificate"));
-    std::fs::remove_file(dir.path().join("token")).unwrap();
+    fs::remove_file(dir.path().join("token")).unwrap();
     assert!(endpoint.send(&status(1)).unwrap_err().contains("token: "));
-    assert!(requests.try_recv().is_err(), "a request was sent");
+    assert_eq!(wait_for(1, &requests).len(), 1, "a request was sent");
 }
 
 #[test]
