@@ -59,7 +59,7 @@ impl Endpoint {
         let token = fs::read_to_string(&self.token).map_err(|error| failed(&self.token, error))?;
         let ca_cert =
             fs::read_to_string(&self.ca_cert).map_err(|error| failed(&self.ca_cert, error))?;
-        if !ca_cert.contains("-----BEGIN CERTIFICATE-----") {
+        if !ca_cert.contains("BEGIN CERTIFICATE") {
             return Err(format!("{}: it holds no certificate", self.ca_cert.display()));
         }
         let mut command = Command::new(&self.program[0]);
