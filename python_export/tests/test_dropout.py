@@ -16,7 +16,7 @@ def drop():
 
 
 def test_what_is_kept_is_scaled_so_that_the_mean_stays():
-    kept = fused._dropped(tf.ones([1000, 1000]), drop()).numpy()
+    kept = fused.dropped(tf.ones([1000, 1000]), drop()).numpy()
     np.testing.assert_allclose(np.unique(kept), [0.0, 1 / KEPT], rtol=1e-6)
     # The mean's standard deviation is √(0.1 / 0.9) / 1000 = 0.0003.
     assert kept.mean() == pytest.approx(1.0, abs=0.002)
