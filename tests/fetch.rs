@@ -4,30 +4,28 @@
 mod common;
 #[path = "common/server.rs"]
 mod server;
+#[path = "common/trials.rs"]
+mod trials;
 
-use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use common::{fail, root, succeed, text, tfbert};
-use libtest_mimic::{Arguments, Completion, Trial};
 use server::{Answer, Server};
 use tfbert::files::{Digest, Sha256, hex};
+use trials::{Ran, trial};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
-
-/// How a test ends that did not panic: it passed, or what it lacks.
-type Ran = Result<(), Cow<'static, str>>;
 
 fn main() {
     macro_rules! trials {
         ($($test:ident,)*) => {
-            [$((stringify!($test), $test as fn() -> Ran),)*]
+            vec![$(trial(stringify!($test), with_curl($test)),)*]
         };
     }
-    let trials = trials![
+    trials::run(trials![
         an_archive_is_fetched_unpacked_and_read_and_a_second_time_nothing_is_done,
         a_cut_connection_is_continued_where_it_was_cut,
         a_server_that_is_down_leaves_what_had_come_and_the_next_command_goes_on,
@@ -40,16 +38,15 @@ fn main() {
         several_files_of_a_task_come_one_after_the_other,
         a_disk_that_is_full_is_an_error_before_and_during_the_transfer,
         mrpcs_published_files_become_those_of_glue,
-    ];
-    let has_curl = Command::new("curl").arg("--version").stdout(Stdio::null()).status().is_ok();
-    let trial = |(name, test): (&str, fn() -> Ran)| {
-        Trial::ignorable_test(name, move || {
-            let ran = if has_curl { test() } else { Err("there is no program `curl`".into()) };
-            Ok(ran.map_or_else(Completion::ignored_with, |()| Completion::Completed))
-        })
-    };
-    let trials = trials.into_iter().map(trial).collect();
-    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+    ])
+}
+
+/// A test that needs the program `curl`.
+fn with_curl(test: fn() -> Ran) -> impl FnOnce() -> Ran + Send {
+    move || match Command::new("curl").arg("--version").stdout(Stdio::null()).status() {
+        Ok(_) => test(),
+        Err(_) => Err("there is no program `curl`".into()),
+    }
 }
 
 /// The path of RTE's archive on its server.
@@ -144,11 +141,11 @@ fn a_server_that_is_down_leaves_what_had_come_and_the_next_command_goes_on() -> 
     answers.resize(5, Answer::Cut(0));
     let server = Server::start(&[(RTE, rte())], &[(RTE, &answers)]);
     let stderr = fail(&mut fetch_rte(&server, dir.path()));
-    assert!(stderr.contains("the same command goes on where this ended"), "{stderr}");
+    assert!(stderr.contains("the same command continues the download"), "{stderr}");
     let before = server.requests().len();
     assert_eq!(names(&dir.path().join("RTE")), [".RTE.zip.partial"]);
     let (_, stderr) = text(&fetch_rte(&server, dir.path()).output().unwrap());
-    assert!(stderr.contains("RTE.zip: going on after"), "{stderr}");
+    assert!(stderr.contains("RTE.zip: continuing after"), "{stderr}");
     assert!(server.requests()[before..].iter().all(|request| *request == format!("{RTE} 4000")));
     assert_eq!(names(&dir.path().join("RTE")), RTE_FILES);
     Ok(())

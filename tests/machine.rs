@@ -10,6 +10,8 @@ mod goldens;
 mod interrupted;
 #[path = "common/questions.rs"]
 mod questions;
+#[path = "common/trials.rs"]
+mod trials;
 #[path = "machine/workers.rs"]
 mod workers;
 
@@ -21,29 +23,26 @@ use std::process::{Command, Stdio};
 use common::{fail, last_json, root, succeed, text, tfbert, train_tiny};
 use goldens::{OfficialV2, assert_close, assert_official, golden};
 use interrupted::{Ended, alone, begin, complete, names, resume};
-use libtest_mimic::{Arguments, Completion, Trial};
 use serde::Deserialize;
 use serde_json::Value;
 use tfbert::dataset::{DataSource, Input, Labels, Target};
 use tfbert::feature::Tokenizer;
 use tfbert::metric::{QuestionScore, SquadVersion, score_question, span_scores};
 use tfbert::task;
+use trials::{Ran, trial};
 use workers::{
     a_cut_network_ends_all_workers_and_the_run_goes_on_from_its_checkpoint,
     a_full_disk_of_the_chief_ends_all_workers_and_is_named,
 };
 
-/// How a test ends that did not panic: it passed, or what it lacks.
-type Ran = Result<(), Cow<'static, str>>;
-
 fn main() {
     /// Each test under its function's name.
     macro_rules! trials {
         ($($test:ident,)*) => {
-            [$((stringify!($test), $test as fn() -> Ran),)*]
+            vec![$(trial(stringify!($test), $test),)*]
         };
     }
-    let trials = trials![
+    trials::run(trials![
         a_disk_that_fills_or_is_read_only_costs_nothing_that_was_complete,
         a_cut_network_ends_all_workers_and_the_run_goes_on_from_its_checkpoint,
         a_full_disk_of_the_chief_ends_all_workers_and_is_named,
@@ -55,14 +54,7 @@ fn main() {
         tensorboard_reads_curves_settings_and_hparams,
         a_real_setting_scores_within_the_band_of_the_trainer_of_hugging_face,
         transformers_loads_an_export_of_every_head_and_gives_the_models_logits,
-    ];
-    let trial = |(name, test): (&str, fn() -> Ran)| {
-        Trial::ignorable_test(name, move || {
-            Ok(test().map_or_else(Completion::ignored_with, |()| Completion::Completed))
-        })
-    };
-    let trials = trials.into_iter().map(trial).collect();
-    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+    ])
 }
 
 /// The folder of the real data sets, if it holds this file.

@@ -1,6 +1,8 @@
 //! Training and evaluation as on other processors, briefly. `make test-processors` runs all tests so.
 
 mod common;
+#[path = "common/trials.rs"]
+mod trials;
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +10,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use common::{fail, last_json, losses, succeed, tfbert, tiny};
-use libtest_mimic::{Arguments, Completion, Trial};
+use trials::{Ran, trial};
 
 /// oneDNN's limits, each with the instructions that the processor must have, as Linux names them.
 const PROCESSORS: [(&str, &str); 5] = [
@@ -23,11 +25,8 @@ const ONEDNN: &str = "TF_ENABLE_ONEDNN_OPTS";
 /// The highest CPUID leaf that describes AMX's tiles; some hypervisors hide it.
 const AMX_PALETTES_LEAF: usize = 0x1d;
 
-/// How a test ends that did not panic: it passed, or what the machine lacks.
-type Ran = Result<(), String>;
-
 fn main() {
-    let mut trials: Vec<Trial> = PROCESSORS
+    let mut trials: Vec<_> = PROCESSORS
         .into_iter()
         .map(|(limit, _)| {
             let name = format!("training_and_evaluation_hold_with_{}", limit.to_lowercase());
@@ -42,13 +41,7 @@ fn main() {
     trials.push(trial("bf16_that_a_limit_hides_from_onednn_is_refused", || {
         can_be("AVX512_CORE").map(|()| hidden_bf16_is_refused())
     }));
-    libtest_mimic::run(&Arguments::from_args(), trials).exit();
-}
-
-fn trial(name: &str, test: impl FnOnce() -> Ran + Send + 'static) -> Trial {
-    Trial::ignorable_test(name, || {
-        Ok(test().map_or_else(Completion::ignored_with, |()| Completion::Completed))
-    })
+    trials::run(trials)
 }
 
 /// Whether this machine can be taken for one with a limit, and why not.
@@ -60,7 +53,7 @@ fn can_be(limit: &str) -> Ran {
     };
     let (_, needed) = PROCESSORS.iter().find(|(name, _)| *name == limit).unwrap();
     if !fact("flags").split_whitespace().any(|flag| flag == *needed) {
-        return Err(format!("this processor has no {needed}"));
+        return Err(format!("this processor has no {needed}").into());
     }
     let leaf = fact("cpuid level").parse().unwrap_or(AMX_PALETTES_LEAF);
     if *needed == "amx_bf16" && leaf < AMX_PALETTES_LEAF {
