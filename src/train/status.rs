@@ -39,6 +39,9 @@ impl<'a> Reports<'a> {
 
     /// Reports that `done` steps are done, in `epoch` epochs.
     pub(super) fn step(&self, done: usize, epoch: f64, loss: Option<f64>) {
+        if self.reporter.is_none() {
+            return;
+        }
         let metrics = loss.map(|loss| ("loss".to_owned(), loss)).into_iter();
         let epochs = [("currentEpoch", epoch), ("totalEpochs", self.epochs as f64)];
         let metrics = metrics.chain(epochs.map(|(name, value)| (name.to_owned(), value)));
