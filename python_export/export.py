@@ -165,7 +165,7 @@ def _to_write(folder, output, force, check_same):
 
 def _check_same(folder, checkpoint, facts, asked):
     """Raises ExportError unless the folder holds exactly what would be written. `asked` maps
-    the folder of each optional graph to whether this export should have that graph."""
+    the folder of each optional graph (whole step, workers) to whether the user asked for it."""
     hint = "hint: --force replaces it, --name NAME writes beside it"
     try:
         found = json.loads((folder / CONTRACT_FILE).read_text(encoding="utf-8"))

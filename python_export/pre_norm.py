@@ -32,7 +32,7 @@ class Kernel(tf.Module):
 
 
 class Norm(tf.Module):
-    """The scale of a layer normalisation without an offset."""
+    """A layer normalisation that has a scale (`gamma`) and no offset."""
 
     def __init__(self, gamma):
         super().__init__()

@@ -122,7 +122,7 @@ pub enum Command {
     Bench(BenchArgs),
     /// List the tasks.
     Tasks(TasksArgs),
-    /// Install TensorFlow and export an encoder, both into the user's data folder.
+    /// Install TensorFlow, and export an encoder, both in ~/.local/share/tfbert.
     Setup(SetupArgs),
     /// Check library, machine, exports and data.
     Doctor(DoctorArgs),

@@ -21,7 +21,7 @@ LABELS = {"0": "NEGATIVE", "1": "POSITIVE"}
 
 
 def main(folder: Path):
-    """Writes config.json, model.safetensors and tokenizer.json into `folder`."""
+    """Writes the checkpoint into `folder`: config.json, model.safetensors and tokenizer.json."""
     tokenizer = json.loads(TOKENIZER.read_text())
     config = EncoderConfig(
         hidden_size=32,

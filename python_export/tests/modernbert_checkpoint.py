@@ -19,7 +19,7 @@ TOKENIZER = Path(__file__).parents[2] / "tests" / "golden" / "modernbert_tokeniz
 
 
 def main(folder: Path):
-    """Writes config.json, model.safetensors and tokenizer.json into `folder`."""
+    """Writes the checkpoint into `folder`: config.json, model.safetensors and tokenizer.json."""
     tokens = json.loads(TOKENIZER.read_text())["added_tokens"]
     ids = {token["content"]: token["id"] for token in tokens}
     values = {

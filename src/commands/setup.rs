@@ -1,7 +1,7 @@
 //! `tfbert setup`: the Python environment and an export, in the user's data folder.
 //!
-//! Each step looks first whether it is done, so that a setup that was stopped goes on when it is
-//! given again.
+//! Each step first checks whether it is done. So the same command continues a setup that was
+//! stopped.
 
 use std::fs::{self, File};
 use std::io::IsTerminal;
@@ -23,8 +23,8 @@ const PYTHONS: [&str; 3] = ["3.11", "3.12", "3.13"];
 /// In an environment: the SHA-256 of what was installed. It is written last.
 const INSTALLED: &str = ".tfbert-installed";
 
-/// Bytes that the environment takes, downloads included: with TensorFlow for CPUs, and with CUDA's
-/// libraries.
+/// Free disk space in bytes that installing the environment needs, downloads included: with
+/// TensorFlow for CPUs, and with TensorFlow and CUDA's libraries for GPUs.
 const ROOM: [u64; 2] = [3 << 30, 10 << 30];
 
 pub fn run(args: &SetupArgs) -> Result<()> {
@@ -106,7 +106,7 @@ fn install(args: &SetupArgs, package: &Path, environment: &Path) -> Result<()> {
         pip.arg("-r").arg(package.join(name));
         run_for_progress(&mut pip, "could not install the packages").map_err(|error| {
             error.hint(
-                "pip's message is above; `tfbert setup` with the same flags goes on from here",
+                "pip's message is above; `tfbert setup` with the same flags continues from here",
             )
         })?;
     }
@@ -177,5 +177,5 @@ fn run_step(command: &mut Command, failed: &str) -> Result<()> {
 
 fn stopped(signal: i32) -> Error {
     Error::interrupted(signal, "before setup was complete")
-        .hint("`tfbert setup` with the same flags goes on from here")
+        .hint("`tfbert setup` with the same flags continues from here")
 }

@@ -1,4 +1,4 @@
-//! Downloads a file with the program `curl`, and goes on where an earlier download ended.
+//! Downloads a file with the program `curl`. A download that was interrupted is continued.
 //!
 //! curl uses the system's certificates and proxies. A client with TLS as a crate would add 15 crates and
 //! most of a minute of processor time to every build.
@@ -20,7 +20,7 @@ pub(super) const MIRROR_VARIABLE: &str = "TFBERT_DATA_MIRROR";
 /// How often a transfer without any new byte is tried again.
 const RETRIES: u32 = 3;
 
-/// For how many seconds nothing may come before a transfer is tried again.
+/// A transfer that receives nothing for this many seconds is tried again.
 const SILENCE: &str = "60";
 
 /// A client of the official servers, or of a mirror.
@@ -72,7 +72,7 @@ impl Client {
         let name = url.rsplit('/').next().unwrap_or(url);
         let mut done = length(file);
         if done > 0 {
-            log::info!("{name}: going on after {:.1} MB", done as f64 / 1e6);
+            log::info!("{name}: continuing after {:.1} MB", done as f64 / 1e6);
         }
         let mut progress = Progress::of_bytes(name, bytes, done);
         let mut retries = 0;
@@ -93,7 +93,7 @@ impl Client {
             done = length(file);
             if retries > RETRIES {
                 break Err(Error::new(format!("{url}: {failure}")).hint(format!(
-                    "the same command goes on where this ended; another server can be named in the \
+                    "the same command continues the download; another server can be named in the \
                      variable `{MIRROR_VARIABLE}`"
                 )));
             }
@@ -135,7 +135,7 @@ fn transfer(
     if let Some(signal) = status.signal() {
         return Err(Failure::Final(
             Error::interrupted(signal, "before the file was complete")
-                .hint("the same command goes on where this ended"),
+                .hint("the same command continues the download"),
         ));
     }
     judge(url, status.code().unwrap_or(0), &code, message.trim(), begun)
@@ -190,8 +190,8 @@ fn judge(
         )))),
         23 => Err(Failure::Final(
             Error::new(format!("could not write what was downloaded: {}", failure())).hint(
-                "make room on the disk and give the same command again, which goes on where this \
-                 ended; or name another folder with `--data-dir DIR`",
+                "make room on the disk and give the same command again, which continues the \
+                 download; or name another folder with `--data-dir DIR`",
             ),
         )),
         33 | 36 => Err(Failure::StartOver("the server sends no parts of files".into())),

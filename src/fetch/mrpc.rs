@@ -1,7 +1,8 @@
 //! MRPC's files as GLUE makes them of the published ones.
 //!
-//! GLUE's development set is the part of the published training file whose pairs of ids are in
-//! `dev_ids.tsv`. Its test file numbers the rows of the published test file and has no labels.
+//! Each row of the published training file has the ids of its two sentences. GLUE's development set is
+//! the rows whose two ids are a line of `dev_ids.tsv`; its training set is the others. GLUE's test file is
+//! the published one with row numbers in place of the labels.
 
 use std::collections::HashSet;
 use std::fs;

@@ -37,8 +37,8 @@ impl SweepFolder {
     ///
     /// # Errors
     ///
-    /// The folder holds a sweep and `mode` is `New`; it holds none and `mode` is `Resume`; it holds
-    /// something else; its record is damaged.
+    /// In mode `New` the folder holds a sweep already; in mode `Resume` it holds none. In any mode: it
+    /// holds other files, or its `sweep.json` is damaged.
     pub fn check(dir: &Path, mode: RunMode) -> Result<Option<SweepRecord>> {
         if dir.join(names::SWEEP).is_file() {
             if mode == RunMode::New {

@@ -8,7 +8,7 @@
 
 use crate::metric::MetricName;
 
-/// Epochs that differ by less than this are the same.
+/// Epochs are steps divided by steps per epoch. Two that differ by less than this differ by rounding alone.
 const SAME_EPOCH: f64 = 1e-6;
 
 /// The rule, with the runs that it compares with.

@@ -1,4 +1,4 @@
-//! `sweep.json`: what a sweep runs, how far each run is, and the best.
+//! `sweep.json`: the runs of a sweep, the state and the metrics of each, and which one is the best.
 
 use std::collections::BTreeMap;
 use std::fs;
