@@ -27,8 +27,8 @@ METRICS = {
     "recall": "recall",
     "exact_match": "exact match",
 }
-# A time of a machine whose load was higher says little.
-QUIET = 0.5
+# Where other processes used more cores than this on average, a time says little.
+QUIET = 0.1
 
 INTRODUCTION = """\
 # Results
@@ -90,7 +90,8 @@ def results() -> dict:
                         "seed": run["seed"],
                         "degenerate": degenerate(run["evaluations"], setting.task, labels),
                         "seconds": run["seconds"],
-                        "quiet": run["load_before"] <= QUIET,
+                        "command_seconds": run.get("command_seconds"),
+                        "quiet": quiet(run),
                         "threads": run["threads"],
                         "processor": run["processor"],
                         "versions": run["versions"],
@@ -101,6 +102,17 @@ def results() -> dict:
             },
         }
     return found
+
+
+def quiet(run: dict) -> bool:
+    """Whether the time of a run's whole command was measured, alone on the machine."""
+    return not run.get("resumed") and run.get("busy_elsewhere", QUIET + 1) <= QUIET
+
+
+def quiet_time(runs: list[dict]) -> float | None:
+    """The mean time of the runs' whole commands, of those that were alone on the machine."""
+    times = [run["command_seconds"] for run in runs if run["quiet"]]
+    return statistics.fmean(times) if times else None
 
 
 def spread(side: dict | None) -> str:
@@ -151,12 +163,32 @@ def seeds_table(settings: list[Setting], found: dict) -> str:
                 f"{run['seed']}: {value:.4f}{' (degenerate)' if run['degenerate'] else ''}"
                 for run, value in zip(runs, line["values"], strict=True)
             ]
-            quiet = all(run["quiet"] for run in runs)
-            seconds = statistics.fmean(run["seconds"] for run in runs)
-            time = f"{seconds:.0f} s" if quiet else "not comparable: the machine was shared"
+            seconds = quiet_time(runs)
+            time = "the machine was shared" if seconds is None else f"{seconds:.0f} s"
             threads = ", ".join(sorted({str(run["threads"]) for run in runs}))
             rows.append([setting.name, side, METRICS[metric], ", ".join(values), time, threads])
     return table(["setting", "side", "metric", "seed: value", "mean time", "threads"], rows)
+
+
+def times_table(settings: list[Setting], found: dict) -> str:
+    """The times of the whole commands, of both sides on one kind of processor."""
+    rows = []
+    for setting in settings:
+        runs = found[setting.name]["runs"]
+        processors = {run["processor"] for side in SIDES for run in runs[side] if run["quiet"]}
+        for name in sorted(processors):
+            of_side = {
+                side: [run for run in runs[side] if run["processor"] == name and run["quiet"]]
+                for side in SIDES
+            }
+            ours, theirs = (quiet_time(of_side[side]) for side in SIDES)
+            if ours is not None and theirs is not None:
+                seconds = [
+                    f"{quiet_time(of_side[side]):.0f} s ({len(of_side[side])})" for side in SIDES
+                ]
+                rows.append([setting.name, *seconds, f"{theirs / ours:.2f}", name])
+    header = ["setting", "tfbert", "Trainer", "Trainer / tfbert", "processor"]
+    return table(header, rows) if rows else "No setting has a time of both sides yet.\n"
 
 
 def machines(found: dict) -> str:
@@ -210,6 +242,10 @@ def markdown(settings: list[Setting], found: dict) -> str:
         seeds_table(ours, found),
         "A run is degenerate where it learned nothing: its last loss is that of a guess, or (CoLA) "
         "its correlation is 0. Such runs are counted like the others.\n",
+        "### Times\n",
+        "From the command's start to its end, evaluations included; the mean (seeds). Only runs "
+        "that were alone on the machine count.\n",
+        times_table(ours, found),
         "### Settings\n",
         table(
             ["setting", "what it is", "command"],

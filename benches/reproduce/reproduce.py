@@ -13,11 +13,10 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import report
-from machine import load, processor
+from machine import Watch, processor
 from settings_file import HERE, ROOT, SIDES, Setting, read_settings, run_file
 
 SCRATCH = ROOT / "runs" / "reproduce"
@@ -38,14 +37,17 @@ def chosen(only: list[str] | None, encoder: str) -> list[Setting]:
     return fitting
 
 
-def export(setting: Setting, encoder: str) -> Path:
-    """The export that a setting starts from, made where it is missing."""
-    folder = ROOT / "saved_models" / Path(encoder).name / setting.head
-    if not (folder / "saved_model.pb").is_file():
+def folder_of(setting: Setting, encoder: str) -> Path:
+    """The export that a setting starts from."""
+    return ROOT / "saved_models" / Path(encoder).name / setting.head
+
+
+def export(setting: Setting, encoder: str) -> None:
+    """Makes the export that a setting starts from, where it is missing."""
+    if not (folder_of(setting, encoder) / "saved_model.pb").is_file():
         command = [str(ROOT / ".venv" / "bin" / "python"), "-m", "python_export"]
         command += ["--encoder", encoder, "--head", setting.head, "--output", "saved_models"]
         run(command)
-    return folder
 
 
 def run(command: list[str]) -> None:
@@ -58,15 +60,17 @@ def run(command: list[str]) -> None:
 def run_tfbert(setting: Setting, seed: int, args: argparse.Namespace) -> dict:
     """Trains one seed, or goes on with it; its result."""
     output = args.scratch / setting.name / f"seed-{seed}"
-    model = export(setting, args.encoder)
+    resumed = (output / "run.json").is_file()
     if not (output / "result.json").is_file():
+        model = folder_of(setting, args.encoder)
         command = [str(args.tfbert), *setting.arguments(), "--seed", str(seed), "--json"]
         command += ["--data-dir", str(args.data_dir), "--model", str(model)]
         command += ["--output", str(output), "--threads", str(args.threads)]
-        if (output / "run.json").is_file():
+        if resumed:
             command.append("--resume")
         run(command)
-    return collected(setting, seed, output, args.commit or commit())
+    result = collected(setting, seed, output, args.commit or commit())
+    return result | ({"resumed": True} if resumed else {})
 
 
 def collected(setting: Setting, seed: int, output: Path, of_commit: str) -> dict:
@@ -158,12 +162,15 @@ def main() -> None:
             if path.is_file():
                 continue
             print(f"== {setting.name}, seed {seed}, {args.side}", file=sys.stderr, flush=True)
-            facts = {"load_before": load(), "threads": args.threads, "processor": processor()}
-            start = time.perf_counter()
+            if args.side == "tfbert":
+                export(setting, args.encoder)
+            facts = {"threads": args.threads, "processor": processor()}
+            watch = Watch()
             if result := run_side(setting, seed, args):
-                write(path, facts | result)
+                measured = watch.end()
+                write(path, facts | result | measured)
                 report.write()
-                seconds = time.perf_counter() - start
+                seconds = measured["command_seconds"]
                 print(f"   {scores(result)}; {seconds:.0f} s", file=sys.stderr, flush=True)
     report.write()
 

@@ -7,6 +7,7 @@ import pytest
 
 import report
 from compare import against_seeds, against_value, degenerate, sample, selected
+from machine import Watch
 from peer_tasks import answer_span
 from settings_file import HERE, ROOT, SIDES, plain, read_runs, read_settings
 
@@ -17,7 +18,7 @@ def test_the_reports_are_what_the_runs_say():
 
 def test_a_run_that_is_added_makes_every_report_stale(monkeypatch):
     score = {"epoch": 1, "step": 9, "loss": 0.5, "metrics": {"f1": 0.123, "accuracy": 0.1}}
-    facts = {"seconds": 1.0, "load_before": 0.0, "threads": 2, "processor": "p", "versions": {}}
+    facts = {"seconds": 1.0, "threads": 2, "processor": "p", "versions": {}}
     run = {"seed": 1, "evaluations": [score], **facts}
 
     def runs(setting, side):
@@ -119,3 +120,30 @@ def test_an_answer_is_found_in_the_window_that_holds_it_whole():
     assert answer_span(offsets, {"answer_start": 13, "text": "rose up"}) == (0, 0)
     assert answer_span(offsets, {"answer_start": 0, "text": "at"}) == (0, 0)
     assert answer_span(offsets, {"answer_start": 9, "text": "oon"}) == (4, 5)
+
+
+def test_only_runs_alone_on_the_machine_have_a_time():
+    alone = {"command_seconds": 10.0, "busy_elsewhere": 0.02}
+    assert report.quiet(alone)
+    assert not report.quiet(alone | {"busy_elsewhere": 0.5})
+    assert not report.quiet(alone | {"resumed": True})
+    assert not report.quiet({"command_seconds": 10.0})
+    runs = [run | {"quiet": report.quiet(run)} for run in (alone, alone | {"busy_elsewhere": 1.0})]
+    assert report.quiet_time(runs) == 10.0
+    assert report.quiet_time(runs[1:]) is None
+
+
+def test_the_processor_time_of_others_is_counted_in_cores(tmp_path, monkeypatch):
+    monkeypatch.setattr("machine.os.sysconf", lambda _name: 100)
+    monkeypatch.setattr("machine.own", iter([1.0, 4.0]).__next__)
+    monkeypatch.setattr("machine.time.perf_counter", iter([0.0, 10.0]).__next__)
+    stat = tmp_path / "stat"
+    stat.write_text("cpu  100 0 100 9999 50 0 0 0 0 0\ncpu0 1 1 1 1 1 1 1 1 1 1\n", "utf-8")
+    watch = Watch(stat)
+    # 8 seconds more of user time, system time and time taken by other guests; 3 are our own.
+    stat.write_text("cpu  500 0 300 10999 90 0 0 200 0 0\n", "utf-8")
+    assert watch.end() == {"command_seconds": 10.0, "busy_elsewhere": 0.5}
+
+
+def test_without_proc_stat_only_the_time_is_known(tmp_path):
+    assert Watch(tmp_path / "none").end().keys() == {"command_seconds"}
