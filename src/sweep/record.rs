@@ -49,6 +49,9 @@ pub struct SweepRun {
     /// The metrics of its best evaluation, once it has ended.
     #[serde(default, skip_serializing_if = "Metrics::is_empty")]
     pub metrics: Metrics,
+    /// The loss of that evaluation, on the development split that chose it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss: Option<f64>,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -77,7 +80,36 @@ impl SweepRun {
             seed: planned.seed,
             state: RunState::Pending,
             metrics: Metrics::new(),
+            loss: None,
             error: None,
+        }
+    }
+}
+
+/// What runs, and settings with several seeds, are compared by.
+#[derive(Debug, Clone, Copy)]
+struct Score {
+    /// The metric; `None` where it is undefined.
+    value: Option<f64>,
+    loss: Option<f64>,
+}
+
+impl Score {
+    /// The means; `None` where a run lacks a number.
+    fn mean(scores: &[Self]) -> Self {
+        let of = |part: fn(&Self) -> Option<f64>| {
+            let numbers: Option<Vec<f64>> = scores.iter().map(part).collect();
+            numbers.map(|numbers| mean(&numbers))
+        };
+        Self { value: of(|score| score.value), loss: of(|score| score.loss) }
+    }
+
+    fn is_better(self, old: Self, metric: MetricName) -> bool {
+        match (self.value, old.value) {
+            (Some(new), Some(old)) if new != old => metric.is_better(new, old),
+            (Some(_), None) => true,
+            (None, Some(_)) => false,
+            _ => matches!((self.loss, old.loss), (Some(new), Some(old)) if new < old),
         }
     }
 }
@@ -112,36 +144,32 @@ impl SweepRecord {
     }
 
     /// The number of the best run: the best seed of the settings with the best mean. Settings of which
-    /// every seed is complete come before others; runs that are not complete do not count. Of equals the
-    /// first is the best.
+    /// every seed is complete come before others; runs that are not complete do not count. Of equal
+    /// values the one of the lower loss is the best, else the first.
     pub fn best_run(&self, metric: MetricName) -> Option<usize> {
-        let value = |&i: &usize| self.runs[i].metrics.get(metric.name()).copied().flatten();
-        let is_complete = |i: &usize| self.runs[*i].state == RunState::Complete;
-        let is_better = |new: Option<f64>, old: Option<f64>| match (new, old) {
-            (Some(new), Some(old)) => metric.is_better(new, old),
-            (new, old) => new.is_some() && old.is_none(),
-        };
-        let mut best: Option<(bool, Option<f64>, Vec<usize>)> = None;
+        let mut best: Option<(bool, Score, Vec<usize>)> = None;
         for group in self.settings() {
+            let is_complete = |i: &usize| self.runs[*i].state == RunState::Complete;
             let complete: Vec<usize> = group.iter().copied().filter(is_complete).collect();
             if complete.is_empty() {
                 continue;
             }
-            let values: Option<Vec<f64>> = complete.iter().map(value).collect();
-            let new = (complete.len() == group.len(), values.map(|values| mean(&values)));
-            let better = best.as_ref().is_none_or(|(all, old, _)| {
-                if new.0 == *all { is_better(new.1, *old) } else { new.0 }
+            let scores: Vec<Score> = complete.iter().map(|&i| self.score(i, metric)).collect();
+            let (all, score) = (complete.len() == group.len(), Score::mean(&scores));
+            let better = best.as_ref().is_none_or(|(old_all, old, _)| {
+                if all == *old_all { score.is_better(*old, metric) } else { all }
             });
             if better {
-                best = Some((new.0, new.1, complete));
+                best = Some((all, score, complete));
             }
         }
-        let seeds = best?.2;
-        seeds.into_iter().reduce(
-            |one, other| {
-                if is_better(value(&other), value(&one)) { other } else { one }
-            },
-        )
+        let better = |new, old| self.score(new, metric).is_better(self.score(old, metric), metric);
+        best?.2.into_iter().reduce(|one, other| if better(other, one) { other } else { one })
+    }
+
+    fn score(&self, run: usize, metric: MetricName) -> Score {
+        let run = &self.runs[run];
+        Score { value: run.metrics.get(metric.name()).copied().flatten(), loss: run.loss }
     }
 
     /// Writes `sweep.json` into the sweep's folder.
@@ -211,6 +239,20 @@ mod tests {
         assert_eq!(best(&[&[0.5, 0.6], &[0.9, -0.1]]), Some(1), "all seeds are complete");
         assert_eq!(best(&[&[-0.5, 0.6], &[-0.9, -0.8]]), Some(1), "no settings are complete");
         assert_eq!(best(&[&[-0.5]]), None);
+    }
+
+    #[test]
+    fn of_equal_values_the_lower_loss_is_the_best() {
+        let best = |losses: [[Option<f64>; 2]; 2]| {
+            let mut record = record_of(&[&[0.5, 0.5], &[0.5, 0.5]]);
+            for (run, loss) in record.runs.iter_mut().zip(losses.concat()) {
+                run.loss = loss;
+            }
+            record.best_run(MetricName::Accuracy)
+        };
+        assert_eq!(best([[Some(0.4), Some(0.4)], [Some(0.6), Some(0.1)]]), Some(3));
+        assert_eq!(best([[Some(0.3), Some(0.2)], [Some(0.6), Some(0.1)]]), Some(1));
+        assert_eq!(best([[None, Some(0.2)], [Some(0.6), Some(0.1)]]), Some(0), "no mean");
     }
 
     #[test]

@@ -42,13 +42,17 @@ fn no_task(name: &str) -> Error {
         .hint("list the tasks with `tfbert tasks`, or name a task file that ends in `.json`")
 }
 
-/// The task of which a name is a misspelling: another case, other signs between its letters, or one
-/// letter in four that differs.
+/// The task of which a name is a misspelling: another case, other signs between its letters, one
+/// letter in four that differs, or only its beginning, of three letters or more.
 fn nearest(name: &str) -> Option<&'static str> {
     let plain = |name: &str| -> String {
         name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
     };
     let name = plain(name);
+    let begun = |task: &&Task| name.len() >= 3 && plain(&task.name).starts_with(&name);
+    if let Some(task) = tasks().iter().filter(begun).min_by_key(|task| task.name.len()) {
+        return Some(&task.name);
+    }
     let distance = |task: &Task| strsim::damerau_levenshtein(&plain(&task.name), &name);
     let (task, distance) =
         tasks().iter().map(|task| (task, distance(task))).min_by_key(|(_, distance)| *distance)?;
@@ -144,7 +148,9 @@ mod tests {
     fn a_mistyped_task_is_answered_with_the_nearest_name() {
         let error = find("sst-2").unwrap_err();
         assert!(error.what().contains("did you mean `sst2`"), "{error}");
-        for (typed, meant) in [("RTE", "rte"), ("CoNLL-2003", "conll2003"), ("sqaud", "squad")] {
+        for (typed, meant) in
+            [("RTE", "rte"), ("CoNLL-2003", "conll2003"), ("sqaud", "squad"), ("sst", "sst2")]
+        {
             let error = find(typed).unwrap_err();
             assert!(error.what().ends_with(&format!("did you mean `{meant}`?")), "{error}");
         }

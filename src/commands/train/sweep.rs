@@ -220,6 +220,7 @@ impl<'a> Sweep<'a> {
                     self.trained.1 += run.epochs;
                 }
                 record.metrics.clone_from(&result.metrics);
+                record.loss = loss_at(&run.folder, &result.split, result.best_step)?;
                 record.state = match result.stopped_by {
                     Some(StoppedBy::MedianRule) => RunState::Stopped,
                     _ => RunState::Complete,
@@ -339,6 +340,13 @@ impl<'a> Sweep<'a> {
             "runs": self.record.runs,
         }))
     }
+}
+
+/// The loss of a run's evaluation after a step.
+fn loss_at(run: &Path, split: &str, step: usize) -> Result<Option<f64>> {
+    let run = RunFiles::read(run)?;
+    let mut lines = run.curves.evaluations.iter();
+    Ok(lines.rfind(|line| line.step == step && line.split == split).and_then(|line| line.loss))
 }
 
 /// Epoch and selecting metric of each evaluation of a run.
