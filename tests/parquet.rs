@@ -41,7 +41,10 @@ fn without_the_feature_the_message_says_how_to_build_with_it_and_how_to_convert(
 mod reading {
     use std::fs;
 
-    use tfbert::dataset::{DataSource, Dataset, Labels};
+    use tfbert::dataset::{
+        DataSource, Dataset, Input, InputFile, InputFormat, InputRequest, InputRow, Labels, Row,
+    };
+    use tfbert::task::Head;
 
     use super::*;
 
@@ -72,6 +75,38 @@ mod reading {
             assert_eq!((found.as_str(), known.as_str()), (head, head), "{name}");
             assert!(parquet.examples.len() >= 5, "{name}");
             assert_eq!(format!("{:?}", parquet.examples), format!("{:?}", json.examples), "{name}");
+        }
+    }
+
+    /// The rows of a file to predict, as JSON values, and what the model reads of each.
+    fn inputs(name: &str) -> Vec<(serde_json::Value, Input)> {
+        let path = golden(name);
+        let task = inferred(&path).unwrap_or_else(|error| panic!("{error}")).task;
+        let file = InputFile::open(&InputRequest {
+            path: &path,
+            format: InputFormat::of_file(&path, Head::Classify).unwrap(),
+            task: &task,
+            texts: &[],
+            text_pair: None,
+            context: None,
+            typed: &|typed| Ok(Input::Text { text: typed.line.into(), text_pair: None }),
+        })
+        .unwrap_or_else(|error| panic!("{error}"));
+        let mut rows = file.rows().unwrap();
+        let mut found = Vec::new();
+        while let Some(InputRow { row, example }) = rows.advance().unwrap() {
+            let Row::Object(text) = row else { panic!("{row:?}") };
+            found.push((serde_json::from_str(&text).unwrap(), example.input));
+        }
+        found
+    }
+
+    #[test]
+    fn rows_to_predict_are_those_of_the_same_file_as_json_lines() {
+        for name in ["tickets", "scores"] {
+            let parquet = inputs(&format!("{name}.parquet"));
+            assert!(parquet.len() >= 5, "{name}");
+            assert_eq!(parquet, inputs(&format!("{name}.jsonl")), "{name}");
         }
     }
 

@@ -29,6 +29,8 @@ pub enum InputFormat {
     Jsonl,
     /// A list of JSON objects.
     Json,
+    /// Apache Parquet's columns; reading it takes the feature `parquet` of this package.
+    Parquet,
     /// SQuAD's JSON.
     Squad,
     /// One word a line, a blank line between sentences.
@@ -51,7 +53,8 @@ impl InputFormat {
             "json" if head.asks_about_passage() => Self::Squad,
             "json" => Self::Json,
             "conll" | "conllu" | "iob" | "iob2" | "bio" => Self::Conll,
-            "parquet" | "xlsx" | "xls" => {
+            "parquet" => Self::Parquet,
+            "xlsx" | "xls" => {
                 return Err(Error::usage(format!("files that end in .{extension} are not read"))
                     .at(path)
                     .hint("convert it to .csv or .jsonl (one JSON object a line)"));
@@ -68,6 +71,7 @@ impl InputFormat {
             Self::Tsv => Some(Format::Tsv),
             Self::Jsonl => Some(Format::Jsonl),
             Self::Json => Some(Format::Json),
+            Self::Parquet => Some(Format::Parquet),
             Self::Squad => Some(Format::Squad),
             Self::Conll => Some(Format::Conll),
         }
@@ -174,7 +178,11 @@ impl<'a> InputFile<'a> {
                     _ => vec!["sentence".into()],
                 };
             }
-            InputFormat::Csv | InputFormat::Tsv | InputFormat::Jsonl | InputFormat::Json => {
+            InputFormat::Csv
+            | InputFormat::Tsv
+            | InputFormat::Jsonl
+            | InputFormat::Json
+            | InputFormat::Parquet => {
                 if format == InputFormat::Csv {
                     task.delimiter = delimiter(path, task.delimiter)?;
                     file.delimiter = task.delimiter;
@@ -210,7 +218,7 @@ impl<'a> InputFile<'a> {
         self.format
     }
 
-    /// The names of the columns of its rows; of JSON lines, the keys of the first.
+    /// The names of the columns of its rows; of JSON objects, the keys of the first.
     pub fn header(&self) -> &[String] {
         &self.header
     }
@@ -351,8 +359,9 @@ fn header(task: &Task, format: InputFormat, path: &Path) -> Result<Vec<String>> 
         let header = rows.read_header()?.ok_or_else(|| empty("a header"))?;
         return Ok(header.to_vec());
     }
-    let Some(line) = rows.advance()? else { return Err(empty("JSON objects")) };
-    let Row::Object(text) = rows.row() else { return Err(empty("JSON objects")) };
+    let what = form.format.row_name();
+    let Some(line) = rows.advance()? else { return Err(empty(what)) };
+    let Row::Object(text) = rows.row() else { return Err(empty(what)) };
     let Object(pairs) = Object::parse(&text).map_err(|error| error.at_line(path, line))?;
     Ok(pairs.into_iter().map(|(key, _)| key).collect())
 }

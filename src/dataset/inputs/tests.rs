@@ -138,6 +138,7 @@ fn a_form_follows_from_the_extension() {
     assert_eq!(form("a.txt", Head::Tag).unwrap(), InputFormat::Lines);
     assert_eq!(form("a.json", Head::Span).unwrap(), InputFormat::Squad);
     assert_eq!(form("a.json", Head::Classify).unwrap(), InputFormat::Json);
+    assert_eq!(form("a.parquet", Head::Classify).unwrap(), InputFormat::Parquet);
     assert!(form("a.xlsx", Head::Tag).unwrap_err().hint_text().unwrap().contains(".csv"));
 }
 
