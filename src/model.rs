@@ -234,6 +234,14 @@ pub trait Scalars {
     /// The disk is full.
     fn write(&mut self, step: usize, values: &[(String, f64)]) -> Result<()>;
 
+    /// Writes curves of precision and recall, by name, that belong to a step. All have equally many
+    /// thresholds.
+    ///
+    /// # Errors
+    ///
+    /// The disk is full.
+    fn write_curves(&mut self, step: usize, curves: &[(String, CurveRows)]) -> Result<()>;
+
     /// Makes all values so far survive a power cut; how many bytes they are.
     ///
     /// # Errors
@@ -241,6 +249,10 @@ pub trait Scalars {
     /// The disk fails.
     fn sync(&mut self) -> Result<u64>;
 }
+
+/// A curve of precision and recall, each row with a value for every threshold: true positives, false
+/// positives, true negatives, false negatives, precision, recall.
+pub type CurveRows = [Vec<f32>; 6];
 
 /// Keeps nothing.
 #[derive(Debug, Clone, Copy, Default)]
@@ -260,6 +272,10 @@ impl Scalars for NoScalars {
     }
 
     fn write(&mut self, _step: usize, _values: &[(String, f64)]) -> Result<()> {
+        Ok(())
+    }
+
+    fn write_curves(&mut self, _step: usize, _curves: &[(String, CurveRows)]) -> Result<()> {
         Ok(())
     }
 

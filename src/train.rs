@@ -394,6 +394,7 @@ impl<'a> Trainer<'a> {
         let epoch = self.plan.epochs_done(step);
         let found = evaluation::evaluate(self.job, self.model, step, epoch)?;
         self.reports.evaluated(&found);
+        self.recorder.record_curves(&evaluation::curves(self.job, &found))?;
         if self.recorder.record_evaluation(&found, epoch)? {
             self.job.folder.check_held()?;
             evaluation::analyse(self.job, step, &found)?.write(self.job.folder.dir())?;

@@ -24,7 +24,7 @@ use common::{fail, last_json, root, succeed, text, tfbert, train_tiny};
 use goldens::{OfficialV2, assert_close, assert_official, golden};
 use interrupted::{Ended, alone, begin, complete, names, resume};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tfbert::dataset::{DataSource, Input, Labels, Target};
 use tfbert::feature::Tokenizer;
 use tfbert::metric::{QuestionScore, SquadVersion, score_question, span_scores};
@@ -429,16 +429,23 @@ const TENSORBOARD: &str = "
 import json, sys
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import plugin_data_pb2
+from tensorboard.plugins.pr_curve import plugin_data_pb2 as pr_curve_data_pb2
+CURVE = 'dev/precision_recall/1'
 found = EventAccumulator(sys.argv[1])
 found.Reload()
 data = lambda tag: plugin_data_pb2.HParamsPluginData.FromString(
     found.SummaryMetadata(tag).plugin_data.content)
+curve = found.Tensors(CURVE)[0]
 hparams = data('_hparams_/session_start_info').session_start_info.hparams
 print(json.dumps({
     'scalars': {t: [[e.step, e.value] for e in found.Scalars(t)] for t in found.Tags()['scalars']},
     'learning_rate': hparams['learning_rate'].number_value,
     'task': hparams['task'].string_value,
     'complete': data('_hparams_/session_end_info').session_end_info.status,
+    'curve': curve.tensor_proto.float_val[:],
+    'curve_step': curve.step,
+    'thresholds': pr_curve_data_pb2.PrCurvePluginData.FromString(
+        found.SummaryMetadata(CURVE).plugin_data.content).num_thresholds,
     'text': found.Tensors('settings')[0].tensor_proto.string_val[0].decode(),
 }))
 ";
@@ -461,6 +468,11 @@ fn tensorboard_reads_curves_settings_and_hparams() -> Ran {
         accuracy[1].as_f64().unwrap() - result["metrics"]["accuracy"].as_f64().unwrap();
     assert!(difference.abs() < 1e-6, "{found}");
     assert!(found["scalars"]["train/loss"].as_array().is_some_and(|losses| !losses.is_empty()));
+    // At threshold 0 every example is predicted, so the counts are those of the labels.
+    let curve: Vec<f64> = serde_json::from_value(found["curve"].clone()).unwrap();
+    assert_eq!((curve.len(), &found["thresholds"]), (6 * 201, &json!(201)));
+    assert_eq!(curve[0] + curve[201], result["examples"].as_f64().unwrap(), "{found}");
+    assert_eq!((found["curve_step"].as_u64(), curve[5 * 201]), (accuracy[0].as_u64(), 1.0));
     assert_eq!(found["complete"], 1);
     assert_eq!(found["task"], "sst2");
     assert!((found["learning_rate"].as_f64().unwrap() - 1e-3).abs() < 1e-9, "{found}");

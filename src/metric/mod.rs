@@ -14,6 +14,7 @@ mod entity;
 mod hidden;
 mod label_sets;
 mod normalize;
+mod precision_recall;
 mod regression;
 mod span;
 mod table;
@@ -32,6 +33,7 @@ pub use label_sets::{
     subset_accuracy,
 };
 pub use normalize::normalize_answer;
+pub use precision_recall::PrecisionRecallCurve;
 pub use regression::{pearson, spearman};
 pub use span::{QuestionScore, SpanMeans, SpanScores, SquadVersion, score_question, span_scores};
 pub use table::{Direction, Formula, InputKind, METRICS, Metric, MetricInput, MetricName};

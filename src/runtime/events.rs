@@ -1,5 +1,5 @@
-//! TensorBoard's events in `events.out.tfevents.*`: scalars, and a run's settings as text and for the
-//! HParams dashboard.
+//! TensorBoard's events in `events.out.tfevents.*`: scalars, curves of precision and recall, and a run's
+//! settings as text and for the HParams dashboard.
 //!
 //! A file is a row of TFRecords, each of a message `Event`.
 
@@ -11,13 +11,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use prost::Message;
 
 use super::proto::{
-    Event, HParamsPluginData, PluginData, ProtoValue, SessionEndInfo, SessionStartInfo, Summary,
-    SummaryMetadata, SummaryValue, TensorProto, TensorShapeProto,
+    Event, HParamsPluginData, PluginData, PrCurvePluginData, ProtoValue, SessionEndInfo,
+    SessionStartInfo, Summary, SummaryMetadata, SummaryValue, TensorDim, TensorProto,
+    TensorShapeProto,
 };
 use super::record::record;
 use crate::error::{Error, Result};
 use crate::files::names;
-use crate::model::{Scalars, Settings};
+use crate::model::{CurveRows, Scalars, Settings};
 
 /// The events of a run.
 #[derive(Debug)]
@@ -76,13 +77,7 @@ const STRING: i32 = 7;
 const SUCCESS: i32 = 1;
 
 /// A value that a plugin shows.
-fn plugin_value(
-    tag: &str,
-    plugin: &str,
-    content: Vec<u8>,
-    mut tensor: TensorProto,
-) -> SummaryValue {
-    tensor.tensor_shape = Some(TensorShapeProto {});
+fn plugin_value(tag: &str, plugin: &str, content: Vec<u8>, tensor: TensorProto) -> SummaryValue {
     let plugin_data = Some(PluginData { plugin_name: plugin.into(), content });
     SummaryValue {
         tag: tag.into(),
@@ -92,9 +87,15 @@ fn plugin_value(
     }
 }
 
+/// A tensor without values.
+fn tensor(dtype: i32, shape: &[usize]) -> TensorProto {
+    let dim = shape.iter().map(|&size| TensorDim { size: size as i64 }).collect();
+    TensorProto { dtype, tensor_shape: Some(TensorShapeProto { dim }), ..TensorProto::default() }
+}
+
 /// A value of the HParams dashboard, all of which is in its metadata.
 fn hparams_value(tag: &str, data: &HParamsPluginData) -> SummaryValue {
-    let tensor = TensorProto { dtype: FLOAT, float_val: vec![0.0], ..TensorProto::default() };
+    let tensor = TensorProto { float_val: vec![0.0], ..tensor(FLOAT, &[]) };
     plugin_value(tag, "hparams", data.encode_to_vec(), tensor)
 }
 
@@ -168,7 +169,7 @@ impl Scalars for EventFile {
         let start = SessionStartInfo { hparams: hparams.collect() };
         let data = HParamsPluginData { session_start_info: Some(start), ..Default::default() };
         let string_val = vec![text.as_bytes().to_vec()];
-        let tensor = TensorProto { dtype: STRING, string_val, ..TensorProto::default() };
+        let tensor = TensorProto { string_val, ..tensor(STRING, &[]) };
         self.append_values(
             0,
             vec![
@@ -182,6 +183,18 @@ impl Scalars for EventFile {
         let end = SessionEndInfo { status: SUCCESS };
         let data = HParamsPluginData { session_end_info: Some(end), ..Default::default() };
         self.append_values(0, vec![hparams_value("_hparams_/session_end_info", &data)])
+    }
+
+    fn write_curves(&mut self, step: usize, curves: &[(String, CurveRows)]) -> Result<()> {
+        let Some((_, rows)) = curves.first() else { return Ok(()) };
+        let width = rows[0].len();
+        let data = PrCurvePluginData { num_thresholds: width as u32, ..Default::default() };
+        let value = |(tag, rows): &(String, CurveRows)| {
+            let tensor =
+                TensorProto { float_val: rows.concat(), ..tensor(FLOAT, &[rows.len(), width]) };
+            plugin_value(tag, "pr_curves", data.encode_to_vec(), tensor)
+        };
+        self.append_values(step, curves.iter().map(value).collect())
     }
 
     fn sync(&mut self) -> Result<u64> {
@@ -232,6 +245,29 @@ mod tests {
         assert_eq!(events.iter().map(|event| event.step).collect::<Vec<_>>(), [0, 1, 3]);
         assert_eq!(events[0].file_version.as_deref(), Some("brain.Event:2"));
         assert_eq!(events[1].summary.as_ref().unwrap().value[0].simple_value, Some(0.0));
+    }
+
+    #[test]
+    fn a_curve_is_a_tensor_of_six_rows_for_the_pr_curves_dashboard() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut file = EventFile::new(dir.path());
+        file.open(0).unwrap();
+        let rows: CurveRows = std::array::from_fn(|i| vec![i as f32; 201]);
+        file.write_curves(7, &[("dev/precision_recall/1".to_owned(), rows)]).unwrap();
+        file.write_curves(8, &[]).unwrap();
+        let events = events(dir.path());
+        assert_eq!(events.iter().map(|event| event.step).collect::<Vec<_>>(), [0, 7]);
+        let value = &events[1].summary.as_ref().unwrap().value[0];
+        let plugin = value.metadata.as_ref().unwrap().plugin_data.as_ref().unwrap();
+        assert_eq!(plugin.plugin_name, "pr_curves");
+        let data = PrCurvePluginData::decode(plugin.content.as_slice()).unwrap();
+        assert_eq!(data, PrCurvePluginData { version: 0, num_thresholds: 201 });
+        let tensor = value.tensor.as_ref().unwrap();
+        let sizes: Vec<i64> =
+            tensor.tensor_shape.as_ref().unwrap().dim.iter().map(|dim| dim.size).collect();
+        assert_eq!(sizes, [6, 201]);
+        assert_eq!(tensor.float_val.len(), 6 * 201);
+        assert_eq!(tensor.float_val[201], 1.0);
     }
 
     #[test]

@@ -258,7 +258,30 @@ pub struct TensorProto {
 
 /// `tensorflow.TensorShapeProto`; without dimensions, that of one value.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct TensorShapeProto {}
+pub struct TensorShapeProto {
+    /// The dimensions.
+    #[prost(message, repeated, tag = "2")]
+    pub dim: Vec<TensorDim>,
+}
+
+/// `tensorflow.TensorShapeProto.Dim`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct TensorDim {
+    /// How many elements.
+    #[prost(int64, tag = "1")]
+    pub size: i64,
+}
+
+/// `tensorboard.PrCurvePluginData`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct PrCurvePluginData {
+    /// The version of this message; 0 is the only one.
+    #[prost(int32, tag = "1")]
+    pub version: i32,
+    /// How many thresholds a curve has.
+    #[prost(uint32, tag = "2")]
+    pub num_thresholds: u32,
+}
 
 /// `tensorflow.SummaryMetadata`.
 #[derive(Clone, PartialEq, prost::Message)]

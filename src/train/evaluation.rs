@@ -2,10 +2,13 @@
 
 use super::Job;
 use crate::analysis::{Lengths, MOST_MISTAKES};
+use crate::dataset::Target;
 use crate::error::{Error, Result};
 use crate::evaluate::{self, EncodedDataset, Evaluation, EvaluationSettings};
 use crate::feature::FeatureSizes as _;
-use crate::model::Model;
+use crate::metric::PrecisionRecallCurve;
+use crate::model::{CurveRows, Model};
+use crate::prediction::Prediction;
 use crate::report::duration;
 use crate::run::RunAnalysis;
 use crate::scores::Scores;
@@ -92,4 +95,46 @@ pub(super) fn analyse(job: &Job<'_>, step: usize, found: &[SplitScores]) -> Resu
         train_lengths: Lengths::new(lengths, max_length, job.train.summary().truncated),
         splits: splits.collect::<Result<_>>()?,
     })
+}
+
+/// Most labels that have curves of their own.
+const MOST_CURVES: usize = 30;
+
+/// Precision and recall by threshold: of two labels those of the second, of sets of labels those of each.
+pub(super) fn curves(job: &Job<'_>, found: &[SplitScores]) -> Vec<(String, CurveRows)> {
+    let names = job.task.shown_labels(job.labels.names());
+    let first = found.first().and_then(|found| found.evaluation.predictions.first());
+    let labels: Vec<usize> = match first {
+        Some(Prediction::Class { .. }) if names.len() == 2 => vec![1],
+        Some(Prediction::Labels { .. }) if names.len() <= MOST_CURVES => (0..names.len()).collect(),
+        _ => Vec::new(),
+    };
+    let of_label = |(data, found): (&EncodedDataset, &SplitScores), label: usize| {
+        let pairs = data.dataset.examples.iter().zip(&found.evaluation.predictions);
+        let curve = PrecisionRecallCurve::new(pairs.filter_map(|(example, prediction)| {
+            Some((probability(prediction, label)?, has(example.target.as_ref()?, label)?))
+        }));
+        (format!("{}/precision_recall/{}", found.split, names[label]), curve.rows())
+    };
+    let splits = job.dev.iter().zip(found);
+    splits.flat_map(|split| labels.iter().map(move |&label| of_label(split, label))).collect()
+}
+
+/// The probability of a label.
+fn probability(prediction: &Prediction, label: usize) -> Option<f32> {
+    match prediction {
+        Prediction::Class { probabilities, .. } | Prediction::Labels { probabilities, .. } => {
+            probabilities.get(label).copied()
+        }
+        _ => None,
+    }
+}
+
+/// Whether a label is right.
+fn has(target: &Target, label: usize) -> Option<bool> {
+    match target {
+        Target::Class(gold) => Some(*gold == label),
+        Target::Labels { labels, .. } => Some(labels.contains(&label)),
+        _ => None,
+    }
 }

@@ -10,7 +10,7 @@ use super::line::Line;
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::evaluate;
-use crate::model::{Model, Scalars, Settings, StepOutcome};
+use crate::model::{CurveRows, Model, Scalars, Settings, StepOutcome};
 use crate::run::{
     Action, Best, Checkpoints, MetricsLog, Moment, Retention, RunFolder, State, StoppedBy, flat,
 };
@@ -152,6 +152,11 @@ impl<'a> Recorder<'a> {
             self.state.best = Some(new);
         }
         Ok(is_best)
+    }
+
+    /// Adds the curves of the evaluation after the current step to TensorBoard's events.
+    pub(super) fn record_curves(&mut self, curves: &[(String, CurveRows)]) -> Result<()> {
+        self.scalars.write_curves(self.state.step, curves)
     }
 
     /// Counts an evaluation for `--patience`.
