@@ -9,6 +9,7 @@ import json
 import shutil
 import sys
 import time
+from collections import ChainMap
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -232,8 +233,7 @@ def _draws_pooler(checkpoint, head_class):
 
 def _draws_head(checkpoint, head_class):
     """Whether the head is one that is trained further, and the checkpoint has none."""
-    is_masked = head_class.name_in_contract == "masked"
-    return is_masked and not head_shapes(checkpoint.config).keys() <= checkpoint.tensors.keys()
+    return head_class.name_in_contract == "masked" and checkpoint.masked_head is None
 
 
 def _facts(checkpoint, head_class, seed):
@@ -274,6 +274,9 @@ def _write(checkpoint, head_class, folder, seed, graphs, kept=None):
     if _draws_head(checkpoint, head_class):
         print(f"{label}: the checkpoint has no such head, one is drawn at random", file=sys.stderr)
         tensors = {**tensors, **draw_head(checkpoint.config, seed)}
+    elif head_class.name_in_contract == "masked":
+        # Not one dictionary: weights are read from their files one at a time.
+        tensors = ChainMap(checkpoint.masked_head, tensors)
 
     def model_of(weights):
         encoder = encoder_of(checkpoint, weights, head_class.pooled)

@@ -6,6 +6,7 @@ kernel is small, and the last rounding before the loss counts most.
 
 import tensorflow as tf
 
+from .activations import plain
 from .elementwise import MASKED
 from .encoder import Encoder, dense_of, norm_of
 from .forward import ForwardPass, Inputs, Parameter
@@ -265,8 +266,9 @@ class Multilabel(Head):
 
 
 class Masked(Head):
-    """The entries of the vocabulary at hidden positions: a dense layer, GELU and a layer
-    normalisation, then a product with the word embeddings, which head and encoder share."""
+    """The entries of the vocabulary at hidden positions: a dense layer, the encoder's activation
+    and a layer normalisation, then a product with the word embeddings, which head and encoder
+    share."""
 
     name_in_contract = "masked"
     hugging_face_class = "ForMaskedLM"
@@ -284,6 +286,7 @@ class Masked(Head):
         self.norm = norm_of(weights, "cls.predictions.transform.LayerNorm")
         self.bias = tf.Variable(weights["cls.predictions.bias"])
         self._epsilon = encoder.config.layer_norm_eps
+        self._activation = encoder.config.hidden_act
 
     @classmethod
     def of(cls, encoder, weights, kept=None):
@@ -312,7 +315,7 @@ class Masked(Head):
     def _decode(self, encoder, forward, tokens):
         """The logits of hidden states, float32 `[positions, vocab_size]`."""
         product = tf.cast(self.transform.product(forward, tokens), tf.float32)
-        states = tf.nn.gelu(product + forward.vector(self.transform.bias), approximate=False)
+        states = plain(self._activation, product + forward.vector(self.transform.bias))
         mean, variance = tf.nn.moments(states, -1, keepdims=True)
         gamma, beta = self.norm.read(forward)
         states = (states - mean) * tf.math.rsqrt(variance + self._epsilon) * gamma + beta

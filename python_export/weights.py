@@ -33,7 +33,9 @@ class Checkpoint:
     `tensors` are float32 under the names of Hugging Face's BertModel. `sha256` is that of the
     weights file. `tokenizer` is the content of a `tokenizer.json`, `vocabulary` of a `vocab.txt`.
     `notes` are sentences for the user: what was guessed in reading. `head` is the task head that
-    the checkpoint brings, where it was asked for, `summary` one line that says what was recognised.
+    the checkpoint brings, where it was asked for, `masked_head` the weights of its head for hidden
+    words (`masked.head_shapes`), where it brings one, `summary` one line that says what was
+    recognised.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Checkpoint:
     do_lower_case: bool
     notes: tuple[str, ...] = ()
     head: StoredHead | None = None
+    masked_head: Mapping[str, np.ndarray] | None = None
     summary: str = ""
 
     @property
@@ -141,6 +144,8 @@ def _read_source(source, name, keep_head):
         head = None
         if keep_head and own_head is not None:
             head = read_head(own_head, layer, source.values, path, stored, config.hidden_size)
+        masked = _find_masked_head(stored, family, config, source)
+        used |= set(masked.values())
         left = sorted(set(stored.names()) - used)
         sha256, files = stored.sha256(), stored.files
     checkpoint = Checkpoint(
@@ -154,6 +159,7 @@ def _read_source(source, name, keep_head):
         do_lower_case=tokenizer.do_lower_case,
         notes=(*source.notes, *tokenizer.notes),
         head=head,
+        masked_head=FileTensors(source.open, masked) if masked else None,
     )
     stored_in = files[0].name if len(files) == 1 else f"{len(files)} files"
     summary = _summary(checkpoint, f"{source.form} ({stored_in})", own_head, left)
@@ -169,17 +175,38 @@ def _find_tensors(stored, family, config, config_name):
             if not name.startswith("pooler."):
                 raise WeightsError(f"{stored.where}: the tensor `{name}` is missing")
             continue
-        tensor = stored.read(key)
-        if tensor.dtype.kind != "f":
-            raise WeightsError(
-                f"{stored.place(key)} is {tensor.dtype}, expected a floating-point type"
-            )
-        if tensor.shape != shape:
-            raise WeightsError(
-                f"{stored.place(key)} has shape {list(tensor.shape)}, "
-                f"but {config_name} asks for {list(shape)}"
-            )
+        _check_tensor(stored, key, shape, config_name)
         names[name] = key
+    return names
+
+
+def _check_tensor(stored, key, shape, config_name):
+    tensor = stored.read(key)
+    if tensor.dtype.kind != "f":
+        raise WeightsError(f"{stored.place(key)} is {tensor.dtype}, expected a floating-point type")
+    if tensor.shape != shape:
+        raise WeightsError(
+            f"{stored.place(key)} has shape {list(tensor.shape)}, "
+            f"but {config_name} asks for {list(shape)}"
+        )
+
+
+def _find_masked_head(stored, family, config, source):
+    """The names in the files of the weights of the head for hidden words, by the package's names;
+    empty where the checkpoint has none, or one with a table of its own."""
+    # Imported here: the rest of reading a checkpoint needs no TensorFlow.
+    from .masked import head_shapes, names_in_file
+
+    if not family.has_masked_head or source.values.get("tie_word_embeddings") is False:
+        return {}
+    names = {}
+    for name in head_shapes(config):
+        key = next((key for key in names_in_file(name) if key in stored.names()), None)
+        if key is None:
+            return {}
+        names[name] = key
+    for name, shape in head_shapes(config).items():
+        _check_tensor(stored, names[name], shape, source.config_path.name)
     return names
 
 
@@ -200,6 +227,8 @@ def _summary(checkpoint, form, own_head, left):
         parts.append(f"its head `{own_head}` kept")
     elif own_head is not None:
         parts.append(f"its head `{own_head}` left aside (--keep-head keeps it)")
+    if checkpoint.masked_head is not None:
+        parts.append("its head for hidden words read (for the head `masked`)")
     if left:
         shown = ", ".join(f"`{name}`" for name in left[:2]) + (", …" if len(left) > 2 else "")
         parts.append(f"{len(left)} left aside ({shown})")

@@ -13,12 +13,13 @@ _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 # A table has no name of its own behind that of the layer.
 _TABLES = ("word_embeddings", "position_embeddings", "token_type_embeddings")
 _LAST = {"kernel": "weight", "gamma": "weight", "beta": "bias"}
-# The heads of Google's run_classifier.py and run_squad.py.
+# The heads of Google's run_pretraining.py, run_classifier.py and run_squad.py.
 _HEADS = {
     "output_weights": "classifier.weight",
     "output_bias": "classifier.bias",
     "cls/squad/output_weights": "qa_outputs.weight",
     "cls/squad/output_bias": "qa_outputs.bias",
+    "cls/predictions/output_bias": "cls.predictions.bias",
 }
 _OPTIMISER = re.compile(r"(^|/)(adam_[mv]|Adam(_1)?|global_step|beta[12]_power)(/|$)")
 

@@ -9,6 +9,7 @@ import pytest
 
 from python_export import tiny
 from python_export.config import ConfigError
+from python_export.masked import draw_head
 from python_export.tests import checkpoints
 from python_export.tests.conftest import GOLDENS
 from python_export.tests.test_weights import assert_same_tensors, write
@@ -33,6 +34,24 @@ def google(tmp_path):
     folder.mkdir()
     checkpoints.write_google(folder, tiny.tensors(0), CONFIG, tiny.vocabulary())
     return folder
+
+
+def test_the_head_for_hidden_words_of_googles_checkpoint_is_read(tmp_path):
+    head = draw_head(tiny.config(), 3)
+    names = {
+        "cls.predictions.transform.dense.weight": "cls/predictions/transform/dense/kernel",
+        "cls.predictions.transform.dense.bias": "cls/predictions/transform/dense/bias",
+        "cls.predictions.transform.LayerNorm.weight": "cls/predictions/transform/LayerNorm/gamma",
+        "cls.predictions.transform.LayerNorm.bias": "cls/predictions/transform/LayerNorm/beta",
+        "cls.predictions.bias": "cls/predictions/output_bias",
+    }
+    # TensorFlow stores a kernel as [inputs, outputs].
+    variables = {names[name]: value.T for name, value in head.items()}
+    folder = tmp_path / "uncased_L-2_H-32"
+    folder.mkdir()
+    checkpoints.write_google(folder, tiny.tensors(0), CONFIG, tiny.vocabulary(), variables)
+    checkpoint = read_encoder(str(folder), lowercase=True)
+    assert_same_tensors(checkpoint.masked_head, head)
 
 
 @pytest.mark.parametrize("stream", [False, True])

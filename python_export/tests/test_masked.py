@@ -5,11 +5,16 @@ The golden comes from `tests/golden/make_masked_golden.py`.
 
 import numpy as np
 import pytest
+import safetensors.numpy
 
+from python_export import tiny
+from python_export.export import export
 from python_export.masked import PADDING, TOP
 from python_export.tests.conftest import GOLDENS
-from python_export.tests.session import GRADIENT_DESCENT
+from python_export.tests.session import GRADIENT_DESCENT, ExportSession
 from python_export.tests.test_hugging_face import read_table
+from python_export.tests.test_weights import write
+from python_export.weights import WeightsError, read_encoder
 
 # A gradient read as a difference of weights: a large rate makes the rounding of the weights small.
 RATE = 1024.0
@@ -43,6 +48,52 @@ def session(tiny_sessions, golden):
 def batch_of(golden):
     prefix = "batch_"
     return {n.removeprefix(prefix): v for n, v in golden.items() if n.startswith(prefix)}
+
+
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory, golden):
+    """A folder as BertForMaskedLM is saved, with the golden's head."""
+    folder = tmp_path_factory.mktemp("checkpoints") / "pretrained"
+    tensors = {f"bert.{name}": value for name, value in tiny.tensors(0).items()}
+    tensors |= {f"cls.predictions.{name}": golden[f"head_{name}"] for name in HEAD}
+    write(folder, {"architectures": ["BertForMaskedLM"]}, tensors)
+    return folder
+
+
+def test_a_checkpoints_own_head_is_exported(pretrained, golden, tmp_path):
+    checkpoint = read_encoder(str(pretrained))
+    assert "its head for hidden words read" in checkpoint.summary
+    assert "left aside" not in checkpoint.summary
+    with ExportSession(export(checkpoint, "masked", tmp_path)) as session:
+        session.init(1)
+        assert session.contract["head_seed"] is None
+        batch = batch_of(golden)
+        found = session.eval(batch)["logits"][..., 0]
+    hidden, expected = batch["masked_positions"] > 0, golden["label_log_probability"]
+    np.testing.assert_allclose(found[hidden], expected[hidden], rtol=0, atol=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("config", "change"),
+    [
+        ({"tie_word_embeddings": False}, {}),
+        ({}, {"cls.predictions.transform.dense.bias": None}),
+    ],
+)
+def test_a_head_with_a_table_of_its_own_or_with_parts_missing_is_not_read(
+    pretrained, tmp_path, config, change
+):
+    tensors = safetensors.numpy.load_file(pretrained / "model.safetensors") | change
+    write(tmp_path / "other", config, {n: v for n, v in tensors.items() if v is not None})
+    assert read_encoder(str(tmp_path / "other")).masked_head is None
+
+
+def test_a_head_of_another_size_is_an_error(pretrained, tmp_path):
+    tensors = safetensors.numpy.load_file(pretrained / "model.safetensors")
+    tensors["cls.predictions.bias"] = np.zeros(7, np.float32)
+    write(tmp_path / "other", {}, tensors)
+    with pytest.raises(WeightsError, match=r"`cls.predictions.bias` has shape \[7\]"):
+        read_encoder(str(tmp_path / "other"))
 
 
 def test_log_probabilities_and_the_likeliest_entries_equal_the_references(session, golden):
