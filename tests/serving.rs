@@ -3,6 +3,7 @@
 mod common;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
@@ -10,6 +11,19 @@ use std::sync::LazyLock;
 use common::{fail, root, succeed, tfbert, train_tiny};
 use serde_json::Value;
 use tfbert::feature::Tokenizer;
+
+/// The probabilities of texts, computed by ONNX Runtime.
+const ONNX: &str = "
+import json, sys
+import numpy, onnxruntime
+session = onnxruntime.InferenceSession(sys.argv[1] + '/model.onnx')
+found = []
+for ids in json.loads(sys.argv[2]):
+    ids = numpy.array([ids], 'int32')
+    feed = {'input_ids': ids, 'attention_mask': ids * 0 + 1, 'token_type_ids': ids * 0}
+    found.append(session.run(['probabilities'], feed)[0][0].tolist())
+print(json.dumps(found))
+";
 
 const SCRIPT: &str = "
 import json, os, sys
@@ -160,6 +174,52 @@ fn a_model_of_an_older_export_cannot_be_exported_for_transformers_and_says_what_
     let out = dir.path().join("out");
     let stderr = fail(tfbert().arg("export").arg(&model).args(["--to", "hugging-face"]).arg(&out));
     assert!(stderr.contains("python -m python_export"), "{stderr}");
+    assert!(!out.exists());
+}
+
+#[test]
+fn onnx_runtime_gives_the_probabilities_of_predict() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let interpreter = root().join(".venv/bin/python");
+    let stdout = succeed(export("onnx", &out).arg("--python").arg(&interpreter));
+    assert_eq!(stdout, format!("exported: {}\n", out.display()));
+    let texts = ["a good film", "not bad at all, but much too long", "dull"];
+    let lines = succeed(tfbert().arg("predict").arg("--model").arg(RUN.join("model")).args(texts));
+    let tokenizer = Tokenizer::read(&out.join("tokenizer.json")).unwrap();
+    let ids = texts.map(|text| tokenizer.encode(text, true).unwrap().get_ids().to_vec());
+    let found = python(ONNX, &[&out, Path::new(&serde_json::to_string(&ids).unwrap())]);
+    for (line, found) in lines.lines().zip(found.as_array().unwrap()) {
+        let expected: Value = serde_json::from_str(line).unwrap();
+        for (label, found) in ["negative", "positive"].iter().zip(found.as_array().unwrap()) {
+            let difference =
+                expected["probabilities"][label].as_f64().unwrap() - found.as_f64().unwrap();
+            assert!(difference.abs() < 1e-5, "{line}: {found}");
+        }
+    }
+    let card = fs::read_to_string(out.join("README.md")).unwrap();
+    assert!(card.contains("library_name: onnx"), "{card}");
+    assert!(card.contains("| input | `input_ids` | int32 | [?, ?] |"), "{card}");
+    let request: Value =
+        serde_json::from_str(&fs::read_to_string(out.join("request.json")).unwrap()).unwrap();
+    assert!(request["inputs"]["input_ids"].is_array(), "{request}");
+}
+
+#[test]
+fn without_tf2onnx_the_message_has_the_command_that_installs_it() {
+    let dir = tempfile::tempdir().unwrap();
+    // A Python that has TensorFlow and nothing else: of what the program asks, all but that is missing.
+    let interpreter = dir.path().join("python");
+    fs::write(&interpreter, "#!/bin/sh\necho tf2onnx onnxruntime\n").unwrap();
+    fs::set_permissions(&interpreter, fs::Permissions::from_mode(0o755)).unwrap();
+    let out = dir.path().join("out");
+    let stderr = fail(export("onnx", &out).arg("--python").arg(&interpreter));
+    assert!(stderr.contains("lacks tf2onnx, onnxruntime"), "{stderr}");
+    assert!(stderr.contains("-m pip install tf2onnx=="), "{stderr}");
+    // A conversion that fails leaves nothing behind.
+    fs::write(&interpreter, "#!/bin/sh\n[ \"$2\" = -c ] || exit 3\n").unwrap();
+    let stderr = fail(export("onnx", &out).arg("--python").arg(&interpreter));
+    assert!(stderr.contains("failed (exit code 3)"), "{stderr}");
     assert!(!out.exists());
 }
 

@@ -12,6 +12,9 @@ pub enum ExportForm {
     /// A version folder of TensorFlow Serving, such as `DIR/1`: the SavedModel, requests to warm it up,
     /// a request to send.
     Serving,
+    /// A folder with `model.onnx` for ONNX Runtime, and the tokenizer. It is converted by Python with
+    /// tf2onnx and compared with the model.
+    Onnx,
 }
 
 /// Arguments of `tfbert export`.
@@ -32,4 +35,9 @@ pub struct ExportArgs {
     /// Replace the export that the folder holds.
     #[arg(long)]
     pub overwrite: bool,
+
+    /// For `--to onnx`, the Python that has TensorFlow, tf2onnx and onnxruntime [default: that of
+    /// `.venv`, else that of `tfbert setup`, else `python3`].
+    #[arg(long, value_name = "PATH")]
+    pub python: Option<PathBuf>,
 }

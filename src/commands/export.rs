@@ -9,6 +9,8 @@ use tfbert::runtime::{Device, Library, Process, Variables, warmup_requests};
 
 use super::print_line;
 
+mod onnx;
+
 pub fn run(args: &ExportArgs, cli: &Cli) -> Result<()> {
     let source = Source::read(&args.run)?;
     let dir = export::absolute(&args.dir);
@@ -17,6 +19,13 @@ pub fn run(args: &ExportArgs, cli: &Cli) -> Result<()> {
         ExportForm::Serving => {
             let encode = |name: &str, requests: &[_]| warmup_requests(name, SIGNATURE, requests);
             export::write_serving(&source, &dir, args.overwrite, &encode)?;
+        }
+        ExportForm::Onnx => {
+            export::check_onnx(&source, &dir, args.overwrite)?;
+            let python = onnx::find_python(args.python.as_deref())?;
+            let convert =
+                |model: &_, request: &_, file: &_| onnx::convert(&python, model, request, file);
+            export::write_onnx(&source, &dir, args.overwrite, &convert)?;
         }
     }
     print_line(format!("exported: {}", args.dir.display()))

@@ -1,5 +1,5 @@
-//! A trained model for other programs: a folder that transformers loads, or a version folder of
-//! TensorFlow Serving, each with a model card.
+//! A trained model for other programs: a folder that transformers loads, a version folder of
+//! TensorFlow Serving, or a folder for ONNX Runtime, each with a model card.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,12 +12,14 @@ use crate::files::DISK_HINT;
 
 mod card;
 mod hugging_face;
+mod onnx;
 mod request;
 mod serving;
 mod source;
 mod weights;
 
 pub use hugging_face::{check_hugging_face, write_hugging_face};
+pub use onnx::{Converted, OnnxTensor, check_onnx, write_onnx};
 pub use serving::{SIGNATURE, check_serving, write_serving};
 pub use source::Source;
 

@@ -63,7 +63,12 @@ pub fn check_serving(source: &Source, dir: &Path, overwrite: bool) -> Result<()>
     signature(source).map(drop)
 }
 
-fn signature(source: &Source) -> Result<&Signature> {
+/// The signature that is served.
+///
+/// # Errors
+///
+/// The model has none.
+pub(super) fn signature(source: &Source) -> Result<&Signature> {
     let model = &source.trained.model;
     model.serving_signatures.get(SIGNATURE).ok_or_else(|| {
         Error::new(format!("the model has no signature `{SIGNATURE}`")).at(&model.dir).hint(
