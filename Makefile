@@ -16,7 +16,7 @@ OTHER_INSTALLED := $(VENV)/.installed$(if $(filter gpu,$(TENSORFLOW)),,-gpu)
 
 .DEFAULT_GOAL := help
 .PHONY: help quickstart test check workers-exports messages build venv exports test-exports test-build lint lint-rust \
-	lint-python test-parquet test-rust test-python test-processors fuzz bench bench-peers bench-peers-base gpu-check reproduce reproduce-peers results clean
+	lint-python test-parquet test-rust test-python test-processors fuzz bench bench-peers bench-peers-base bench-workers gpu-check reproduce reproduce-peers results clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -125,7 +125,7 @@ test-python: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -q -rs -n 2 --dist loadfile python_export
 	$(BIN)/python -m pytest -q benches/reproduce
 	$(BIN)/python -m pytest -q benches/peers
-	$(BIN)/python -m pytest -q benches/gpu benches/cores
+	$(BIN)/python -m pytest -q benches/gpu benches/cores benches/workers
 
 # Not in `make test`: the feature has its own build of the package.
 test-parquet: ## Pass the tests of data files in Parquet
@@ -191,6 +191,13 @@ $(PEERS_VENV)/.installed-keras: benches/peers/requirements-keras.lock $(PEERS_VE
 	@echo "== installing KerasHub into $(PEERS_VENV)"
 	$(PEERS_PIP) -r benches/peers/requirements-keras.lock
 	@touch $@
+
+saved_models/workers/minilm-l6/classify/saved_model.pb: | $(INSTALLED)
+	$(EXPORT) --encoder minilm-l6 --head classify --workers --output saved_models/workers
+
+bench-workers: build saved_models/workers/minilm-l6/classify/saved_model.pb
+bench-workers: ## Time steps of several workers (ARGS="--rates 10gbit,1gbit": over a network)
+	$(BIN)/python benches/workers/measure.py $(ARGS)
 
 gpu-check: build $(INSTALLED) ## On a GPU: parity, resuming, and steps beside PyTorch's
 	$(BIN)/python benches/gpu/check.py $(ARGS)

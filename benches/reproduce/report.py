@@ -1,4 +1,4 @@
-"""Writes results.json, docs/RESULTS.md and README's table of scores from the runs' files.
+"""Writes results.json, docs/RESULTS.md and README's tables of scores from the runs' files.
 
     python report.py [--check]
 
@@ -11,12 +11,13 @@ import json
 import statistics
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 from compare import against_seeds, against_value, degenerate, sample, selected
 from settings_file import HERE, ROOT, SIDES, Setting, read_runs, read_settings
 
-BEGIN = "<!-- scores: written by benches/reproduce/report.py from results.json -->"
-END = "<!-- scores: end -->"
+# README's tables, each between two lines.
+BLOCKS = ("summary", "scores")
 METRICS = {
     "f1": "F1",
     "accuracy": "accuracy",
@@ -170,23 +171,45 @@ def seeds_table(settings: list[Setting], found: dict) -> str:
     return table(["setting", "side", "metric", "seed: value", "mean time", "threads"], rows)
 
 
+class Times(NamedTuple):
+    """The times of both sides' whole commands on one kind of processor: their means in seconds."""
+
+    processor: str
+    seconds: dict[str, float]
+    runs: dict[str, int]
+
+    @property
+    def ratio(self) -> float:
+        """The Trainer's time divided by tfbert's."""
+        return self.seconds["trainer"] / self.seconds["tfbert"]
+
+
+def times_of(runs: dict) -> list[Times]:
+    """The times of a setting, for each processor on which both sides ran alone."""
+    found = []
+    for processor in sorted({run["processor"] for side in SIDES for run in runs[side]}):
+        of_side = {
+            side: [run for run in runs[side] if run["processor"] == processor and run["quiet"]]
+            for side in SIDES
+        }
+        if all(of_side.values()):
+            seconds = {side: quiet_time(of_side[side]) for side in SIDES}
+            found.append(Times(processor, seconds, {s: len(of_side[s]) for s in SIDES}))
+    return found
+
+
 def times_table(settings: list[Setting], found: dict) -> str:
-    """The times of the whole commands, of both sides on one kind of processor."""
-    rows = []
-    for setting in settings:
-        runs = found[setting.name]["runs"]
-        processors = {run["processor"] for side in SIDES for run in runs[side] if run["quiet"]}
-        for name in sorted(processors):
-            of_side = {
-                side: [run for run in runs[side] if run["processor"] == name and run["quiet"]]
-                for side in SIDES
-            }
-            ours, theirs = (quiet_time(of_side[side]) for side in SIDES)
-            if ours is not None and theirs is not None:
-                seconds = [
-                    f"{quiet_time(of_side[side]):.0f} s ({len(of_side[side])})" for side in SIDES
-                ]
-                rows.append([setting.name, *seconds, f"{theirs / ours:.2f}", name])
+    """The times of the whole commands."""
+    rows = [
+        [
+            setting.name,
+            *(f"{times.seconds[side]:.0f} s ({times.runs[side]})" for side in SIDES),
+            f"{times.ratio:.2f}",
+            times.processor,
+        ]
+        for setting in settings
+        for times in times_of(found[setting.name]["runs"])
+    ]
     header = ["setting", "tfbert", "Trainer", "Trainer / tfbert", "processor"]
     return table(header, rows) if rows else "No setting has a time of both sides yet.\n"
 
@@ -262,6 +285,31 @@ def markdown(settings: list[Setting], found: dict) -> str:
     return "\n".join(parts)
 
 
+def readme_summary(settings: list[Setting], found: dict) -> str:
+    """README's first table: scores and times beside the Trainer's, by the first metric, of the
+    settings that both sides ran."""
+    rows = []
+    for setting in settings:
+        entry = found[setting.name]
+        sides = entry["last"][setting.metrics[0]]["sides"]
+        if setting.published or len(sides) < len(SIDES):
+            continue
+        times = times_of(entry["runs"])
+        # Of several processors the one of most runs.
+        best = max(times, key=lambda time: sum(time.runs.values()), default=None)
+        seconds = [f"{best.seconds[side]:.0f} s" for side in SIDES] if best else ["", ""]
+        rows.append(
+            [
+                *(setting.name, METRICS[setting.metrics[0]]),
+                *(spread(sides[side]) for side in SIDES),
+                *seconds,
+                f"{best.ratio:.2f}" if best else "",
+            ]
+        )
+    header = ["setting", "metric", "tfbert", "Trainer", "tfbert", "Trainer", "ratio"]
+    return table(header, rows)
+
+
 def readme_table(settings: list[Setting], found: dict) -> str:
     """README's table of scores: each setting that tfbert ran, by its first metric."""
     rows = []
@@ -281,22 +329,32 @@ def readme_table(settings: list[Setting], found: dict) -> str:
     return table(header, rows)
 
 
-def replaced(readme: str, scores: str) -> str:
-    """README with another table of scores."""
-    if BEGIN not in readme or END not in readme:
-        sys.exit(f"error: README.md lacks the lines\n{BEGIN}\n{END}\nhint: put them back")
-    before, rest = readme.split(BEGIN, 1)
-    return f"{before}{BEGIN}\n\n{scores}\n{END}{rest.split(END, 1)[1]}"
+def limits(block: str) -> tuple[str, str]:
+    """The lines before and behind one of README's tables."""
+    begin = f"<!-- {block}: written by benches/reproduce/report.py from results.json -->"
+    return begin, f"<!-- {block}: end -->"
+
+
+def replaced(readme: str, block: str, text: str) -> str:
+    """README with another text in one of its blocks."""
+    begin, end = limits(block)
+    if begin not in readme or end not in readme:
+        sys.exit(f"error: README.md lacks the lines\n{begin}\n{end}\nhint: put them back")
+    before, rest = readme.split(begin, 1)
+    return f"{before}{begin}\n\n{text}\n{end}{rest.split(end, 1)[1]}"
 
 
 def files() -> dict[Path, str]:
     """Every file that is written, and its text."""
     settings, found = read_settings(), results()
-    readme = ROOT / "README.md"
+    path = ROOT / "README.md"
+    readme = path.read_text(encoding="utf-8")
+    for block, made in zip(BLOCKS, (readme_summary, readme_table), strict=True):
+        readme = replaced(readme, block, made(settings, found))
     return {
         HERE / "results.json": json.dumps(found, indent=1) + "\n",
         ROOT / "docs" / "RESULTS.md": markdown(settings, found),
-        readme: replaced(readme.read_text(encoding="utf-8"), readme_table(settings, found)),
+        path: readme,
     }
 
 
