@@ -430,7 +430,7 @@ import json, sys
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import plugin_data_pb2
 from tensorboard.plugins.pr_curve import plugin_data_pb2 as pr_curve_data_pb2
-CURVE = 'dev/precision_recall/1'
+CURVE = 'dev/precision_recall/positive'
 found = EventAccumulator(sys.argv[1])
 found.Reload()
 data = lambda tag: plugin_data_pb2.HParamsPluginData.FromString(

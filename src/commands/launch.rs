@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, IsTerminal, Read, Write};
 use std::net::TcpListener;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::{CommandExt, ExitStatusExt, parent_id};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,6 +20,8 @@ use tfbert::runtime::{Device, numa_nodes, on_processors, send_signal};
 
 use super::train::CLUSTER_TOKEN;
 
+/// In a worker's environment: the number of the process that launched it.
+const LAUNCHER: &str = "TFBERT_LAUNCHER";
 /// The longest time that other workers take to notice that one has ended, and to end.
 const GRACE: Duration = Duration::from_secs(20);
 /// How long a worker may take to end once it is asked to.
@@ -49,7 +53,7 @@ pub fn run(args: &LaunchArgs, cli: &Cli) -> Result<()> {
         if !is_given("--control-port") {
             command.arg("--control-port").arg(ports[args.workers].to_string());
         }
-        command.env(CLUSTER_TOKEN, &token);
+        command.env(CLUSTER_TOKEN, &token).env(LAUNCHER, std::process::id().to_string());
         if gpus > 0 {
             command.env("CUDA_VISIBLE_DEVICES", (index % gpus).to_string());
         }
@@ -165,6 +169,23 @@ fn command(words: &[OsString], cli: &Cli, index: usize, ports: &[u16]) -> Result
     }
     command.args(words);
     Ok(command)
+}
+
+/// In a worker that `tfbert launch` started, stops it as by SIGTERM if that process ends before it: one
+/// that was killed could not stop it.
+pub fn stop_with_launcher(stop: &Arc<AtomicI32>) {
+    let Some(launcher) = std::env::var(LAUNCHER).ok().and_then(|id| id.parse::<u32>().ok()) else {
+        return;
+    };
+    let stop = Arc::clone(stop);
+    thread::spawn(move || {
+        while parent_id() == launcher {
+            thread::sleep(Duration::from_secs(1));
+        }
+        if stop.compare_exchange(0, SIGTERM, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+            log::error!("`tfbert launch` ended before its workers; stopping");
+        }
+    });
 }
 
 /// A line that a worker wrote to stderr, or to stdout where `result`.

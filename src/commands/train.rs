@@ -58,6 +58,7 @@ pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
     let device = Device::detect(cli.tensorflow.as_deref());
     let process = super::training_process(cli, &device, &args.cache, args.threads, MEMORY_HINT);
     let stop = super::stop_signal()?;
+    super::launch::stop_with_launcher(&stop);
     let mut trainer = Trainer {
         device,
         process: Some(process),

@@ -162,3 +162,47 @@ fn a_signal_to_launch_stops_all_workers_after_one_step_and_another_number_goes_o
     }
     assert!(run.join("result.json").is_file());
 }
+
+/// The processes that a process started.
+fn children_of(process: u32) -> Vec<u32> {
+    let parent = format!("PPid:\t{process}");
+    let is_child = |id: &u32| {
+        let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+        status.lines().any(|line| line == parent)
+    };
+    let names = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.file_name());
+    names.filter_map(|name| name.to_string_lossy().parse().ok()).filter(is_child).collect()
+}
+
+/// Whether a process runs; one that ended and that nobody waited for does not.
+fn runs(process: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    status.lines().any(|line| line.starts_with("State:") && !line.contains('Z'))
+}
+
+#[test]
+fn workers_whose_launch_is_killed_stop_with_a_checkpoint() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let mut flags = flags("classify", &run);
+    // More steps than are made until the workers notice.
+    for value in flags.iter_mut().filter(|value| ["50", "99"].contains(&value.as_str())) {
+        *value = "100000".into();
+    }
+    let mut child = spawn(&mut launch(2, &flags));
+    assert!(wait_for(&mut child, || steps_saved(&run) > 0));
+    let workers = children_of(child.id());
+    assert_eq!(workers.len(), 2);
+    signal(child.id(), "KILL");
+    child.wait().unwrap();
+    let killed = Instant::now();
+    while workers.iter().any(|&worker| runs(worker)) {
+        assert!(killed.elapsed() < NOTICED, "the workers go on without `tfbert launch`");
+        sleep(Duration::from_millis(50));
+    }
+    let log = fs::read_to_string(run.join("log.txt")).unwrap();
+    assert!(log.contains("`tfbert launch` ended before its workers"), "{log}");
+    let saved = steps_saved(&run);
+    assert!(log.contains(&format!("stopped by SIGTERM after step {saved}")), "{saved}: {log}");
+}
