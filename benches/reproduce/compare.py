@@ -52,10 +52,16 @@ def verdict(difference: float, limit: float | None) -> Verdict:
 
 
 def selected(evaluations: list[dict], metric: str, selection: str) -> dict:
-    """The metrics of the last evaluation, or of the best by `metric` (the first of equal ones)."""
-    if selection == "last":
-        return evaluations[-1]["metrics"]
-    return max(evaluations, key=lambda found: found["metrics"][metric])["metrics"]
+    """The metrics of the last evaluation, or of the best by `metric` (the first of equal ones).
+
+    An undefined value, null in tfbert's files, counts as 0, which scikit-learn and so the Trainer's
+    script give for it.
+    """
+    found = [
+        {name: 0.0 if value is None else value for name, value in evaluation["metrics"].items()}
+        for evaluation in evaluations
+    ]
+    return found[-1] if selection == "last" else max(found, key=lambda values: values[metric])
 
 
 def degenerate(evaluations: list[dict], task: str, labels: int | None) -> bool:
@@ -65,7 +71,7 @@ def degenerate(evaluations: list[dict], task: str, labels: int | None) -> bool:
     """
     last = evaluations[-1]
     if task == "cola":
-        return last["metrics"]["matthews_correlation"] == 0
+        return last["metrics"]["matthews_correlation"] in (None, 0)
     if labels is None or last.get("loss") is None:
         return False
     return last["loss"] > 0.99 * math.log(labels)

@@ -125,6 +125,16 @@ def test_an_answer_is_found_in_the_window_that_holds_it_whole():
     assert answer_span(offsets, {"answer_start": 9, "text": "oon"}) == (4, 5)
 
 
+def test_an_undefined_correlation_counts_as_0_and_is_degenerate():
+    def evaluation(value):
+        return {"loss": 0.6, "metrics": {"matthews_correlation": value}}
+
+    name = "matthews_correlation"
+    assert selected([evaluation(None), evaluation(-0.1)], name, "best") == {name: 0.0}
+    assert selected([evaluation(0.2), evaluation(None)], name, "last") == {name: 0.0}
+    assert degenerate([evaluation(0.2), evaluation(None)], "cola", 2)
+
+
 def test_only_runs_alone_on_the_machine_have_a_time():
     alone = {"command_seconds": 10.0, "busy_elsewhere": 0.02}
     assert report.quiet(alone)
