@@ -1,10 +1,7 @@
 //! The rows of TSV, CSV, JSON lines and JSON files, one at a time.
 
-use std::fmt;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::Row as KeptRow;
@@ -16,11 +13,13 @@ mod csv_row;
 mod json_keys;
 mod json_list;
 mod parquet_rows;
+mod row;
 
 use csv_row::{CsvFields, csv_row};
 pub(super) use json_keys::keys;
 use json_list::{JsonList, object_error};
 use parquet_rows::ParquetRows;
+use row::Row;
 
 /// A table that is being read. [`Rows::advance`] moves to the next row.
 ///
@@ -87,17 +86,6 @@ impl TableForm {
             join_cut_rows: task.repairs.join_cut_rows,
         }
     }
-}
-
-/// The fields of a row, as ranges of one text. A key that a JSON object lacks has none.
-#[derive(Default)]
-struct Row {
-    text: String,
-    fields: Vec<Option<Range<usize>>>,
-    /// The positions of keys whose value is `null`.
-    nulls: Vec<usize>,
-    /// The positions of keys whose value is a list or an object, with the value.
-    nested: Vec<(usize, Value)>,
 }
 
 impl Rows {
@@ -418,95 +406,6 @@ fn only_blank_lines_follow(lines: &mut Lines<'_>) -> Result<Option<usize>> {
         }
     }
     Ok(None)
-}
-
-impl Row {
-    fn clear(&mut self) {
-        self.text.clear();
-        self.fields.clear();
-        self.nulls.clear();
-        self.nested.clear();
-    }
-
-    /// Whether there are several fields and nothing in them.
-    fn is_empty(&self) -> bool {
-        self.fields.len() > 1 && self.text.is_empty()
-    }
-
-    fn texts(&self) -> impl Iterator<Item = &str> {
-        self.fields.iter().flatten().map(|field| &self.text[field.clone()])
-    }
-
-    fn push_all<'a>(&mut self, fields: impl Iterator<Item = &'a str>) {
-        for field in fields {
-            let start = self.text.len();
-            self.text.push_str(field);
-            self.end_field(start);
-        }
-    }
-
-    fn end_field(&mut self, start: usize) {
-        self.fields.push(Some(start..self.text.len()));
-    }
-
-    /// Reads an object's values of `keys`.
-    fn read_json(&mut self, line: &str, keys: &[String]) -> serde_json::Result<()> {
-        self.fields.resize(keys.len(), None);
-        let mut json = serde_json::Deserializer::from_str(line);
-        Wanted { keys, row: self }.deserialize(&mut json)?;
-        json.end()
-    }
-}
-
-/// Reads a JSON object into a row, and nothing of it but the keys that are wanted.
-struct Wanted<'a> {
-    keys: &'a [String],
-    row: &'a mut Row,
-}
-
-impl<'de> DeserializeSeed<'de> for Wanted<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> std::result::Result<(), D::Error> {
-        json.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Wanted<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> std::result::Result<(), M::Error> {
-        let mut seen = vec![false; self.keys.len()];
-        while let Some(key) = map.next_key::<String>()? {
-            let Some(position) = self.keys.iter().position(|wanted| *wanted == key) else {
-                map.next_value::<IgnoredAny>()?;
-                continue;
-            };
-            if std::mem::replace(&mut seen[position], true) {
-                return Err(M::Error::custom(format!("it has `{key}` twice")));
-            }
-            let start = self.row.text.len();
-            match map.next_value()? {
-                Value::Null => {
-                    self.row.nulls.push(position);
-                    continue;
-                }
-                Value::String(text) => self.row.text.push_str(&text),
-                Value::Number(number) => self.row.text.push_str(&number.to_string()),
-                Value::Bool(bool) => self.row.text.push_str(&bool.to_string()),
-                nested @ (Value::Array(_) | Value::Object(_)) => {
-                    self.row.nested.push((position, nested));
-                    continue;
-                }
-            }
-            self.row.fields[position] = Some(start..self.row.text.len());
-        }
-        Ok(())
-    }
 }
 
 /// serde_json's message without its line, which counts from the row; the column stays.
