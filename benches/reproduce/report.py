@@ -267,7 +267,8 @@ def markdown(settings: list[Setting], found: dict) -> str:
         "its correlation is 0. Such runs are counted like the others.\n",
         "### Times\n",
         "From the command's start to its end, evaluations included; the mean (seeds). Only runs "
-        "that were alone on the machine count.\n",
+        "that were alone on the machine count. The two sides did not run by turns, so a virtual "
+        "machine whose host is busier at one time than at another shifts the ratio.\n",
         times_table(ours, found),
         "### Settings\n",
         table(
@@ -306,7 +307,7 @@ def readme_summary(settings: list[Setting], found: dict) -> str:
                 f"{best.ratio:.2f}" if best else "",
             ]
         )
-    header = ["setting", "metric", "tfbert", "Trainer", "tfbert", "Trainer", "ratio"]
+    header = ["setting", "metric", "tfbert", "Trainer", "time of tfbert", "of the Trainer", "ratio"]
     return table(header, rows)
 
 
