@@ -123,6 +123,13 @@ def misfit(checkpoint: Checkpoint, head: str, for_workers: bool) -> str | None:
         return f"the head `masked` is for BERT's own family, not for {checkpoint.family.title}"
     if for_workers:
         return "the head `masked` is trained by one worker\nhint: leave out --workers"
+    shapes = head_shapes(checkpoint.config)
+    for name, tensor in (checkpoint.masked_head or {}).items():
+        if tensor.shape != shapes[name]:
+            return (
+                f"`{name}` of the checkpoint has shape {list(tensor.shape)}, but its config.json "
+                f"asks for {list(shapes[name])}"
+            )
     return None
 
 
@@ -223,6 +230,8 @@ def _exporter():
     package = Path(__file__).parent
     folders = (package, package / "families", package / "formats")
     sources = [path for folder in folders for path in sorted(folder.glob("*.py"))]
+    # What converts a trained model has no part in an export.
+    sources.remove(package / "to_onnx.py")
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources))
     return {"tensorflow": tf.__version__, "sources_sha256": digest.hexdigest()}
 

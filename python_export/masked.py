@@ -40,15 +40,6 @@ def head_shapes(config) -> dict[str, tuple[int, ...]]:
     }
 
 
-def names_in_file(name: str) -> tuple[str, ...]:
-    """The names under which checkpoints store one of `head_shapes`."""
-    old = name.replace("LayerNorm.weight", "LayerNorm.gamma").replace(
-        "LayerNorm.bias", "LayerNorm.beta"
-    )
-    shared = "cls.predictions.decoder.bias" if name == "cls.predictions.bias" else name
-    return name, old, shared
-
-
 def draw_head(config, seed) -> dict[str, np.ndarray]:
     """Weights for a checkpoint that brings none: a normal kernel, scales of 1, biases of 0."""
     random = np.random.default_rng(seed)

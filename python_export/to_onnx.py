@@ -14,6 +14,7 @@ needs besides are pinned in requirements-onnx.lock.
 import json
 import logging
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def to_onnx(model: Path, file: Path) -> None:
 
 
 def largest_difference(serve, inputs: dict, session: onnxruntime.InferenceSession) -> float:
-    """By how much an output of the session differs at most from that of TensorFlow's signature."""
+    """The largest absolute difference between an output of ONNX Runtime and that of TensorFlow."""
     names = [node.name for node in session.get_outputs()]
     worst = 0.0
     # All rows, and the first alone: another shape.
@@ -86,6 +87,8 @@ def shapes(nodes) -> dict:
 
 
 def main() -> None:
+    # Ctrl-C ends the conversion without Python's traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     model, request, file = map(Path, sys.argv[1:])
     # TensorFlow and tf2onnx warn of what converting for inference does not need.
     logging.disable(logging.WARNING)

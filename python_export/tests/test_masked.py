@@ -8,13 +8,13 @@ import pytest
 import safetensors.numpy
 
 from python_export import tiny
-from python_export.export import export
+from python_export.export import ExportError, export, misfit
 from python_export.masked import PADDING, TOP
 from python_export.tests.conftest import GOLDENS
 from python_export.tests.session import GRADIENT_DESCENT, ExportSession
 from python_export.tests.test_hugging_face import read_table
 from python_export.tests.test_weights import write
-from python_export.weights import WeightsError, read_encoder
+from python_export.weights import read_encoder
 
 # A gradient read as a difference of weights: a large rate makes the rounding of the weights small.
 RATE = 1024.0
@@ -62,7 +62,7 @@ def pretrained(tmp_path_factory, golden):
 
 def test_a_checkpoints_own_head_is_exported(pretrained, golden, tmp_path):
     checkpoint = read_encoder(str(pretrained))
-    assert "its head for hidden words read" in checkpoint.summary
+    assert "its masked language modeling head found" in checkpoint.summary
     assert "left aside" not in checkpoint.summary
     with ExportSession(export(checkpoint, "masked", tmp_path)) as session:
         session.init(1)
@@ -88,12 +88,22 @@ def test_a_head_with_a_table_of_its_own_or_with_parts_missing_is_not_read(
     assert read_encoder(str(tmp_path / "other")).masked_head is None
 
 
-def test_a_head_of_another_size_is_an_error(pretrained, tmp_path):
+def test_a_head_of_another_size_is_an_error_for_that_head_alone(pretrained, tmp_path):
     tensors = safetensors.numpy.load_file(pretrained / "model.safetensors")
     tensors["cls.predictions.bias"] = np.zeros(7, np.float32)
     write(tmp_path / "other", {}, tensors)
-    with pytest.raises(WeightsError, match=r"`cls.predictions.bias` has shape \[7\]"):
-        read_encoder(str(tmp_path / "other"))
+    checkpoint = read_encoder(str(tmp_path / "other"))
+    assert misfit(checkpoint, "classify", False) is None
+    with pytest.raises(ExportError, match=r"`cls.predictions.bias` .* has shape \[7\]"):
+        export(checkpoint, "masked", tmp_path)
+
+
+def test_the_bias_is_read_under_the_decoders_name_too(pretrained, tmp_path):
+    tensors = safetensors.numpy.load_file(pretrained / "model.safetensors")
+    bias = tensors.pop("cls.predictions.bias")
+    write(tmp_path / "other", {}, tensors | {"cls.predictions.decoder.bias": bias})
+    head = read_encoder(str(tmp_path / "other")).masked_head
+    np.testing.assert_array_equal(head["cls.predictions.bias"], bias)
 
 
 def test_log_probabilities_and_the_likeliest_entries_equal_the_references(session, golden):
