@@ -27,6 +27,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("cluster", &["train"]),
     ("kubeflow", &["train"]),
     ("commands/bench", &["bench"]),
+    ("commands/child", &["setup", "export"]),
     ("commands/compare", &["compare"]),
     ("commands/doctor", &["doctor"]),
     ("commands/eval", &["eval"]),

@@ -23,8 +23,10 @@ pub fn run(args: &ExportArgs, cli: &Cli) -> Result<()> {
         ExportForm::Onnx => {
             export::check_onnx(&source, &dir, args.overwrite)?;
             let python = onnx::find_python(args.python.as_deref())?;
-            let convert =
-                |model: &_, request: &_, file: &_| onnx::convert(&python, model, request, file);
+            let stop = super::stop_signal()?;
+            let convert = |model: &_, request: &_, file: &_| {
+                onnx::convert(&python, &stop, model, request, file)
+            };
             export::write_onnx(&source, &dir, args.overwrite, &convert)?;
         }
     }

@@ -20,6 +20,7 @@ use tfbert::stages::{cut_message, features};
 use tfbert::task::Task;
 
 pub mod bench;
+pub mod child;
 pub mod compare;
 pub mod doctor;
 pub mod eval;

@@ -6,19 +6,26 @@
 use std::fs::{self, File};
 use std::io::IsTerminal;
 use std::os::fd::AsFd;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::AtomicI32;
 
 use tfbert::cli::SetupArgs;
-use tfbert::error::{Error, Result};
+use tfbert::error::{Error, ErrorKind, Result};
 use tfbert::files::{DISK_HINT, Digest, Sha256, free_bytes, hex, user_data_folder, write_file};
 use tfbert::saved_model::places::user_models_folder;
+
+use super::child;
 
 mod package;
 
 /// Versions of Python for which TensorFlow 2.21 is published.
 const PYTHONS: [&str; 3] = ["3.11", "3.12", "3.13"];
+
+/// The environment's folder in the user's data folder.
+const ENVIRONMENT: &str = "venv";
+/// The Python of an environment, in its folder.
+const PYTHON: &str = "bin/python";
 
 /// In an environment: the SHA-256 of what was installed. It is written last.
 const INSTALLED: &str = ".tfbert-installed";
@@ -36,10 +43,11 @@ pub fn run(args: &SetupArgs) -> Result<()> {
     let _lock = lock(&folder)?;
     let sources = folder.join("python");
     package::write(&sources)?;
-    let environment = folder.join("venv");
-    install(args, &sources.join("python_export"), &environment)?;
+    let environment = folder.join(ENVIRONMENT);
+    let stop = super::stop_signal()?;
+    install(args, &sources.join("python_export"), &environment, &stop)?;
     log::info!("exporting {} with the head {} to {}", args.encoder, args.head, models.display());
-    let mut export = Command::new(environment.join("bin/python"));
+    let mut export = Command::new(environment.join(PYTHON));
     // `-P`: no package of the working folder is imported.
     export
         .args(["-P", "-m", "python_export", "--encoder", &args.encoder])
@@ -48,7 +56,7 @@ pub fn run(args: &SetupArgs) -> Result<()> {
     if args.force {
         export.arg("--force");
     }
-    run_step(&mut export, "the export failed").map_err(|error| match error.hint_text() {
+    run_step(&mut export, &stop, "the export failed").map_err(|error| match error.hint_text() {
         Some(_) => error,
         None => error.hint("its message is above; `tfbert setup` with the same flags tries again"),
     })?;
@@ -56,6 +64,11 @@ pub fn run(args: &SetupArgs) -> Result<()> {
         "next: `tfbert train --data FILE`, or `tfbert data fetch sst2` and `tfbert train --task sst2`"
     );
     Ok(())
+}
+
+/// The Python of the environment that `tfbert setup` makes; `None` without a home folder.
+pub(super) fn environment_python() -> Option<PathBuf> {
+    Some(user_data_folder()?.join(ENVIRONMENT).join(PYTHON))
 }
 
 /// Keeps two setups from writing the same files.
@@ -69,7 +82,7 @@ fn lock(folder: &Path) -> Result<File> {
 }
 
 /// Makes the environment, unless it is there with the packages that this version needs.
-fn install(args: &SetupArgs, package: &Path, environment: &Path) -> Result<()> {
+fn install(args: &SetupArgs, package: &Path, environment: &Path, stop: &AtomicI32) -> Result<()> {
     let lock = if args.gpu { "requirements-gpu.lock" } else { "requirements.lock" };
     let locks = [lock, "encoders.lock"];
     let mut hash = Sha256::new();
@@ -91,11 +104,12 @@ fn install(args: &SetupArgs, package: &Path, environment: &Path) -> Result<()> {
     let mut venv = Command::new(&python);
     run_for_progress(
         venv.args(["-m", "venv"]).args(clear).arg(environment),
+        stop,
         "could not make the environment",
     )
     .map_err(|error| error.hint("on Debian and Ubuntu: `sudo apt install python3-venv`"))?;
     for name in locks {
-        let mut pip = Command::new(environment.join("bin/python"));
+        let mut pip = Command::new(environment.join(PYTHON));
         pip.args(["-m", "pip", "--disable-pip-version-check", "install", "--require-hashes"]);
         if !std::io::stderr().is_terminal() {
             pip.arg("--quiet");
@@ -104,7 +118,7 @@ fn install(args: &SetupArgs, package: &Path, environment: &Path) -> Result<()> {
             pip.arg("--no-deps");
         }
         pip.arg("-r").arg(package.join(name));
-        run_for_progress(&mut pip, "could not install the packages").map_err(|error| {
+        run_for_progress(&mut pip, stop, "could not install the packages").map_err(|error| {
             error.hint(
                 "pip's message is above; `tfbert setup` with the same flags continues from here",
             )
@@ -157,25 +171,21 @@ fn version(python: &Path) -> Option<String> {
 }
 
 /// Runs a program. What it prints on stdout goes to stderr, where progress belongs.
-fn run_for_progress(command: &mut Command, failed: &str) -> Result<()> {
+fn run_for_progress(command: &mut Command, stop: &AtomicI32, failed: &str) -> Result<()> {
     if let Ok(stderr) = std::io::stderr().as_fd().try_clone_to_owned() {
         command.stdout(Stdio::from(stderr));
     }
-    run_step(command, failed)
+    run_step(command, stop, failed)
 }
 
-fn run_step(command: &mut Command, failed: &str) -> Result<()> {
+fn run_step(command: &mut Command, stop: &AtomicI32, failed: &str) -> Result<()> {
     let program = PathBuf::from(command.get_program());
-    let status = command.status().map_err(|error| Error::io("start", &program, &error))?;
-    match (status.code(), status.signal()) {
-        (Some(0), _) => Ok(()),
-        (Some(130), _) => Err(stopped(2)),
-        (None, Some(signal)) => Err(stopped(signal)),
-        (code, _) => Err(Error::new(format!("{failed} (exit code {})", code.unwrap_or(1)))),
-    }
-}
-
-fn stopped(signal: i32) -> Error {
-    Error::interrupted(signal, "before setup was complete")
-        .hint("`tfbert setup` with the same flags continues from here")
+    let child = command.spawn().map_err(|error| Error::io("start", &program, &error))?;
+    let done = child::wait(child, stop, failed, "before setup was complete");
+    done.map(drop).map_err(|error| match error.kind() {
+        ErrorKind::Interrupted(_) => {
+            error.hint("`tfbert setup` with the same flags continues from here")
+        }
+        _ => error,
+    })
 }

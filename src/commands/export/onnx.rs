@@ -1,13 +1,15 @@
 //! The conversion to ONNX, by a Python that has tf2onnx.
 
 use std::io::Write as _;
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::AtomicI32;
 
-use tfbert::error::{Error, Result};
+use tfbert::error::{Error, ErrorKind, Result};
 use tfbert::export::Converted;
-use tfbert::files::user_data_folder;
+
+use crate::commands::child;
+use crate::commands::setup::environment_python;
 
 /// The program that converts.
 const SCRIPT: &str = include_str!("../../../python_export/to_onnx.py");
@@ -29,7 +31,7 @@ pub(super) fn find_python(named: Option<&Path>) -> Result<PathBuf> {
     let candidates = match named {
         Some(python) => vec![python.to_owned()],
         None => {
-            let setup = user_data_folder().map(|folder| folder.join("venv/bin/python"));
+            let setup = environment_python();
             let local = PathBuf::from(".venv/bin/python");
             [Some(local), setup, Some(PathBuf::from("python3"))].into_iter().flatten().collect()
         }
@@ -56,7 +58,10 @@ pub(super) fn find_python(named: Option<&Path>) -> Result<PathBuf> {
     ));
     Err(match has_tensorflow {
         Some(python) => {
-            error.hint(format!("install them: `{} -m pip install {PACKAGES}`", python.display()))
+            error.hint(format!(
+                "install the missing packages: `{} -m pip install {PACKAGES}`",
+                python.display()
+            ))
         }
         None => error.hint(
             "`tfbert setup` makes an environment with TensorFlow; then this command says what to install",
@@ -75,9 +80,10 @@ fn missing(python: &Path) -> Option<Vec<String>> {
 ///
 /// # Errors
 ///
-/// The program fails, which prints why, or the outputs differ.
+/// The program fails, which prints why, or the outputs differ, or a signal came.
 pub(super) fn convert(
     python: &Path,
+    stop: &AtomicI32,
     model: &Path,
     request: &Path,
     file: &Path,
@@ -95,24 +101,18 @@ pub(super) fn convert(
         // A program that ended early says why itself.
         let _ = stdin.write_all(SCRIPT.as_bytes());
     }
-    let output = child.wait_with_output().map_err(|error| Error::io("run", python, &error))?;
-    match (output.status.code(), output.status.signal()) {
-        (Some(0), _) => {}
-        (Some(130), _) => return Err(Error::interrupted(2, "before the conversion was complete")),
-        (None, Some(signal)) => {
-            return Err(Error::interrupted(signal, "before the conversion was complete"));
-        }
-        (code, _) => {
-            let code = code.unwrap_or(1);
-            return Err(Error::new(format!("the conversion to ONNX failed (exit code {code})"))
-                .at(model)
-                .hint("Python's message is above"));
-        }
-    }
+    let when = "before the conversion was complete";
+    let output = child::wait(child, stop, "the conversion to ONNX failed", when).map_err(
+        |error| match error.kind() {
+            ErrorKind::Interrupted(_) => error,
+            _ => error.at(model).hint("Python's message is above"),
+        },
+    )?;
     let text = String::from_utf8_lossy(&output.stdout);
     let last = text.lines().last().unwrap_or_default();
     serde_json::from_str(last).map_err(|error| {
-        Error::new(format!("the conversion to ONNX ended without its facts: {error}")).at(model)
+        let what = format!("the conversion to ONNX printed no description of its result: {error}");
+        Error::new(what).at(model)
     })
 }
 
