@@ -242,12 +242,7 @@ impl Row {
 
     /// The loss of the selecting split at the best step.
     pub fn loss(&self) -> Summary {
-        self.over(|run| {
-            let (step, _) = run.best()?;
-            let split = &run.record.task.dev.first()?.name;
-            let mut lines = run.curves.evaluations.iter();
-            lines.rfind(|line| line.step == step && line.split == *split)?.loss
-        })
+        self.over(|run| run.best_loss())
     }
 
     /// The best step.

@@ -120,6 +120,14 @@ impl RunFiles {
         }
         best.map(|line| (line.step, &line.metrics))
     }
+
+    /// The loss of that evaluation.
+    pub fn best_loss(&self) -> Option<f64> {
+        let (step, _) = self.best()?;
+        let split = &self.record.task.dev.first()?.name;
+        let mut lines = self.curves.evaluations.iter();
+        lines.rfind(|line| line.step == step && line.split == *split)?.loss
+    }
 }
 
 impl Curves {

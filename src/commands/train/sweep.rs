@@ -220,13 +220,14 @@ impl<'a> Sweep<'a> {
                     self.trained.1 += run.epochs;
                 }
                 record.metrics.clone_from(&result.metrics);
-                record.loss = loss_at(&run.folder, &result.split, result.best_step)?;
+                let files = RunFiles::read(&run.folder)?;
+                record.loss = files.best_loss();
                 record.state = match result.stopped_by {
                     Some(StoppedBy::MedianRule) => RunState::Stopped,
                     _ => RunState::Complete,
                 };
                 if let (Some(rule), RunState::Complete) = (&mut self.rule, record.state) {
-                    rule.add(evaluations(&run.folder, self.task)?);
+                    rule.add(evaluations(&files, self.task));
                 }
             }
             // The fault of these settings: others may train.
@@ -342,18 +343,10 @@ impl<'a> Sweep<'a> {
     }
 }
 
-/// The loss of a run's evaluation after a step.
-fn loss_at(run: &Path, split: &str, step: usize) -> Result<Option<f64>> {
-    let run = RunFiles::read(run)?;
-    let mut lines = run.curves.evaluations.iter();
-    Ok(lines.rfind(|line| line.step == step && line.split == split).and_then(|line| line.loss))
-}
-
 /// Epoch and selecting metric of each evaluation of a run.
-fn evaluations(run: &Path, task: &Task) -> Result<Vec<(f64, Option<f64>)>> {
-    let run = RunFiles::read(run)?;
+fn evaluations(run: &RunFiles, task: &Task) -> Vec<(f64, Option<f64>)> {
     let split = task.dev.first().map_or("", |split| split.name.as_str());
     let metric = task.selecting_metric().name();
     let lines = run.curves.evaluations.iter().filter(|line| line.split == split);
-    Ok(lines.map(|line| (line.epoch, line.metrics.get(metric).copied().flatten())).collect())
+    lines.map(|line| (line.epoch, line.metrics.get(metric).copied().flatten())).collect()
 }
