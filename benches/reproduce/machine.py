@@ -20,11 +20,6 @@ def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     return f"{name}, {len(os.sched_getaffinity(0))} cores"
 
 
-def load() -> float:
-    """Processes that ran or waited over the last minute: above 0.5, a time says little."""
-    return round(os.getloadavg()[0], 2)
-
-
 class Watch:
     """Measures a command that this process starts and waits for: its time, and what else ran.
 

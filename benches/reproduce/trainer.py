@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "peers"))
 
 from common import guard_amx, minilm_folder
 
-from machine import load, processor
+from machine import processor
 
 PACKAGES = ("torch", "transformers", "accelerate", "numpy")
 
@@ -119,7 +119,6 @@ def main() -> None:
     guard_amx()
     setting = tomllib.loads(args.setting.read_text(encoding="utf-8"))
     args.precision = args.precision or setting["flags"]["precision"]
-    before = load()
     found = train(setting, args.encoder or minilm_folder(), args)
     result = {
         "setting": args.setting.stem,
@@ -127,7 +126,6 @@ def main() -> None:
         "precision": args.precision,
         "seed": args.seed,
         **found,
-        "load_before": before,
         "threads": args.threads,
         "processor": processor(),
         "versions": {name: version(name) for name in PACKAGES},

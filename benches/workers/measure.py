@@ -5,8 +5,8 @@
 For each shape (rows of one worker x tokens) steps are timed by turns: one worker with one thread,
 two workers with one thread each and twice the rows, and one process with two threads and twice the
 rows. With `--rates`, two workers also run in network namespaces of their own, joined by a cable of
-that rate; this needs root and Linux's `tbf`. `--delays` adds a delay each way, in milliseconds, and
-needs `netem`.
+that rate; this needs root and Linux's `tbf`. `--delays` adds delays each way, in milliseconds, and
+needs `--rates` and `netem`.
 
 The texts are made up: words of the encoder's vocabulary, common ones more often (Zipf's law), so
 that every row has exactly the wanted number of tokens.
@@ -130,12 +130,10 @@ def network(rate: str, delay: float):
             execute(["ip", "-n", name, "link", "set", "cable", "up"])
             execute(["ip", "-n", name, "link", "set", "lo", "up"])
             queue = ["tc", "-n", name, "qdisc", "add", "dev", "cable"]
-            if rate != "none":
-                limit = ["rate", rate, "burst", "256kb", "latency", "100ms"]
-                execute([*queue, "root", "handle", "1:", "tbf", *limit])
+            limit = ["rate", rate, "burst", "256kb", "latency", "100ms"]
+            execute([*queue, "root", "handle", "1:", "tbf", *limit])
             if delay:
-                parent = ["parent", "1:1"] if rate != "none" else ["root"]
-                execute([*queue, *parent, "netem", "delay", f"{delay}ms"])
+                execute([*queue, "parent", "1:1", "netem", "delay", f"{delay}ms"])
         yield names
     finally:
         for name in names:
@@ -209,6 +207,8 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=model, help="an export with --workers")
     parser.add_argument("--json", type=Path, help="a file for all times")
     args = parser.parse_args()
+    if any(args.delays) and not args.rates:
+        parser.error("--delays needs --rates")
     if not (args.model / "saved_model.pb").is_file():
         sys.exit(
             f"error: {args.model} is no export\nhint: .venv/bin/python -m python_export --encoder "
