@@ -122,7 +122,7 @@ pub enum Command {
     Bench(BenchArgs),
     /// List the tasks.
     Tasks(TasksArgs),
-    /// Install TensorFlow, and export an encoder, both in ~/.local/share/tfbert.
+    /// Install TensorFlow and export an encoder; both are stored in ~/.local/share/tfbert.
     Setup(SetupArgs),
     /// Check library, machine, exports and data.
     Doctor(DoctorArgs),

@@ -234,8 +234,8 @@ pub trait Scalars {
     /// The disk is full.
     fn write(&mut self, step: usize, values: &[(String, f64)]) -> Result<()>;
 
-    /// Writes curves of precision and recall, by name, that belong to a step. All have equally many
-    /// thresholds.
+    /// Writes the precision-recall curves of an evaluation after a step, each with its name. All curves
+    /// must have the same number of thresholds.
     ///
     /// # Errors
     ///
@@ -250,8 +250,8 @@ pub trait Scalars {
     fn sync(&mut self) -> Result<u64>;
 }
 
-/// A curve of precision and recall, each row with a value for every threshold: true positives, false
-/// positives, true negatives, false negatives, precision, recall.
+/// A precision-recall curve. The rows are true positives, false positives, true negatives, false negatives,
+/// precision and recall; each has one value per threshold.
 pub type CurveRows = [Vec<f32>; 6];
 
 /// Keeps nothing.

@@ -208,7 +208,7 @@ fn onnx_runtime_gives_the_probabilities_of_predict() {
 #[test]
 fn without_tf2onnx_the_message_has_the_command_that_installs_it() {
     let dir = tempfile::tempdir().unwrap();
-    // A Python that has TensorFlow and nothing else: of what the program asks, all but that is missing.
+    // Stands for a Python with TensorFlow, but without tf2onnx and onnxruntime.
     let interpreter = dir.path().join("python");
     fs::write(&interpreter, "#!/bin/sh\necho tf2onnx onnxruntime\n").unwrap();
     fs::set_permissions(&interpreter, fs::Permissions::from_mode(0o755)).unwrap();

@@ -171,8 +171,8 @@ fn command(words: &[OsString], cli: &Cli, index: usize, ports: &[u16]) -> Result
     Ok(command)
 }
 
-/// In a worker that `tfbert launch` started, stops it as by SIGTERM if that process ends before it: one
-/// that was killed could not stop it.
+/// Watches the `tfbert launch` that started this worker, if one did. If it ends first, which happens when
+/// it is killed, the worker stops as on SIGTERM.
 pub fn stop_with_launcher(stop: &Arc<AtomicI32>) {
     let Some(launcher) = std::env::var(LAUNCHER).ok().and_then(|id| id.parse::<u32>().ok()) else {
         return;

@@ -1,5 +1,5 @@
-//! A trained model for other programs: a folder that transformers loads, a version folder of
-//! TensorFlow Serving, or a folder for ONNX Runtime, each with a model card.
+//! Writes a trained model in the form that another program loads: transformers, TensorFlow Serving or ONNX
+//! Runtime. Each form is a folder with a model card.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -75,7 +75,7 @@ impl Endpoint {
         command.args(["--config", "-", "--", &self.url]);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut curl = command.spawn().map_err(|why| format!("curl could not start: {why}"))?;
-        // The token goes through standard input: any user of the machine can list a process's arguments.
+        // curl reads the token from stdin: every user of the machine can see the arguments of a process.
         let request = request(token.trim(), &status.to_json());
         let written = curl.stdin.take().map(|mut stdin| stdin.write_all(request.as_bytes()));
         let output = curl.wait_with_output().map_err(|why| format!("curl was lost: {why}"))?;

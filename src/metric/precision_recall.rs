@@ -1,7 +1,7 @@
 //! Precision and recall of a class, by the probability from which it is predicted.
 
-/// What a class's predictions are worth at each of [`THRESHOLDS`](Self::THRESHOLDS) thresholds, evenly
-/// spaced from 0 to 1: an example counts as predicted where its probability reaches the threshold.
+/// The counts of a class at [`THRESHOLDS`](Self::THRESHOLDS) thresholds, evenly spaced from 0 to 1. An
+/// example is predicted to be of the class if its probability is at least the threshold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PrecisionRecallCurve {
     /// Examples of the class that are predicted.

@@ -275,7 +275,7 @@ pub struct TensorDim {
 /// `tensorboard.PrCurvePluginData`.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct PrCurvePluginData {
-    /// The version of this message; 0 is the only one.
+    /// The version of this message's format: always 0.
     #[prost(int32, tag = "1")]
     pub version: i32,
     /// How many thresholds a curve has.

@@ -1,4 +1,4 @@
-//! `sweep.json`: the runs of a sweep, the state and the metrics of each, and which one is the best.
+//! The file `sweep.json`, which records the runs of a sweep: their states, their metrics, and the best run.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -100,7 +100,8 @@ pub(super) fn analyse(job: &Job<'_>, step: usize, found: &[SplitScores]) -> Resu
 /// Most labels that have curves of their own.
 const MOST_CURVES: usize = 30;
 
-/// Precision and recall by threshold: of two labels those of the second, of sets of labels those of each.
+/// The precision-recall curves of each split. A task with two labels has one curve, for the second label; a
+/// task whose examples have any number of labels has one for each label.
 pub(super) fn curves(job: &Job<'_>, found: &[SplitScores]) -> Vec<(String, CurveRows)> {
     let names = job.task.shown_labels(job.labels.names());
     let first = found.first().and_then(|found| found.evaluation.predictions.first());

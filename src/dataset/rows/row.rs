@@ -25,7 +25,7 @@ impl Row {
         self.nested.clear();
     }
 
-    /// Whether there are several fields and nothing in them.
+    /// Whether the row has several fields, and all of them are empty.
     pub(super) fn is_empty(&self) -> bool {
         self.fields.len() > 1 && self.text.is_empty()
     }
