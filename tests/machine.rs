@@ -19,6 +19,7 @@ use std::borrow::Cow;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use common::{fail, last_json, root, succeed, text, tfbert, train_tiny};
 use goldens::{OfficialV2, assert_close, assert_official, golden};
@@ -255,8 +256,9 @@ fn squads_development_sets_score_as_the_python_scorer_has_it() -> Ran {
     Ok(())
 }
 
-/// SQuAD's own files, and the golden tokenizer with the vocabulary that lies beside them.
-fn squads_own_files() -> Result<(PathBuf, Tokenizer), Cow<'static, str>> {
+/// SQuAD's own development sets, tokenised with the vocabulary that lies beside them.
+fn squads_own_files() -> Result<&'static questions::Sets, Cow<'static, str>> {
+    static SETS: OnceLock<questions::Sets> = OnceLock::new();
     real_data("squad/dev-v1.1.json")?;
     let data = real_data("vocab/bert-base-uncased-vocab.txt")?;
     let vocabulary = fs::read_to_string(data.join("vocab/bert-base-uncased-vocab.txt")).unwrap();
@@ -271,24 +273,24 @@ fn squads_own_files() -> Result<(PathBuf, Tokenizer), Cow<'static, str>> {
         token["ids"] = vec![ids[name].clone()].into();
     }
     json["model"]["vocab"] = ids.into();
-    Ok((data, Tokenizer::from_bytes(json.to_string().as_bytes()).unwrap()))
+    Ok(SETS.get_or_init(|| {
+        let tokenizer = Tokenizer::from_bytes(json.to_string().as_bytes()).unwrap();
+        questions::Sets::new(&data, &tokenizer)
+    }))
 }
 
 fn known_answers_of_squads_own_files_are_found() -> Ran {
-    let (data, tokenizer) = squads_own_files()?;
-    questions::known_answers_are_found(&data, &tokenizer);
+    questions::known_answers_are_found(squads_own_files()?);
     Ok(())
 }
 
 fn scores_of_squads_own_files_are_the_scorers() -> Ran {
-    let (data, tokenizer) = squads_own_files()?;
-    questions::scores_are_the_scorers(&data, &tokenizer);
+    questions::scores_are_the_scorers(squads_own_files()?);
     Ok(())
 }
 
 fn answers_of_squads_own_files_are_of_their_passage() -> Ran {
-    let (data, tokenizer) = squads_own_files()?;
-    questions::answers_are_of_their_passage(&data, &tokenizer);
+    questions::answers_are_of_their_passage(squads_own_files()?);
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use common::{fail, succeed, text, tfbert, tiny, train_tiny};
+use common::{copy_folder, fail, succeed, text, tfbert, tiny, train_tiny};
 use serde_json::Value;
 
 /// A folder that is made once for all tests of this process.
@@ -224,4 +224,24 @@ fn a_reader_that_closes_the_output_ends_the_command_quietly() {
     child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(141), "{stderr}");
     assert!(!stderr.contains("error") && !stderr.contains("panicked"), "{stderr}");
+}
+
+#[test]
+fn predictions_are_computed_in_the_format_that_was_scored_where_that_is_fast() {
+    let predictions = |run: &Path, more: &[&str]| {
+        let mut command = predict(run);
+        succeed(command.args(["a good film", "dull and long, but not bad"]).args(more))
+    };
+    let run = classifier();
+    assert_eq!(predictions(&run, &[]), predictions(&run, &["--precision", "f32"]));
+    // As if it had been scored in bf16: this device computes so, or in f32 where that is faster.
+    let scored = folder().join("scored-in-bf16");
+    copy_folder(&run.join("model"), &scored);
+    let path = scored.join("assets.extra/tfbert.json");
+    let contract = fs::read_to_string(&path).unwrap();
+    let mut contract: Value = serde_json::from_str(&contract).unwrap();
+    assert_eq!(contract["trained"]["precision"], "f32");
+    contract["trained"]["precision"] = "bf16".into();
+    fs::write(&path, contract.to_string()).unwrap();
+    assert_eq!(predictions(&scored, &[]), predictions(&scored, &["--precision", "auto"]));
 }

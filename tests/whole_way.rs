@@ -5,7 +5,7 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{fail, last_json, succeed, text, tfbert, tiny, train_export, train_tiny};
+use common::{copy_folder, fail, last_json, succeed, text, tfbert, tiny, train_export, train_tiny};
 
 #[test]
 fn training_then_evaluating_repeats_the_metrics_digit_for_digit() {
@@ -68,7 +68,7 @@ fn training_ends_in_the_same_bytes_with_one_thread_and_with_two() {
 fn an_export_without_signatures_of_halves_trains_alike_and_says_how_it_would_be_faster() {
     let dir = tempfile::tempdir().unwrap();
     let older = dir.path().join("older");
-    copy(&tiny("classify"), &older);
+    copy_folder(&tiny("classify"), &older);
     let contract = older.join("assets.extra/tfbert.json");
     let mut facts: serde_json::Value =
         serde_json::from_slice(&fs::read(&contract).unwrap()).unwrap();
@@ -103,18 +103,6 @@ fn step_losses(run: &Path) -> Vec<f64> {
         .filter(|line| line.get("grad_norm").is_some())
         .map(|line| line["loss"].as_f64().unwrap())
         .collect()
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let (path, target) = entry.map(|e| (e.path(), to.join(e.file_name()))).unwrap();
-        if path.is_dir() {
-            copy(&path, &target);
-        } else {
-            fs::copy(path, target).unwrap();
-        }
-    }
 }
 
 #[test]
@@ -206,7 +194,7 @@ fn an_export_that_lacks_a_file_is_refused_before_training() {
     for missing in ["variables/variables.index", "assets.extra/serving/saved_model.pb"] {
         let dir = tempfile::tempdir().unwrap();
         let (export, run) = (dir.path().join("export"), dir.path().join("run"));
-        copy(&tiny("classify"), &export);
+        copy_folder(&tiny("classify"), &export);
         fs::remove_file(export.join(missing)).unwrap();
         let stderr = fail(&mut train_export(&export, &run));
         assert!(stderr.contains(&format!("it has no `{missing}`")), "{stderr}");

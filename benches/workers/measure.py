@@ -3,10 +3,11 @@
     python benches/workers/measure.py [--shapes 32x16,32x128] [--rates 10gbit,1gbit] [--rounds 2]
 
 For each shape (rows of one worker x tokens) steps are timed by turns: one worker with one thread,
-two workers with one thread each and twice the rows, and one process with two threads and twice the
-rows. With `--rates`, two workers also run in network namespaces of their own, joined by a cable of
-that rate; this needs root and Linux's `tbf`. `--delays` adds delays each way, in milliseconds, and
-needs `--rates` and `netem`.
+the same while another run has the other core, two workers with one thread each and twice the rows,
+and one process with two threads and twice the rows. Two runs that share nothing show what the
+machine allows: its cores share caches and memory. With `--rates`, two workers also run in network
+namespaces of their own, joined by a cable of that rate; this needs root and Linux's `tbf`.
+`--delays` adds delays each way, in milliseconds, and needs `--rates` and `netem`.
 
 The texts are made up: words of the encoder's vocabulary, common ones more often (Zipf's law), so
 that every row has exactly the wanted number of tokens.
@@ -92,6 +93,19 @@ class Bench:
         execute([self.args.tfbert, *self.command(rows, run), "--threads", str(threads)])
         return step_seconds(run)
 
+    def apart(self) -> float:
+        """Seconds of a step of one worker while another run has the other core."""
+        runs = [self.folder / "run", self.folder / "beside"]
+        command = self.command(self.shape.rows, runs[1])
+        for flag in ("--max-steps", "--epochs"):
+            command[command.index(flag) + 1] = "1000000"  # It is killed before it ends.
+        beside = start([self.args.tfbert, *command, "--threads", "1"])
+        try:
+            return self.one(self.shape.rows, 1)
+        finally:
+            beside.kill()
+            beside.communicate()
+
     def two(self) -> float:
         """Seconds of a step of two workers with one thread each."""
         run = self.folder / "run"
@@ -169,6 +183,7 @@ def measure(args, shape: Shape, folder: Path) -> dict:
     bench = Bench(args, shape, folder)
     kinds = {
         f"1 worker x 1 thread, {shape}": lambda: bench.one(shape.rows, 1),
+        f"the same beside another run, {shape}": bench.apart,
         f"2 workers x 1 thread, {shape} each": bench.two,
         f"1 process x 2 threads, {2 * shape.rows}x{shape.length}": lambda: bench.one(
             2 * shape.rows, 2
@@ -184,8 +199,9 @@ def measure(args, shape: Shape, folder: Path) -> dict:
             found[name].append(run())
     print(f"{shape}, {args.precision}", flush=True)
     medians = [shown(name, seconds) for name, seconds in found.items()]
-    print(f"  efficiency of 2 workers: {medians[0] / medians[1]:.2f}")
-    print(f"  2 workers beside 1 process of 2 threads: {medians[2] / medians[1]:.2f}", flush=True)
+    alone, apart, two, threads = medians[:4]
+    print(f"  efficiency of 2 workers: {alone / two:.2f}; of 2 runs apart: {alone / apart:.2f}")
+    print(f"  2 workers beside 1 process of 2 threads: {threads / two:.2f}", flush=True)
     return {"shape": str(shape), "precision": args.precision, "steps": args.steps} | {
         "seconds": found
     }

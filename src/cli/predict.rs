@@ -77,9 +77,10 @@ pub struct PredictArgs {
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     pub null_threshold: Option<f64>,
 
-    /// Number format; f32 gives what TensorFlow Serving gives.
-    #[arg(long, value_enum, default_value = "f32")]
-    pub precision: PrecisionArg,
+    /// Number format [default: the one that the model was scored with in training; f32 where this
+    /// device multiplies bf16 no faster]. TensorFlow Serving computes in f32.
+    #[arg(long, value_enum)]
+    pub precision: Option<PrecisionArg>,
 
     /// Most examples per batch; on CPUs batches of long texts are smaller [default: 32, on a GPU
     /// 256].

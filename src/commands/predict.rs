@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicI32;
 use tfbert::cli::{Cli, PredictArgs};
 use tfbert::dataset::{InputFile, TypedText};
 use tfbert::error::{Error, Result};
+use tfbert::model::Precision;
 use tfbert::predict::{self, Request};
 use tfbert::report::Shown;
 use tfbert::runtime::{Device, Library, PredictionSession, WorkSplit};
@@ -31,9 +32,6 @@ enum Texts<'a> {
 }
 
 pub fn run(args: &PredictArgs, cli: &Cli) -> Result<()> {
-    let device = Device::detect(cli.tensorflow.as_deref());
-    let number_format = precision(&device, args.precision);
-    let process = super::inference_process(cli, &device, number_format);
     let trained = match (&args.task, &args.model) {
         (Some(name), model) => {
             let task = task::find(name)?;
@@ -43,6 +41,15 @@ pub fn run(args: &PredictArgs, cli: &Cli) -> Result<()> {
         (None, Some(dir)) => TrainedModel::read(&model_folder(dir)?)?,
         (None, None) => unreachable!("clap wants one of them"),
     };
+    let device = Device::detect(cli.tensorflow.as_deref());
+    let number_format = match args.precision {
+        Some(argument) => precision(&device, argument),
+        // As `eval`, for the predictions that were scored; but scores need not be repeated here, so
+        // that a device which only emulates bf16 is not slowed down.
+        None if device.precision() == Precision::F32 => Precision::F32,
+        None => trained.training.precision,
+    };
+    let process = super::inference_process(cli, &device, number_format);
     check_flags(args, trained.model.head)?;
     let passages = passages::read(&args.context)?;
     refuse_files(args)?;
@@ -100,7 +107,7 @@ fn load(
     library: &Library,
     trained: &TrainedModel,
     split: WorkSplit,
-    number_format: tfbert::model::Precision,
+    number_format: Precision,
 ) -> Result<PredictionSession> {
     let threads = args.threads.unwrap_or(0);
     PredictionSession::load(library, trained, number_format, threads, split)

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 
 /// The repository.
 pub fn root() -> &'static Path {
@@ -23,10 +24,27 @@ pub fn tfbert() -> Command {
     command.current_dir(root()).env_remove("TFBERT_DATA").env_remove("RUST_LOG");
     // No export of the user's own is found.
     command.env_remove("TFBERT_MODELS").env("XDG_DATA_HOME", root().join("target/no-data-home"));
-    // Of this process alone: what another version of the binary tokenised must not be found.
-    let cache = format!("cache-{}", std::process::id());
-    command.env("TFBERT_CACHE", Path::new(env!("CARGO_TARGET_TMPDIR")).join(cache));
+    command.env("TFBERT_CACHE", cache());
     command
+}
+
+/// A cache folder of this build of the binary, which all test crates share: XLA compiles each shape of
+/// the tiny exports once. What another build tokenised must not be found, so its folder is removed.
+fn cache() -> &'static Path {
+    static CACHE: OnceLock<PathBuf> = OnceLock::new();
+    CACHE.get_or_init(|| {
+        let built = std::fs::metadata(env!("CARGO_BIN_EXE_tfbert")).unwrap().modified().unwrap();
+        let built = built.duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
+        let caches = Path::new(env!("CARGO_TARGET_TMPDIR")).join("caches");
+        let cache = caches.join(built.to_string());
+        std::fs::create_dir_all(&cache).unwrap();
+        for other in std::fs::read_dir(&caches).unwrap().map(|entry| entry.unwrap().path()) {
+            if other != cache {
+                let _ = std::fs::remove_dir_all(other);
+            }
+        }
+        cache
+    })
 }
 
 /// Trains the tiny export for SST-2 on the shipped sample, briefly, into `output`.
@@ -87,4 +105,17 @@ pub fn losses(run: &Path) -> Vec<f64> {
         .filter(|line| line.get("grad_norm").is_some())
         .map(|line| line["loss"].as_f64().unwrap())
         .collect()
+}
+
+/// Copies a folder with all that is in it.
+pub fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let (path, target) = entry.map(|e| (e.path(), to.join(e.file_name()))).unwrap();
+        if path.is_dir() {
+            copy_folder(&path, &target);
+        } else {
+            std::fs::copy(path, target).unwrap();
+        }
+    }
 }

@@ -17,6 +17,16 @@ use tfbert::task::{self, Head, Task};
 
 use crate::common::root;
 
+/// The development sets of SQuAD 1.1 and 2.0 in a folder. Tokenised once for all tests of a crate.
+pub struct Sets([Set; 2]);
+
+impl Sets {
+    /// Reads and tokenises `squad` and `squad2` below a data folder.
+    pub fn new(data: &Path, tokenizer: &Tokenizer) -> Self {
+        Self(["squad", "squad2"].map(|name| set(name, data, tokenizer)))
+    }
+}
+
 /// A task's development set and its features.
 struct Set {
     task: Task,
@@ -117,9 +127,8 @@ fn noise(seed: usize) -> f32 {
 }
 
 /// A model that knows the answers scores all but those that word pieces cannot express.
-pub fn known_answers_are_found(data: &Path, tokenizer: &Tokenizer) {
-    for name in ["squad", "squad2"] {
-        let set = set(name, data, tokenizer);
+pub fn known_answers_are_found(sets: &Sets) {
+    for set in &sets.0 {
         let know = |_, _, gold: bool| if gold { 10.0 } else { 0.0 };
         for (longest, exact) in [(usize::MAX, true), (30, false)] {
             let predictions = set.predict(longest, 0.0, know);
@@ -128,9 +137,10 @@ pub fn known_answers_are_found(data: &Path, tokenizer: &Tokenizer) {
                 let Some(Target::Answers(answers)) = &example.target else { panic!("answers") };
                 let golds: Vec<_> = answers.iter().map(|gold| gold.text.as_str()).collect();
                 let text = &span(&predictions[index]).text;
-                let version = match name {
-                    "squad" => SquadVersion::V1_1,
-                    _ => SquadVersion::V2_0,
+                let version = if set.task.version_2_with_negative {
+                    SquadVersion::V2_0
+                } else {
+                    SquadVersion::V1_1
                 };
                 if score_question(version, text, &golds).exact_match == 1.0 {
                     right += 1;
@@ -186,10 +196,9 @@ fn assert_same(scorer: &Value, ours: &[(&str, Option<f64>)]) {
 }
 
 /// The independent scorer reads the prediction files and finds the same scores.
-pub fn scores_are_the_scorers(data: &Path, tokenizer: &Tokenizer) {
+pub fn scores_are_the_scorers(sets: &Sets) {
     use tfbert::metric::MetricName::{ExactMatch, F1};
-    for name in ["squad", "squad2"] {
-        let set = set(name, data, tokenizer);
+    for set in &sets.0 {
         // Often right, often near, sometimes far off.
         let hesitate = |feature: usize, at: usize, gold: bool| {
             noise(feature * 1009 + at) + if gold { 3.5 } else { 0.0 }
@@ -198,8 +207,8 @@ pub fn scores_are_the_scorers(data: &Path, tokenizer: &Tokenizer) {
         let scores = set.score(&predictions);
         let f1 = scores.get(F1).unwrap();
         assert!((0.1..0.9).contains(&f1), "the test wants right and wrong answers: {f1}");
-        let printed = scorer(&set, &predictions, false);
-        if name == "squad" {
+        let printed = scorer(set, &predictions, false);
+        if !set.task.version_2_with_negative {
             let ours = [("exact_match", scores.get(ExactMatch)), ("f1", scores.get(F1))];
             assert_same(&printed, &ours);
             continue;
@@ -220,7 +229,7 @@ pub fn scores_are_the_scorers(data: &Path, tokenizer: &Tokenizer) {
         );
         // The script searches thresholds over answers from which none was withdrawn.
         let all = set.predict(30, f64::INFINITY, hesitate);
-        let printed = scorer(&set, &all, true);
+        let printed = scorer(set, &all, true);
         assert_same(
             &printed,
             &[
@@ -239,9 +248,8 @@ pub fn scores_are_the_scorers(data: &Path, tokenizer: &Tokenizer) {
 }
 
 /// Every answer is a part of its passage.
-pub fn answers_are_of_their_passage(data: &Path, tokenizer: &Tokenizer) {
-    for name in ["squad", "squad2"] {
-        let set = set(name, data, tokenizer);
+pub fn answers_are_of_their_passage(sets: &Sets) {
+    for set in &sets.0 {
         let predictions =
             set.predict(30, f64::INFINITY, |feature, at, _| noise(feature * 1009 + at));
         for (example, prediction) in set.dataset.examples.iter().zip(&predictions) {
