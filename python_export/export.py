@@ -119,8 +119,8 @@ def misfit(checkpoint: Checkpoint, head: str, for_workers: bool) -> str | None:
     """Why there is no such export of a checkpoint; None where there is."""
     if head != "masked":
         return None
-    if not checkpoint.family.has_masked_head:
-        return f"the head `masked` is for BERT's own family, not for {checkpoint.family.title}"
+    if checkpoint.family.masked_head is None:
+        return f"the head `masked` is not supported for {checkpoint.family.title}"
     if for_workers:
         return "the head `masked` is trained by one worker\nhint: leave out --workers"
     shapes = head_shapes(checkpoint.config)
@@ -289,7 +289,7 @@ def _write(checkpoint, head_class, folder, seed, graphs, kept=None):
 
     def model_of(weights):
         encoder = encoder_of(checkpoint, weights, head_class.pooled)
-        return TrainingModel(encoder, head_class.of(encoder, weights, kept))
+        return TrainingModel(encoder, head_class.of(encoder, checkpoint.family, weights, kept))
 
     facts = _facts(checkpoint, head_class, seed) | _kept_facts(kept)
     facts |= _write_graphs(model_of, _blank(checkpoint, tensors), folder, label, graphs)

@@ -50,9 +50,9 @@ class Head(tf.Module):
         self.bias = tf.Variable(bias, shape=tf.TensorShape([labels]))
 
     @classmethod
-    def of(cls, encoder: Encoder, weights, kept=None):
-        """The head on an encoder; `weights` are the checkpoint's, of which most heads take none.
-        `kept` is that of `__init__`."""
+    def of(cls, encoder: Encoder, family, weights, kept=None):
+        """The head on an encoder of a family; `weights` are the checkpoint's, of which most heads
+        take none. `kept` is that of `__init__`."""
         return cls(encoder, kept)
 
     @classmethod
@@ -266,9 +266,8 @@ class Multilabel(Head):
 
 
 class Masked(Head):
-    """The entries of the vocabulary at hidden positions: a dense layer, the encoder's activation
-    and a layer normalisation, then a product with the word embeddings, which head and encoder
-    share."""
+    """The entries of the vocabulary at hidden positions: a dense layer, an activation and a layer
+    normalisation, then a product with the word embeddings, which head and encoder share."""
 
     name_in_contract = "masked"
     hugging_face_class = "ForMaskedLM"
@@ -279,18 +278,20 @@ class Masked(Head):
     weights_shape = (None, None)
     predict_reads_labels = True
 
-    def __init__(self, encoder: Encoder, weights):
-        """`weights` are numpy arrays under BertForMaskedLM's names, as of `masked.draw_head`."""
+    def __init__(self, encoder: Encoder, weights, activation):
+        """`weights` are numpy arrays under BertForMaskedLM's names, as of `masked.draw_head`;
+        `activation` is a name of `config.ACTIVATIONS`."""
         tf.Module.__init__(self)
         self.transform = dense_of(weights, "cls.predictions.transform.dense")
         self.norm = norm_of(weights, "cls.predictions.transform.LayerNorm")
         self.bias = tf.Variable(weights["cls.predictions.bias"])
         self._epsilon = encoder.config.layer_norm_eps
-        self._activation = encoder.config.hidden_act
+        self._activation = activation
 
     @classmethod
-    def of(cls, encoder, weights, kept=None):
-        return cls(encoder, weights)
+    def of(cls, encoder, family, weights, kept=None):
+        activation = family.masked_head.activation or encoder.config.hidden_act
+        return cls(encoder, weights, activation)
 
     @classmethod
     def hugging_face_weights(cls, name):

@@ -39,7 +39,10 @@ def description(checkpoint, head_class) -> dict | None:
         for name in names
         if not name.startswith("encoder.layer.") or name.startswith("encoder.layer.0.")
     ]
-    rows += head_class.hugging_face_weights(head_name)
+    rows += [
+        {**row, "name": family.hugging_face_head_weight(row["name"], head_class)}
+        for row in head_class.hugging_face_weights(head_name)
+    ]
     config = {
         **family.hugging_face_config(checkpoint.config),
         "architectures": [family.class_prefix + head_class.hugging_face_class],

@@ -1,7 +1,7 @@
 """What the head `masked` has beyond other heads: inputs, weights, and a report of its logits.
 
 The head predicts hidden words (Devlin et al., 2018, section 3.1), as Hugging Face's
-`BertForMaskedLM` does.
+`BertForMaskedLM` does, and that of other families under their names (`families.family.MaskedHead`).
 """
 
 from typing import NamedTuple
@@ -29,10 +29,11 @@ class MaskedInputs(NamedTuple):
 
 
 def head_shapes(config) -> dict[str, tuple[int, ...]]:
-    """The shape of each of the head's weights under BertForMaskedLM's names."""
-    width = config.hidden_size
+    """The shape of each of the head's weights under BertForMaskedLM's names. The head is as wide as
+    the word embeddings, by which it multiplies."""
+    width = config.embedding_size
     return {
-        "cls.predictions.transform.dense.weight": (width, width),
+        "cls.predictions.transform.dense.weight": (width, config.hidden_size),
         "cls.predictions.transform.dense.bias": (width,),
         "cls.predictions.transform.LayerNorm.weight": (width,),
         "cls.predictions.transform.LayerNorm.bias": (width,),

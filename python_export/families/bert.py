@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from ..config import EncoderConfig
-from .family import Family, with_prefix
+from .family import BERT_MASKED_HEAD, Family, MaskedHead, with_prefix
 
 # Of every WordPiece tokenizer here.
 WORDPIECE_TOKENS = {
@@ -21,7 +21,7 @@ class Bert(Family):
     model_type = "bert"
     title = "BERT"
     class_prefix = "Bert"
-    has_masked_head = True
+    masked_head: ClassVar[MaskedHead | None] = BERT_MASKED_HEAD
     tokenizer_class = "BertTokenizer"
     has_vocab_txt = True
     special_tokens: ClassVar = WORDPIECE_TOKENS

@@ -6,7 +6,7 @@ from typing import ClassVar
 from ..config import EncoderConfig
 from ..tokenizer import in_one_segment
 from .bert import WORDPIECE_TOKENS
-from .family import Family
+from .family import Family, MaskedHead
 
 _SIZES = {
     "dim": "hidden_size",
@@ -38,6 +38,7 @@ class DistilBert(Family):
     # Of the dense layer `pre_classifier`.
     pooler_activation = "relu"
     class_prefix = "DistilBert"
+    masked_head: ClassVar = MaskedHead("vocab_transform", "vocab_layer_norm", "vocab_projector")
     tokenizer_class = "DistilBertTokenizer"
     has_vocab_txt = True
     special_tokens: ClassVar = WORDPIECE_TOKENS

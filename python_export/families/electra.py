@@ -1,8 +1,10 @@
 """ELECTRA (Clark et al., 2020): BERT's layers, embeddings that may be narrower, and no pooler of
 its own. The discriminator is what is fine-tuned; a generator has the same names and reads too."""
 
+from typing import ClassVar
+
 from .bert import Bert
-from .family import is_of_sequences, with_prefix
+from .family import MaskedHead, is_of_sequences, with_prefix
 
 # The dense layer over the first token, in models for sequences and for multiple choice.
 _POOLERS = ("classifier.dense", "sequence_summary.summary")
@@ -16,6 +18,13 @@ class Electra(Bert):
     class_prefix = "Electra"
     pooler_activation = "gelu"
     drops_pooler_input = True
+    # The generator's. As wide as the embeddings.
+    masked_head: ClassVar = MaskedHead(
+        "generator_predictions.dense",
+        "generator_predictions.LayerNorm",
+        "generator_lm_head",
+        activation="gelu",
+    )
 
     def read_config(self, values, path):
         # transformers' own default.

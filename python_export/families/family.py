@@ -2,11 +2,37 @@
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from ..config import ConfigError, EncoderConfig
 from ..hugging_face import bert_variable
 from ..tokenizer import Tokenizer, read_wordpiece
+
+
+class MaskedHead(NamedTuple):
+    """What transformers calls the parts of a family's masked language modeling head.
+
+    It is a dense layer, an activation, a layer normalisation, and a product with the word
+    embeddings plus a bias for each entry of the vocabulary, which the module `output` has. An
+    `activation` of None is the encoder's own.
+    """
+
+    dense: str
+    norm: str
+    output: str
+    activation: str | None = None
+
+    def rename(self, name: str) -> str:
+        """The name of the weight that BertForMaskedLM calls `name`."""
+        owner, _, kind = name.rpartition(".")
+        return f"{dict(zip(BERT_MASKED_HEAD[:3], self[:3], strict=True))[owner]}.{kind}"
+
+
+BERT_MASKED_HEAD = MaskedHead(
+    dense="cls.predictions.transform.dense",
+    norm="cls.predictions.transform.LayerNorm",
+    output="cls.predictions",
+)
 
 
 class Family(ABC):
@@ -32,8 +58,8 @@ class Family(ABC):
     tokenizer_values: ClassVar[dict] = {}
     # As people write it.
     title: str
-    # Whether the head `masked` is that of its checkpoints: `BertForMaskedLM`'s.
-    has_masked_head = False
+    # The masked language modeling head of its checkpoints; None where it is of another form.
+    masked_head: ClassVar[MaskedHead | None] = None
     # What follows the dense layer over the first token: "tanh", "gelu" or "relu".
     pooler_activation = "tanh"
     # Whether that layer's input has dropout.
@@ -122,6 +148,11 @@ class Family(ABC):
         """
         return head.hugging_face_name
 
+    def hugging_face_head_weight(self, name: str, head) -> str:
+        """The name in transformers' model of a weight that `head.hugging_face_weights` lists; that
+        list of the masked language modeling head has BertForMaskedLM's names."""
+        return self.masked_head.rename(name) if head.name_in_contract == "masked" else name
+
     def hugging_face_config(self, config: EncoderConfig) -> dict:
         """The encoder's part of config.json, which `read_config` reads."""
         values = {"model_type": self.model_type, **config.to_json()}
@@ -130,13 +161,17 @@ class Family(ABC):
 
 
 def with_prefix(prefix: str, name: str) -> tuple[str, ...]:
-    """A weight's names in files: models with a head store the encoder under a prefix. Checkpoints
-    converted from TensorFlow 1 have that library's names for layer normalisation."""
+    """A weight's names in files: models with a head store the encoder under a prefix."""
+    return tuple(f"{before}{name}" for name in with_old_name(name) for before in ("", f"{prefix}."))
+
+
+def with_old_name(name: str) -> tuple[str, ...]:
+    """A weight's name, and that in checkpoints converted from TensorFlow 1, which have that
+    library's names for layer normalisation."""
     converted = name.replace("LayerNorm.weight", "LayerNorm.gamma").replace(
         "LayerNorm.bias", "LayerNorm.beta"
     )
-    names = dict.fromkeys((name, converted))
-    return tuple(f"{before}{name}" for name in names for before in ("", f"{prefix}."))
+    return tuple(dict.fromkeys((name, converted)))
 
 
 def is_of_sequences(head) -> bool:

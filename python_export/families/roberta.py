@@ -6,7 +6,7 @@ from typing import ClassVar
 from ..config import ConfigError
 from ..subword import read_subword
 from .bert import Bert
-from .family import is_of_sequences, with_prefix
+from .family import MaskedHead, is_of_sequences, with_prefix
 
 # The dense layer over the first token: that of a fine-tuned classifier comes first.
 _POOLERS = ("classifier.dense", "roberta.pooler.dense", "pooler.dense")
@@ -16,6 +16,7 @@ class Roberta(Bert):
     """RoBERTa and its kin, by `model_type`; `class_prefix` is that of transformers' classes."""
 
     drops_pooler_input = True
+    masked_head: ClassVar = MaskedHead("lm_head.dense", "lm_head.layer_norm", "lm_head", "gelu")
     has_vocab_txt = False
     special_tokens: ClassVar = {
         "bos_token": "<s>",

@@ -1,6 +1,7 @@
 """Every family of encoders and every activation against Hugging Face's PyTorch models.
 
-The goldens come from `tests/golden/make_family_goldens.py`. The graph is run eagerly, without an
+The goldens come from `tests/golden/make_family_goldens.py`, those of the head `masked` from
+`tests/golden/make_masked_family_goldens.py`. The graph is run eagerly, without an
 export: `test_parity.py` has the exports.
 """
 
@@ -14,7 +15,7 @@ import tensorflow as tf
 from python_export import tiny
 from python_export.export import encoder_of
 from python_export.families import FAMILIES
-from python_export.forward import ForwardPass, Inputs
+from python_export.forward import ForwardPass
 from python_export.heads import HEADS
 from python_export.hugging_face import description
 from python_export.model import TrainingModel
@@ -31,16 +32,18 @@ LEARNT = [
     *(("bert", head) for head in ("span", "tag")),
     *(("modernbert", "classify"), ("modernbert-cls", "choice")),
     *((f"bert-{activation}", "classify") for activation in ("gelu_new", "relu", "silu")),
+    *((family, "masked") for family in ("distilbert", "electra", "roberta")),
 ]
 
 
 def goldens():
     """The goldens by case and head."""
     found = {}
-    with np.load(GOLDENS / "families.npz") as file:
-        for key in file.files:
-            case, head, name = key.split("/")
-            found.setdefault((case, head), {})[name] = file[key]
+    for file_name in ("families.npz", "families_masked.npz"):
+        with np.load(GOLDENS / file_name) as file:
+            for key in file.files:
+                case, head, name = key.split("/")
+                found.setdefault((case, head), {})[name] = file[key]
     return found
 
 
@@ -74,9 +77,15 @@ def write(folder, golden):
     return config
 
 
-def model_of(folder):
+def model_of(folder, head):
     """The model of a checkpoint with its own head."""
     checkpoint = read_encoder(str(folder), keep_head=True)
+    assert "left aside" not in checkpoint.summary
+    if head == "masked":
+        encoder = encoder_of(checkpoint, checkpoint.tensors, pooled=False)
+        own = HEADS[head].of(encoder, checkpoint.family, checkpoint.masked_head)
+        return checkpoint, TrainingModel(encoder, own)
+    assert checkpoint.head.name == head
     head_class = HEADS[checkpoint.head.name]
     assert checkpoint.has_pooler or not checkpoint.family.reads_pooler(head_class)
     encoder = encoder_of(checkpoint, checkpoint.tensors, head_class.pooled)
@@ -86,8 +95,9 @@ def model_of(folder):
     return checkpoint, TrainingModel(encoder, head)
 
 
-def inputs_of(golden, rows=None):
-    return Inputs(*(tf.constant(golden[name][:rows]) for name in Inputs._fields))
+def inputs_of(golden, head, rows=None):
+    kind = HEADS[head].inputs_type
+    return kind(*(tf.constant(golden[name][:rows]) for name in kind._fields))
 
 
 def gradients_by_name(table, model, gradients):
@@ -111,9 +121,8 @@ def gradients_by_name(table, model, gradients):
 def test_logits_equal_the_references_on_64_rows(tmp_path, case, head):
     golden = CASES[case, head]
     config = write(tmp_path, golden)
-    checkpoint, model = model_of(tmp_path)
-    assert checkpoint.head.name == head
-    logits = model.logits(inputs_of(golden), ForwardPass()).numpy()
+    checkpoint, model = model_of(tmp_path, head)
+    logits = model.logits(inputs_of(golden, head), ForwardPass()).numpy()
     expected = golden["logits"]
     if head == "tag":
         # RoBERTa gives padding another position, which no token sees.
@@ -134,10 +143,11 @@ def test_logits_equal_the_references_on_64_rows(tmp_path, case, head):
 def test_loss_and_gradient_equal_the_references(tmp_path, case, head):
     golden = CASES[case, head]
     write(tmp_path, golden)
-    checkpoint, model = model_of(tmp_path)
+    checkpoint, model = model_of(tmp_path, head)
     labels = golden["labels"]
     mask = golden["attention_mask"][: len(labels)]
     weight = mask.astype(np.float32) if head == "tag" else np.ones(len(labels), np.float32)
+    weight = golden.get("sample_weight", weight)
     batch = {
         "labels": tf.constant(labels),
         "sample_weight": tf.constant(weight),
@@ -145,7 +155,7 @@ def test_loss_and_gradient_equal_the_references(tmp_path, case, head):
         "dropout": tf.constant(0.0),
         "seed": tf.constant([0, 0]),
     }
-    inputs = inputs_of(golden, len(labels))
+    inputs = inputs_of(golden, head, len(labels))
     loss, gradients = model.gradients(inputs, batch, tf.float32, sparse=False)
     assert float(loss) == pytest.approx(float(golden["loss"]), rel=1e-5)
     found = gradients_by_name(description(checkpoint, HEADS[head]), model, gradients)
@@ -171,8 +181,12 @@ def test_loss_and_gradient_equal_the_references(tmp_path, case, head):
 
 
 def test_every_family_has_a_golden_and_the_activations_differ_by_more_than_the_tolerance():
-    kinds = {json.loads(str(golden["config"]))["model_type"] for golden in CASES.values()}
-    assert kinds == set(FAMILIES)
+    kinds = {"masked": set(), "other": set()}
+    for (_, head), golden in CASES.items():
+        kind = json.loads(str(golden["config"]))["model_type"]
+        kinds["masked" if head == "masked" else "other"].add(kind)
+    assert kinds["other"] == set(FAMILIES)
+    assert kinds["masked"] == {name for name, kind in FAMILIES.items() if kind.masked_head}
     exact = CASES["bert", "classify"]["logits"]
     for activation in ("gelu_new", "relu", "silu"):
         other = CASES[f"bert-{activation}", "classify"]["logits"]
