@@ -33,7 +33,7 @@ pub use look::{CompletionsArgs, DoctorArgs, ManArgs, TasksArgs};
 pub use predict::PredictArgs;
 pub use report::ReportArgs;
 pub use setup::SetupArgs;
-pub use shared::{CacheArgs, DataArgs, PrecisionArg, WholeStepArg};
+pub use shared::{CacheArgs, PrecisionArg, WholeStepArg};
 pub use sweep::{SweepArgs, SweepFlags};
 pub use train::TrainArgs;
 pub use train_data::TrainDataArgs;

@@ -191,6 +191,13 @@ impl Request<'_> {
         }
         let object = stages::prediction_object(head, &examples[0], &predictions[0], labels)?;
         let Value::Object(mut object) = object else { return Ok(Map::new()) };
+        if let (Some(scheme), Some(Value::Array(tags))) =
+            (self.trained.training.scheme, object.get_mut("tags"))
+        {
+            // In the scheme of the training data, as users know the tags.
+            let names: Vec<&str> = tags.iter().filter_map(Value::as_str).collect();
+            *tags = scheme.write(&names).into_iter().map(Value::from).collect();
+        }
         self.shown.apply(&mut object, &predictions[0], labels);
         Ok(object)
     }

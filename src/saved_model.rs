@@ -350,6 +350,9 @@ impl TrainedModel {
     /// There is no SavedModel, tfbert did not make it, it has another contract version, or it is an
     /// export that was not trained.
     pub fn read(dir: &Path) -> Result<Self> {
+        if !dir.join("saved_model.pb").is_file() {
+            return Err(no_trained_model(dir));
+        }
         let mut file = DescriptionFile::read(dir)?;
         let training = file.trained.take().ok_or_else(|| {
             Error::new("this SavedModel is an export that was not trained")
@@ -459,6 +462,19 @@ impl DescriptionFile {
 /// For `fuzz/`: reads a description of either kind.
 pub(crate) fn check_description(dir: &Path) -> Result<()> {
     DescriptionFile::read(dir).map(drop)
+}
+
+/// The error of a folder without a SavedModel where a trained one was named: with the folder that was
+/// meant, where one lies in it.
+fn no_trained_model(dir: &Path) -> Error {
+    let named = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut inside: Vec<_> = named.filter(|path| path.join("saved_model.pb").is_file()).collect();
+    inside.sort();
+    let hint = match inside.last() {
+        Some(model) => format!("there is one in it: `--model {}`", model.display()),
+        None => "name the folder of a run, such as `runs/sst2`, or of its model".to_owned(),
+    };
+    Error::new("there is no trained model").at(dir).hint(hint)
 }
 
 /// The command that exports a SavedModel with the head that the folder is named after.

@@ -60,6 +60,14 @@ fn a_csv_of_tickets_becomes_a_model_and_its_task_file_repeats_the_scores_and_res
     assert!(
         ["billing", "bug"].map(Some).contains(&last_json(&succeed(&mut predict))["label"].as_str())
     );
+    // By its run's folder, and in the folder of `runs` by its name.
+    let mut of_run = tfbert();
+    of_run.args(["eval", "--json", "--model"]).arg(&run);
+    assert_eq!(last_json(&succeed(&mut of_run))["metrics"], trained["metrics"]);
+    let mut named = tfbert();
+    named.current_dir(dir.path()).arg("--tensorflow").arg(root().join(".venv"));
+    named.args(["predict", "it crashes", "--task", "tickets"]);
+    assert_eq!(succeed(&mut named), succeed(&mut predict));
     let mut resume = tfbert();
     resume.args(["train", "--resume", "--json", "--precision", "f32", "--epochs", "1"]);
     resume.args(["--batch-size", "8", "--model"]).arg(tiny("classify")).arg("--task").arg(&task);

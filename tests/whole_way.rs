@@ -5,7 +5,9 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{copy_folder, fail, last_json, losses, succeed, text, tfbert, tiny, train_export, train_tiny};
+use common::{
+    copy_folder, fail, last_json, losses, succeed, text, tfbert, tiny, train_export, train_tiny,
+};
 
 #[test]
 fn training_then_evaluating_repeats_the_metrics_digit_for_digit() {

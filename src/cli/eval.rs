@@ -4,15 +4,20 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::shared::{DataArgs, PrecisionArg};
+use super::shared::PrecisionArg;
 use super::values::{batch_size, positive, threads};
 
 /// Arguments of `tfbert eval`.
 #[derive(Debug, Args)]
 pub struct EvalArgs {
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub data: DataArgs,
+    /// The task's name (see `tfbert tasks`), or a task file that ends in `.json` [default: the task of
+    /// the model's run].
+    #[arg(long, value_name = "TASK", required_unless_present = "model")]
+    pub task: Option<String>,
+
+    /// Folder of the data sets.
+    #[arg(long, env = "TFBERT_DATA", default_value = "data", value_name = "DIR")]
+    pub data_dir: PathBuf,
 
     /// The trained model, or the folder of its run [default: runs/<task>].
     #[arg(long, value_name = "DIR")]

@@ -49,17 +49,40 @@ const FLAGS: [(&str, &str); 39] = [
     ("--warmup-ratio", "give `--warmup`"),
 ];
 
-/// Adds to an error of an unknown flag what to type instead, if it is one of Hugging Face's.
+/// Adds to an error of an unknown flag what to type instead, if it is one of Hugging Face's, and to that
+/// of a missing `--task` the flag that does without.
 pub(super) fn answer(mut error: clap::Error) -> clap::Error {
+    if error.kind() == ErrorKind::MissingRequiredArgument {
+        if let Some(tip) = instead_of_task(&error) {
+            error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+        }
+        return error;
+    }
     if error.kind() != ErrorKind::UnknownArgument {
         return error;
     }
     let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return error };
     let Some(answer) = instead(flag) else { return error };
-    let tip = format!("`{}` is Hugging Face's; {answer}", flag.split('=').next().unwrap_or(flag));
+    let tip = format!("instead of `{}` {answer}", flag.split('=').next().unwrap_or(flag));
     error.remove(ContextKind::SuggestedArg);
     error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![StyledStr::from(tip)]));
     error
+}
+
+/// The flag that a command takes in place of the `--task` that it lacks.
+fn instead_of_task(error: &clap::Error) -> Option<&'static str> {
+    let Some(ContextValue::Strings(missing)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    if !missing.iter().any(|flag| flag.starts_with("--task ")) {
+        return None;
+    }
+    let usage = error.get(ContextKind::Usage)?.to_string();
+    if usage.contains("tfbert train") || usage.contains("tfbert sweep") {
+        return Some("to train on a file of your own, give `--data FILE`");
+    }
+    (usage.contains("tfbert predict") || usage.contains("tfbert eval"))
+        .then_some("or name a trained model or its run with `--model DIR`")
 }
 
 /// What to type for a flag of Hugging Face's, whose words may be joined by `_` or `-`.
@@ -80,12 +103,23 @@ mod tests {
         for flag in ["--num_train_epochs", "--num-train-epochs", "--num_train_epochs=3"] {
             let error = Cli::try_parse_from(["tfbert", "train", "--task", "sst2", flag, "3"]);
             let message = answer(error.unwrap_err()).to_string();
-            assert!(message.contains("is Hugging Face's; give `--epochs`"), "{message}");
+            assert!(message.contains(" give `--epochs`"), "{message}");
             assert!(!message.contains("similar"), "{message}");
         }
         let error = Cli::try_parse_from(["tfbert", "train", "--task", "sst2", "--epoch", "3"]);
         let message = answer(error.unwrap_err()).to_string();
         assert!(message.contains("--epochs"), "clap's own suggestion stays: {message}");
+    }
+
+    #[test]
+    fn a_missing_task_is_answered_with_the_flag_that_does_without() {
+        for (command, flag) in
+            [("train", "`--data FILE`"), ("predict", "`--model DIR`"), ("eval", "`--model DIR`")]
+        {
+            let error = Cli::try_parse_from(["tfbert", command]).unwrap_err();
+            let message = answer(error).to_string();
+            assert!(message.contains(flag), "{message}");
+        }
     }
 
     #[test]

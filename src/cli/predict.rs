@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::shared::PrecisionArg;
-use super::values::{ColumnNames, batch_size, column_names, fraction, positive, threads};
+use super::values::{ColumnNames, batch_size, column_names, fraction, number, positive, threads};
 use crate::dataset::InputFormat;
 
 /// Arguments of `tfbert predict`.
@@ -74,7 +74,7 @@ pub struct PredictArgs {
 
     /// Answer nothing where "no answer" scores above the best answer by more than this [default:
     /// the model's].
-    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = number)]
     pub null_threshold: Option<f64>,
 
     /// Number format [default: the one that the model was scored with in training; f32 where this

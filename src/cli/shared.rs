@@ -26,18 +26,6 @@ pub enum WholeStepArg {
     Off,
 }
 
-/// What reads data.
-#[derive(Debug, Clone, Args)]
-pub struct DataArgs {
-    /// The task's name (see `tfbert tasks`), or a task file that ends in `.json`.
-    #[arg(long, value_name = "TASK")]
-    pub task: String,
-
-    /// Folder of the data sets.
-    #[arg(long, env = "TFBERT_DATA", default_value = "data", value_name = "DIR")]
-    pub data_dir: PathBuf,
-}
-
 /// What is kept for later runs.
 #[derive(Debug, Clone, Args)]
 pub struct CacheArgs {

@@ -166,8 +166,8 @@ pub struct TrainArgs {
     #[arg(long, value_name = "MINUTES", value_parser = minutes)]
     pub save_minutes: Option<usize>,
 
-    /// Number of newest checkpoints to keep, besides the best one and one to fall back to, also when
-    /// the run is complete. With 0 the run keeps none when it is complete, and as for 1 until then.
+    /// Newest checkpoints to keep, besides the best one and one to fall back to. With 0 a complete run
+    /// has no checkpoints; until it is complete it keeps them as with 1.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub keep_checkpoints: usize,
 

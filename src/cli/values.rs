@@ -56,6 +56,13 @@ fn from_one_to(most: usize, text: &str) -> Result<usize, String> {
     number.ok_or_else(|| format!("expected a whole number from 1 to {most}"))
 }
 
+pub(super) fn number(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(number) if !f64::is_nan(number) => Ok(number),
+        _ => Err("expected a number".to_owned()),
+    }
+}
+
 pub(super) fn reduce_precision(text: &str) -> Result<Precision, String> {
     [Precision::F32, Precision::Bf16]
         .into_iter()

@@ -220,14 +220,15 @@ fn data(report: &mut Report, data_dir: &Path) -> Result<()> {
         if there { present.push(task.name.as_str()) } else { absent.push(task.name.as_str()) }
     }
     if present.is_empty() {
-        report.problem(
+        // Whoever has data of their own needs none.
+        return report.ok(
             "data",
-            &Error::new("no task's files are there").at(data_dir).hint(
-                "fetch them, as with `tfbert data fetch sst2`, or name the folder of the data sets with \
-                 `--data-dir DIR` or the variable `TFBERT_DATA`",
+            &format!(
+                "{}: no files of built-in tasks (`tfbert data fetch sst2` fetches some; `--data-dir DIR` and \
+                 the variable `TFBERT_DATA` name another folder)",
+                data_dir.display()
             ),
-        )?;
-        return Ok(());
+        );
     }
     let absent = if absent.is_empty() {
         String::new()

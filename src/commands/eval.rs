@@ -20,7 +20,7 @@ use tfbert::saved_model::TrainedModel;
 use tfbert::stages::write_predictions;
 use tfbert::task::{self, Split, Task};
 
-use super::models::model_folder;
+use super::models::{best_run, model_folder};
 use super::{check_head, print_line};
 
 /// What is evaluated: a task's files by a trained model.
@@ -33,8 +33,15 @@ struct Job<'a> {
 }
 
 pub fn run(args: &EvalArgs, cli: &Cli) -> Result<()> {
-    let task = task::find(&args.data.task)?;
-    let model_dir = args.model.clone().unwrap_or_else(|| default_model(&task));
+    let (task, model_dir) = match (&args.task, &args.model) {
+        (Some(name), model) => {
+            let task = task::find(name)?;
+            let dir = model.clone().unwrap_or_else(|| default_model(&task));
+            (task, dir)
+        }
+        (None, Some(dir)) => (task_of_run(dir)?, dir.clone()),
+        (None, None) => unreachable!("clap wants one of them"),
+    };
     let trained = trained_model(&task, &model_dir)?;
     let model_dir = trained.model.dir.clone();
     let splits: Vec<&Split> = match &args.split {
@@ -104,7 +111,7 @@ impl Job<'_> {
         DataSource {
             task: self.task,
             split,
-            data_dir: &self.args.data.data_dir,
+            data_dir: &self.args.data_dir,
             labels: self.labels,
             limit: self.args.limit_dev,
         }
@@ -209,6 +216,25 @@ pub fn default_model(task: &Task) -> PathBuf {
     Path::new("runs").join(task.model_of.as_deref().unwrap_or(&task.name))
 }
 
+/// The task of a model's run: the task file in the run's folder, or the built-in task.
+fn task_of_run(dir: &Path) -> Result<Task> {
+    let run = best_run(dir)?;
+    for folder in [dir, &run, run.parent().unwrap_or(&run)] {
+        let file = folder.join(names::TASK);
+        if file.is_file() {
+            return task::find(&file.to_string_lossy());
+        }
+    }
+    let name = TrainedModel::read(&model_folder(dir)?)?.training.task.name;
+    let is_built_in = task::tasks().iter().any(|task| task.name == name);
+    if is_built_in {
+        return task::find(&name);
+    }
+    Err(Error::usage(format!("the model was trained by a task file, for the task `{name}`"))
+        .at(dir)
+        .hint("name that file with `--task FILE.json`"))
+}
+
 /// The folder of predictions of the run that a model belongs to, if it belongs to one.
 fn predictions_beside(model_dir: &Path) -> Option<PathBuf> {
     let run = model_dir.parent()?;
@@ -219,13 +245,13 @@ fn predictions_beside(model_dir: &Path) -> Option<PathBuf> {
 pub fn trained_model(task: &Task, model_dir: &Path) -> Result<TrainedModel> {
     let train = task.model_of.as_deref().unwrap_or(&task.name);
     let model_dir = &model_folder(model_dir)?;
+    let hint =
+        format!("train one with `tfbert train --task {train}`, or name another with `--model DIR`");
     if !model_dir.exists() {
-        return Err(Error::new("there is no trained model").at(model_dir).hint(format!(
-            "train one with `tfbert train --task {train}`, or name another with `--model DIR`"
-        )));
+        return Err(Error::new("there is no trained model").at(model_dir).hint(hint));
     }
     let trained = TrainedModel::read(model_dir)?;
-    check_head(task, &trained.model)?;
+    check_head(task, &trained.model, &hint)?;
     let trained_for = trained.training.task.name.as_str();
     // A head that a checkpoint brought was not trained here, and has no scores.
     let trained_here = !trained.training.metrics.is_empty();

@@ -196,8 +196,8 @@ pub fn check_length(settings: &FeatureSettings, model: &Description) -> Result<(
     Ok(())
 }
 
-/// Refuses a model whose head is not the task's.
-pub fn check_head(task: &Task, model: &Description) -> Result<()> {
+/// Refuses a model whose head is not the task's; `hint` says where to get another.
+pub fn check_head(task: &Task, model: &Description, hint: &str) -> Result<()> {
     if task.head == model.head {
         return Ok(());
     }
@@ -206,10 +206,7 @@ pub fn check_head(task: &Task, model: &Description) -> Result<()> {
         task.name, task.head, model.head
     ))
     .at(&model.dir)
-    .hint(format!(
-        "{}, or name another with `--model DIR`",
-        models::export_command("minilm-l6", task.head.name())
-    )))
+    .hint(hint))
 }
 
 /// Reads and tokenises one split.

@@ -46,19 +46,41 @@ pub fn find_export(encoder: &str, head: Head) -> Option<PathBuf> {
 /// The folder of a trained model: the one that is named, or of a run that is named its model, of runs
 /// with several seeds and of a sweep that of the best. A name that is no path here is looked up.
 pub fn model_folder(dir: &Path) -> Result<PathBuf> {
+    let dir = best_run(dir)?;
+    let dir = dir.as_path();
     let model = dir.join(names::MODEL);
     if dir.join(names::RUN_RECORD).is_file() {
         if model.is_dir() {
             return Ok(model);
         }
-        return Err(Error::new("the run has no model yet")
+        let what = match dir.join(names::RESULT).is_file() {
+            true => "the run's model was removed, as a sweep does with all but the best",
+            false => "the run has no model yet",
+        };
+        return Err(Error::new(what)
             .at(dir)
-            .hint(format!("continue it with `tfbert train --resume --output {}`", dir.display())));
+            .hint(format!("train it with `tfbert train --resume --output {}`", dir.display())));
+    }
+    if !is_saved_model(dir) && is_saved_model(&model) {
+        return Ok(model);
+    }
+    if !dir.exists()
+        && let Some(found) = Places::of_process().find(dir, names::MODEL)
+    {
+        return Ok(announced(found));
+    }
+    Ok(dir.to_owned())
+}
+
+/// Of the folder of several seeds or of a sweep the folder of the best run; any other folder as it is.
+pub fn best_run(dir: &Path) -> Result<PathBuf> {
+    if dir.join(names::RUN_RECORD).is_file() {
+        return Ok(dir.to_owned());
     }
     if dir.join(names::SEEDS_RESULT).is_file() {
         let seed = SeedsResult::read(dir)?.best_seed;
         log::info!("{}: seed {seed} is the best", dir.display());
-        return model_folder(&dir.join(format!("seed-{seed}")));
+        return best_run(&dir.join(format!("seed-{seed}")));
     }
     if dir.join(names::SWEEP).is_file() {
         let Some(best) = SweepRecord::read(dir)?.best else {
@@ -70,15 +92,7 @@ pub fn model_folder(dir: &Path) -> Result<PathBuf> {
                 )));
         };
         log::info!("{}: {} is the best", dir.display(), best.display());
-        return model_folder(&dir.join(best));
-    }
-    if !is_saved_model(dir) && is_saved_model(&model) {
-        return Ok(model);
-    }
-    if !dir.exists()
-        && let Some(found) = Places::of_process().find(dir, names::MODEL)
-    {
-        return Ok(announced(found));
+        return best_run(&dir.join(best));
     }
     Ok(dir.to_owned())
 }
@@ -109,6 +123,11 @@ fn missing(places: &Places, name: &str, head: &str) -> Error {
     let encoder = name.trim_start_matches(&format!("{MODELS_FOLDER}/"));
     let what =
         format!("the export `{encoder}/{head}` was not found; looked in {}", places.describe());
-    Error::new(what)
-        .hint(format!("{}, or name another with `--model DIR`", export_command(encoder, head)))
+    let is_known = encoder.contains('/') || [DEFAULT_ENCODER, "tiny"].contains(&encoder);
+    let command = match is_known {
+        true => export_command(encoder, head),
+        // A name alone is none on the Hub.
+        false => export_command(&format!("OWNER/{encoder}"), head),
+    };
+    Error::new(what).hint(format!("{command}, or name another with `--model DIR`"))
 }

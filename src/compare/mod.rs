@@ -277,9 +277,10 @@ fn settings(run: &RunFiles) -> Result<BTreeMap<String, Value>> {
     settings.insert("model".into(), run.record.model.display().to_string().into());
     for file in &run.record.data {
         let name = format!("{}_file", file.split);
-        // Two files of one name may differ in what they hold.
+        // Two files of one name may differ in what they hold, and one file may be named in two ways.
         let short = file.sha256.get(..8).unwrap_or_default();
-        settings.insert(name, format!("{} ({short})", file.path.display()).into());
+        let shown = file.path.file_name().unwrap_or(file.path.as_os_str()).to_string_lossy();
+        settings.insert(name, format!("{shown} ({short})").into());
     }
     Ok(settings)
 }

@@ -110,6 +110,10 @@ pub struct InputFile<'a> {
     split: Split,
     /// The columns of the texts, where the file is a table and its head reads lines.
     texts: Option<InputColumns>,
+    /// The key of a list of words, where the file has one in each object.
+    words: Option<String>,
+    /// The column of the ids, where rows are known by them.
+    id: Option<String>,
     /// What separates the columns of CSV, where that is no comma.
     delimiter: Option<char>,
     header: Vec<String>,
@@ -159,6 +163,8 @@ impl<'a> InputFile<'a> {
             format,
             split: split.clone(),
             texts: None,
+            words: None,
+            id: None,
             delimiter: None,
             header: Vec::new(),
             context: request.context.clone(),
@@ -189,16 +195,21 @@ impl<'a> InputFile<'a> {
                 } else {
                     task.delimiter = None;
                 }
-                file.header = header(&task, format, path)?;
-                match find_columns(request, &file.header)? {
+                let first = first_row(&task, format, path)?;
+                match find_columns(request, &first)? {
                     FoundColumns::Endings(columns) => task.columns = *columns,
                     FoundColumns::Texts(texts) => file.texts = Some(texts),
+                    FoundColumns::Words(key) => file.words = Some(key),
                 }
+                file.header = first.header;
+                file.id = id_column(&task, &file.header);
             }
         }
-        // What a row's label is does not matter: no file has so many columns.
         if format == InputFormat::Conll {
+            // What a row's label is does not matter: no file has so many columns.
             task.columns.label = Some(Column::Index(u32::MAX as usize));
+            // A task of JSON objects names keys: then the words are where they are by default.
+            task.columns.word.take_if(|column| matches!(column, Column::Name(_)));
         }
         if let Some(format) = format.task_format() {
             task.format = format;
@@ -239,16 +250,23 @@ impl<'a> InputFile<'a> {
     ///
     /// The file cannot be opened.
     pub fn rows(&'a self) -> Result<InputRows<'a>> {
+        let asked = |names: Vec<String>| {
+            let names = names.into_iter().chain(self.id.clone()).collect();
+            Rows::open(TableForm::of(&self.task), &self.path, names)
+        };
+        if let Some(key) = &self.words {
+            let mut rows = asked(vec![key.clone()])?;
+            let position = rows.position(&Column::Name(key.clone()))?;
+            let source = Source::Words(Box::new(rows), position);
+            return Ok(InputRows { file: self, source, number: 0 });
+        }
         let source = match (self.format.task_format(), &self.texts) {
             (None, _) if self.path == Path::new(STDIN) => Source::Lines(Lines::new(
                 Path::new("stdin"),
                 Box::new(std::io::BufReader::new(std::io::stdin())),
             )),
             (None, _) => Source::Lines(Lines::open(&self.path)?),
-            (Some(_), Some(texts)) => {
-                let rows = Rows::open(TableForm::of(&self.task), &self.path, texts.names())?;
-                Source::Table(Box::new(rows), texts)
-            }
+            (Some(_), Some(texts)) => Source::Table(Box::new(asked(texts.names())?), texts),
             (Some(_), None) => {
                 Source::Task(reader::open(&self.task, &self.split, &self.path, &NO_LABELS)?)
             }
@@ -268,6 +286,8 @@ enum Source<'a> {
     Lines(Lines<'static>),
     Task(Box<dyn Reader + 'a>),
     Table(Box<Rows>, &'a InputColumns),
+    /// Objects, and the position of their list of words.
+    Words(Box<Rows>, usize),
 }
 
 impl InputRows<'_> {
@@ -278,7 +298,7 @@ impl InputRows<'_> {
     /// The row cannot be read or lacks what the model reads; the error names the line.
     pub fn advance(&mut self) -> Result<Option<InputRow>> {
         let file = self.file;
-        let id = self.number.to_string();
+        let mut id = self.number.to_string();
         self.number += 1;
         let (line, row, input) = match &mut self.source {
             Source::Lines(lines) => {
@@ -303,7 +323,17 @@ impl InputRows<'_> {
                 let Some(line) = rows.advance()? else { return Ok(None) };
                 let text = texts.line(rows)?;
                 let input = file.typed_input(&text).map_err(|e| e.at_line(&file.path, line))?;
+                if let Some(column) = &file.id {
+                    let position = rows.position(&Column::Name(column.clone()))?;
+                    id = rows.field(position)?.to_owned();
+                }
                 (line, rows.row(), input)
+            }
+            Source::Words(rows, position) => {
+                let Some(line) = rows.advance()? else { return Ok(None) };
+                let words =
+                    list_of_words(rows, *position).map_err(|e| e.at_line(&file.path, line))?;
+                (line, rows.row(), Input::Words(words))
             }
         };
         Ok(Some(InputRow { row, example: Example { id, line, input, target: None } }))
@@ -314,7 +344,7 @@ impl InputRows<'_> {
         match &self.source {
             Source::Lines(lines) => lines.bytes_read(),
             Source::Task(reader) => reader.bytes_read(),
-            Source::Table(rows, _) => rows.bytes_read(),
+            Source::Table(rows, _) | Source::Words(rows, _) => rows.bytes_read(),
         }
     }
 }
@@ -349,21 +379,53 @@ fn line_header(task: &Task, has_context: bool) -> Vec<String> {
     names.iter().map(|&name| name.to_owned()).collect()
 }
 
-/// The header of a table; of JSON objects, the keys of the first.
-fn header(task: &Task, format: InputFormat, path: &Path) -> Result<Vec<String>> {
+/// What is known of a table before its rows are read.
+struct FirstRow {
+    /// The header; of JSON objects, the keys of the first.
+    header: Vec<String>,
+    /// The first of JSON objects.
+    object: Option<Object>,
+}
+
+/// Reads the header of a table, or the first of JSON objects.
+fn first_row(task: &Task, format: InputFormat, path: &Path) -> Result<FirstRow> {
     let empty = |what: &str| Error::new(format!("it is empty; expected {what}")).at(path);
     let form =
         TableForm { format: format.task_format().unwrap_or(Format::Csv), ..TableForm::of(task) };
     let mut rows = Rows::open(form, path, Vec::new())?;
     if !form.format.has_objects() {
         let header = rows.read_header()?.ok_or_else(|| empty("a header"))?;
-        return Ok(header.to_vec());
+        return Ok(FirstRow { header: header.to_vec(), object: None });
     }
     let what = form.format.row_name();
     let Some(line) = rows.advance()? else { return Err(empty(what)) };
     let Row::Object(text) = rows.row() else { return Err(empty(what)) };
-    let Object(pairs) = Object::parse(&text).map_err(|error| error.at_line(path, line))?;
-    Ok(pairs.into_iter().map(|(key, _)| key).collect())
+    let object = Object::parse(&text).map_err(|error| error.at_line(path, line))?;
+    let header = object.0.iter().map(|(key, _)| key.clone()).collect();
+    Ok(FirstRow { header, object: Some(object) })
+}
+
+/// The column of the questions' ids: answers are written by them.
+fn id_column(task: &Task, header: &[String]) -> Option<String> {
+    if !task.head.asks_about_passage() {
+        return None;
+    }
+    let name = match &task.columns.id {
+        Some(Column::Name(name)) => name,
+        _ => "id",
+    };
+    header.iter().find(|column| *column == name).cloned()
+}
+
+fn list_of_words(rows: &Rows, position: usize) -> Result<Vec<String>> {
+    let words = match rows.nested(position) {
+        Some(serde_json::Value::Array(words)) => {
+            words.iter().map(|word| word.as_str().map(str::to_owned)).collect()
+        }
+        _ => None,
+    };
+    let key = rows.name(position);
+    words.ok_or_else(|| Error::new(format!("`{key}` is not a list of words")))
 }
 
 /// What separates the columns of a CSV file: what the task says, else a sign that the header has where it

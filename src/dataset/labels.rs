@@ -175,7 +175,9 @@ impl Labels {
             match self.names.iter().find_map(|known| Some((known, difference(known, name)?))) {
                 Some((known, what)) => error
                     .hint(format!("it differs from the label `{}` only in {what}", excerpt(known))),
-                None => error,
+                None => error.hint(
+                    "correct the label; a task file can list all labels: `\"labels\": [\"…\", \"…\"]`",
+                ),
             }
         })
     }
@@ -282,7 +284,7 @@ mod tests {
         let labels = Labels::new(vec!["ham".into(), "spam".into()]);
         let error = labels.parse("Spam").unwrap_err();
         assert_eq!(error.hint_text(), Some("it differs from the label `spam` only in case"));
-        assert_eq!(labels.parse("eggs").unwrap_err().hint_text(), None);
+        assert!(labels.parse("eggs").unwrap_err().hint_text().unwrap().contains("\"labels\":"));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::task::{Column, ReadTags, Split, Task};
 use crate::text::excerpt;
 
 /// The key of the words, unless the task names another.
-const WORDS: &str = "tokens";
+pub(super) const WORDS: &str = "tokens";
 /// The key of the tags, unless the task names another; the first that an object has.
 const TAGS: [&str; 2] = ["ner_tags", "tags"];
 

@@ -78,9 +78,13 @@ pub(super) fn about(source: &Source) -> String {
         }
         text.push('\n');
     }
+    let what = match model.head.asks_about_passage() {
+        true => "Passages are read in overlapping windows of",
+        false => "Texts are cut to",
+    };
     let _ = writeln!(
         text,
-        "Texts are cut to {} tokens, special tokens included, as in training.\n",
+        "{what} {} tokens, special tokens included, as in training.\n",
         training.features.max_length
     );
     text += "## Scores\n\n| split | metric | value |\n| --- | --- | ---: |\n";
@@ -126,9 +130,10 @@ pub(super) fn made(source: &Source) -> String {
         None => text += "## Training\n\nThe run that made the model was not beside it.\n\n",
     }
     if let Some(result) = &source.result {
+        let of = if model.head.asks_about_passage() { "windows" } else { "examples" };
         let _ = writeln!(
             text,
-            "{} updates on {} examples in {:.0} s; the weights are those after update {}.\n",
+            "{} updates on {} {of} in {:.0} s; the weights are those after update {}.\n",
             result.steps, result.train_examples, result.train_seconds, result.best_step
         );
     }

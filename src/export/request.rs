@@ -13,7 +13,7 @@ use crate::feature::Tokenizer;
 use crate::model::{Tensor, TensorData};
 use crate::saved_model::Signature;
 use crate::stages;
-use crate::task::Task;
+use crate::task::{Split, Task};
 
 /// The most examples of a request.
 const EXAMPLES: usize = 4;
@@ -68,16 +68,24 @@ fn development_examples(source: &Source) -> Option<Dataset> {
     let train = record.task.train.as_ref().map(|split| split.name.as_str());
     let file = record.data.iter().find(|file| Some(file.split.as_str()) != train)?;
     let mut task = record.task.clone();
+    if !file.path.is_file() {
+        // A path that was relative to the run's working folder; a task of an own file knows where it is.
+        return read_examples(&task, task.split(&file.split).ok()?, &record.labels);
+    }
     // The file is where the run read it, wherever the data sets are now.
     task.base = Some(file.path.parent()?.to_owned());
     task.folder = String::new();
     let name = file.path.file_name()?.to_string_lossy().into_owned();
     let mut split = task.split(&file.split).ok()?.clone();
     split.file = name;
-    let labels = Labels::new(record.labels.clone());
+    read_examples(&task, &split, &record.labels)
+}
+
+fn read_examples(task: &Task, split: &Split, labels: &[String]) -> Option<Dataset> {
+    let labels = Labels::new(labels.to_vec());
     let data = DataSource {
-        task: &task,
-        split: &split,
+        task,
+        split,
         data_dir: &PathBuf::new(),
         labels: &labels,
         limit: Some(EXAMPLES),

@@ -65,13 +65,13 @@ fn model_folder(path: &Path) -> Result<PathBuf> {
         return Err(error("there is no such folder")
             .hint("name the folder of a run, such as `runs/sst2`, or of its model"));
     }
-    if path.join(names::SEEDS_RESULT).is_file() {
-        return Err(error("the folder holds the runs of several seeds")
-            .hint(format!("name one of them, such as `{}/seed-1`", path.display())));
-    }
     if path.join(names::RUN_RECORD).is_file() {
-        return Err(error("the run is not complete: it has no model yet").hint(format!(
-            "complete it with `tfbert train --resume --output {}`, then export it",
+        let what = match path.join(names::RESULT).is_file() {
+            true => "the run's model was removed, as a sweep does with all but the best",
+            false => "the run is not complete: it has no model yet",
+        };
+        return Err(error(what).hint(format!(
+            "train it with `tfbert train --resume --output {}`, then export it",
             path.display()
         )));
     }
@@ -105,7 +105,8 @@ mod tests {
         assert!(hint(dir.path()).contains("runs/sst2"));
         fs::write(dir.path().join(names::RUN_RECORD), "{}").unwrap();
         assert!(hint(dir.path()).contains("--resume"));
-        fs::write(dir.path().join(names::SEEDS_RESULT), "{}").unwrap();
-        assert!(hint(dir.path()).contains("/seed-1"));
+        fs::write(dir.path().join(names::RESULT), "{}").unwrap();
+        let error = Source::read(dir.path()).unwrap_err();
+        assert!(error.what().contains("was removed"), "{error}");
     }
 }

@@ -107,6 +107,14 @@ impl RowFile {
         self.rows
     }
 
+    /// Removes an output without rows, of a command that failed before the first.
+    pub fn discard(self) {
+        let partial = partial_path(&self.target);
+        drop(self.file);
+        // One that stays is continued or replaced by the next command.
+        let _ = fs::remove_file(partial);
+    }
+
     /// Adds rows and their predictions.
     ///
     /// # Errors

@@ -53,9 +53,8 @@ pub fn stream(
     model: &dyn Predictor,
     mut take: impl FnMut(Window) -> Result<()>,
 ) -> Result<usize> {
-    const KIB: u64 = 1024;
     let start = Instant::now();
-    let total = file.bytes().map_or(0, |bytes| bytes.div_ceil(KIB) as usize);
+    let total = file.bytes().unwrap_or(0);
     let mut progress: Option<Progress> = None;
     let (mut done, mut cut) = (0, 0);
     std::thread::scope(|scope| {
@@ -68,8 +67,7 @@ pub fn stream(
         });
         for window in windows {
             let Encoded { rows, data, bytes_read } = window?;
-            let kib = (bytes_read / KIB) as usize;
-            let progress = progress.get_or_insert_with(|| Progress::new("predict", total, 0));
+            let progress = progress.get_or_insert_with(|| Progress::of_bytes("predict", total, 0));
             cut += data.features.truncated;
             let objects =
                 request.objects(&data, model).map_err(|error| at_rows(error, skip + done))?;
@@ -78,7 +76,8 @@ pub fn stream(
             let examples = data.dataset.examples.into_iter().step_by(step).collect();
             take(Window { rows, examples, objects })?;
             let rate = done as f64 / start.elapsed().as_secs_f64().max(1e-9);
-            progress.update(kib, || format!("KiB, {} rows, {rate:.0} rows/s", skip + done));
+            let rows = skip + done;
+            progress.update(bytes_read as usize, || format!("{rows} rows, {rate:.0} rows/s"));
         }
         Ok(())
     })?;

@@ -26,15 +26,29 @@ pub struct Progress {
 impl Progress {
     /// Begins `total` units of work (0 where unknown), called `label`, of which `done` are done.
     pub fn new(label: &str, total: usize, done: usize) -> Self {
+        let template = match total {
+            0 => "{prefix:>9} {pos}  {msg}",
+            _ => "{prefix:>9} {wide_bar:.cyan/dim} {pos}/{len}  {msg}",
+        };
+        Self::with_template(template, label, total, done)
+    }
+
+    /// Begins to read or transfer about `total` bytes (0 where unknown), of which `done` are done.
+    pub fn of_bytes(label: &str, total: u64, done: u64) -> Self {
+        let template = match total {
+            0 => "{prefix:>9} {decimal_bytes}  {msg}",
+            _ => "{prefix:>9} {wide_bar:.cyan/dim} {decimal_bytes}/{decimal_total_bytes}  {msg}",
+        };
+        let progress = Self::with_template(template, label, total as usize, done as usize);
+        Self { bytes: true, ..progress }
+    }
+
+    fn with_template(template: &str, label: &str, total: usize, done: usize) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(
                 Some(total as u64),
                 ProgressDrawTarget::stderr_with_hz(8),
             );
-            let template = match total {
-                0 => "{prefix:>9} {pos}  {msg}",
-                _ => "{prefix:>9} {wide_bar:.cyan/dim} {pos}/{len}  {msg}",
-            };
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style);
             }
@@ -55,18 +69,6 @@ impl Progress {
         }
     }
 
-    /// Begins a transfer of about `total` bytes, of which `done` are done.
-    pub fn of_bytes(label: &str, total: u64, done: u64) -> Self {
-        let mut progress = Self::new(label, total as usize, done as usize);
-        progress.bytes = true;
-        let template =
-            "{prefix:>9} {wide_bar:.cyan/dim} {decimal_bytes}/{decimal_total_bytes}{msg}";
-        if let (Some(bar), Ok(style)) = (&progress.bar, ProgressStyle::with_template(template)) {
-            bar.set_style(style);
-        }
-        progress
-    }
-
     /// `done` units are done now; `message` says how it stands.
     pub fn update(&mut self, done: usize, message: impl FnOnce() -> String) {
         self.done = done;
@@ -74,18 +76,12 @@ impl Progress {
         match &self.bar {
             Some(bar) => {
                 bar.set_position(done as u64);
-                bar.set_message(format!("{}  {}", message(), self.pace(now)));
+                bar.set_message(joined(&[&message(), &self.pace(now)]));
             }
             None if now >= self.next_line => {
                 self.next_line = now + BETWEEN_LINES;
-                let unit = if self.bytes { 1_000_000 } else { 1 };
-                let of = match self.total {
-                    0 => String::new(),
-                    total => format!("/{}", total / unit),
-                };
-                let name = if self.bytes { " MB" } else { "" };
-                let done = done / unit;
-                log::info!("{} {done}{of}{name}  {}  {}", self.label, message(), self.pace(now));
+                let shown = format!("{} {}", self.label, self.amount());
+                log::info!("{}", joined(&[&shown, &message(), &self.pace(now)]));
             }
             None => {}
         }
@@ -103,6 +99,17 @@ impl Progress {
     pub fn finish(self) {
         if let Some(bar) = self.bar {
             bar.finish_and_clear();
+        }
+    }
+
+    /// What is done of all: `12/96`, or `1.2/9.6 MB`.
+    fn amount(&self) -> String {
+        let megabytes = |bytes: usize| format!("{:.1}", bytes as f64 / 1e6);
+        match (self.bytes, self.total) {
+            (false, 0) => self.done.to_string(),
+            (false, total) => format!("{}/{total}", self.done),
+            (true, 0) => format!("{} MB", megabytes(self.done)),
+            (true, total) => format!("{}/{} MB", megabytes(self.done), megabytes(total)),
         }
     }
 
@@ -125,6 +132,12 @@ impl Progress {
     }
 }
 
+/// The parts that are not empty, in one line.
+fn joined(parts: &[&str]) -> String {
+    let parts: Vec<&str> = parts.iter().copied().filter(|part| !part.is_empty()).collect();
+    parts.join("  ")
+}
+
 /// A duration for people: `8s`, `2m05s`, `1h02m`.
 pub fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs_f64().round() as u64;
@@ -138,6 +151,16 @@ pub fn duration(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_are_shown_in_megabytes_and_an_unknown_total_is_left_out() {
+        let amount = |progress: Progress| progress.amount();
+        assert_eq!(amount(Progress::new("train", 96, 12)), "12/96");
+        assert_eq!(amount(Progress::new("predict", 0, 12)), "12");
+        assert_eq!(amount(Progress::of_bytes("predict", 9_600_000, 1_234_000)), "1.2/9.6 MB");
+        assert_eq!(amount(Progress::of_bytes("predict", 0, 500_000)), "0.5 MB");
+        assert_eq!(joined(&["train 12/96", "", "8s left"]), "train 12/96  8s left");
+    }
 
     #[test]
     fn durations_are_short_and_readable() {

@@ -1,5 +1,6 @@
 //! Predictions added to the rows of a file, in the form of the file that they are written to.
 
+use std::collections::HashSet;
 use std::io::BufRead;
 use std::path::Path;
 
@@ -8,7 +9,8 @@ use serde_json::{Map, Value};
 use super::added::{Added, field};
 use crate::dataset::{Example, Object, Row};
 use crate::error::{Error, Result};
-use crate::task::{Head, Scheme};
+use crate::task::Head;
+use crate::text::excerpt;
 
 /// The form of a file that predictions are written to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,8 +70,6 @@ pub struct RowWriter {
     format: RowFormat,
     /// What separates the columns of CSV.
     delimiter: u8,
-    /// The scheme in which CoNLL's columns get the tags of entities.
-    scheme: Scheme,
     /// The names of the rows' columns.
     header: Vec<String>,
     added: Added,
@@ -77,13 +77,15 @@ pub struct RowWriter {
     columns: Option<Vec<String>>,
     /// Whether no row was written yet.
     is_first: bool,
+    /// The ids of the questions that were written, of which an object may have each once.
+    ids: HashSet<String>,
 }
 
 impl RowWriter {
     /// A writer of rows with the columns `header`, to which what `added` says is added.
     pub fn new(format: RowFormat, header: Vec<String>, added: Added) -> Self {
-        let scheme = Scheme::Iob2;
-        Self { format, delimiter: b',', scheme, header, added, columns: None, is_first: true }
+        let (delimiter, columns, ids) = (b',', None, HashSet::new());
+        Self { format, delimiter, header, added, columns, is_first: true, ids }
     }
 
     /// The same with another sign between the columns of CSV, where one is given.
@@ -91,12 +93,6 @@ impl RowWriter {
     pub fn separated_by(self, delimiter: Option<char>) -> Self {
         let delimiter = delimiter.and_then(|sign| u8::try_from(sign).ok()).unwrap_or(b',');
         Self { delimiter, ..self }
-    }
-
-    /// The same with tags of entities in another scheme in CoNLL's columns, where one is given.
-    #[must_use]
-    pub fn with_scheme(self, scheme: Option<Scheme>) -> Self {
-        Self { scheme: scheme.unwrap_or(Scheme::Iob2), ..self }
     }
 
     /// Adds a row with its prediction, an object as `tfbert predict` prints it, to `into`.
@@ -134,6 +130,7 @@ impl RowWriter {
                 into.extend_from_slice(b"}\n");
             }
             RowFormat::Squad => {
+                self.take_id(example)?;
                 if self.columns.replace(Vec::new()).is_none() {
                     into.extend_from_slice(b"{\n");
                 }
@@ -149,8 +146,7 @@ impl RowWriter {
                     return Err(Error::new("the prediction has no tags"));
                 };
                 let lines = sentence(row, example);
-                let names: Vec<&str> = tags.iter().filter_map(Value::as_str).collect();
-                let tags = self.scheme.write(&names);
+                let tags: Vec<&str> = tags.iter().filter_map(Value::as_str).collect();
                 if lines.len() != tags.len() {
                     return Err(Error::new("not one tag for each word"));
                 }
@@ -250,8 +246,20 @@ impl RowWriter {
         if !whole || is_end {
             return Ok(Written::Torn);
         }
+        if self.format == RowFormat::Squad {
+            self.take_id(example)?;
+        }
         self.is_first = false;
         Ok(Written::Row(found.len() as u64))
+    }
+
+    /// Refuses a second question with an id: of an object with it twice, readers take one.
+    fn take_id(&mut self, example: &Example) -> Result<()> {
+        if self.ids.insert(example.id.clone()) {
+            return Ok(());
+        }
+        let what = format!("the id `{}` stands for an earlier question too", excerpt(&example.id));
+        Err(Error::new(what).hint("write JSON lines: `--output FILE.jsonl`"))
     }
 
     /// The row as the output has it, up to where the prediction begins.

@@ -107,9 +107,13 @@ impl RunFolder {
                 )));
             }
             RunMode::New if is_occupied(dir) => {
-                return Err(Error::usage("the folder is not empty and holds no run")
-                    .at(dir)
-                    .hint("choose another `--output`"));
+                let of_several =
+                    [names::SEEDS_RESULT, names::SWEEP].iter().any(|name| dir.join(name).is_file());
+                let what = match of_several {
+                    true => "the folder holds the runs of several seeds or of a sweep",
+                    false => "the folder is not empty and holds no run",
+                };
+                return Err(Error::usage(what).at(dir).hint("choose another `--output`"));
             }
             RunMode::Resume if !holds_run => {
                 return Err(Error::usage("there is no run to resume")

@@ -133,7 +133,7 @@ pub struct SeedsResult {
     pub mean: Metrics,
     /// The standard deviation (of a sample: n - 1); `None` also for one run.
     pub standard_deviation: Metrics,
-    /// The seed of the best run by the task's first metric.
+    /// The seed of the best run by the task's first metric, of equal ones that of the lower loss.
     pub best_seed: u64,
     /// The seeds whose runs learned nothing. They count in the mean.
     pub degenerate_seeds: Vec<u64>,
@@ -153,6 +153,10 @@ impl SeedsResult {
         let value = |run: &SeedRun| run.metrics.get(first.name()).copied().flatten();
         for run in &runs {
             let better = match (value(run), value(best)) {
+                // As of the evaluations of a run: of equal values the one of the lower loss.
+                (Some(new), Some(old)) if new == old => {
+                    matches!((run.loss, best.loss), (Some(new), Some(old)) if new < old)
+                }
                 (Some(new), Some(old)) => first.is_better(new, old),
                 (new, old) => new.is_some() && old.is_none(),
             };

@@ -72,11 +72,8 @@ fn places() -> Vec<(String, PathBuf)> {
         places.push(("VIRTUAL_ENV".to_owned(), PathBuf::from(dir)));
     }
     places.push((".venv".to_owned(), PathBuf::from(".venv")));
-    if let Ok(binary) = std::env::current_exe() {
-        // `target/release/tfbert` lies three levels below the project.
-        if let Some(project) = binary.ancestors().nth(3) {
-            places.push(("the project's .venv".to_owned(), project.join(".venv")));
-        }
+    if let Some(environment) = project_environment() {
+        places.push(("the project's .venv".to_owned(), environment));
     }
     if let Some(folder) = user_data_folder() {
         places.push(("`tfbert setup`".to_owned(), folder.join("venv")));
@@ -88,6 +85,13 @@ fn places() -> Vec<(String, PathBuf)> {
     }
     places.push(("the system's libraries".to_owned(), PathBuf::from("/usr/local/lib")));
     places
+}
+
+/// The environment of the project that the binary was built in, if it lies in one.
+pub fn project_environment() -> Option<PathBuf> {
+    // `target/release/tfbert` lies three levels below the project.
+    let binary = std::env::current_exe().ok()?;
+    binary.ancestors().nth(3).map(|project| project.join(".venv"))
 }
 
 /// The library in a folder: itself, its `lib`, a package, or a virtual environment.

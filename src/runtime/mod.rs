@@ -34,7 +34,7 @@ pub(crate) use bundle::entries as checkpoint_entries;
 pub use cluster::Server;
 pub use device::{Device, OneDnn, WorkSplit};
 pub use events::EventFile;
-pub use find::Found;
+pub use find::{Found, project_environment};
 pub use gpu::{Gpu, Gpus};
 pub(crate) use graph::parse_saver;
 pub use library::{Library, Process, ProcessOptions};

@@ -8,9 +8,11 @@ use super::check::{Problem, check};
 use super::locate::line_of;
 use super::{Task, tasks};
 use crate::error::{Error, Result};
+use crate::files::names;
 use crate::text;
 
-/// The task of that name, or the task in that file where the name ends in `.json`.
+/// The task of that name, or the task in that file where the name ends in `.json`. A name that is no
+/// built-in task's may be that of a run in `runs`, which has its task file.
 ///
 /// # Errors
 ///
@@ -19,7 +21,14 @@ pub fn find(name: &str) -> Result<Task> {
     if Path::new(name).extension().is_some_and(|extension| extension == "json") {
         return load(Path::new(name));
     }
-    tasks().iter().find(|task| task.name == name).cloned().ok_or_else(|| no_task(name))
+    if let Some(task) = tasks().iter().find(|task| task.name == name) {
+        return Ok(task.clone());
+    }
+    let of_run = Path::new("runs").join(name).join(names::TASK);
+    if of_run.is_file() {
+        return load(&of_run);
+    }
+    Err(no_task(name))
 }
 
 /// Extensions of files of examples.

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicI32;
 
 use tfbert::error::{Error, ErrorKind, Result};
 use tfbert::export::Converted;
+use tfbert::runtime::project_environment;
 
 use crate::commands::child;
 use crate::commands::setup::environment_python;
@@ -33,7 +34,9 @@ pub(super) fn find_python(named: Option<&Path>) -> Result<PathBuf> {
         None => {
             let setup = environment_python();
             let local = PathBuf::from(".venv/bin/python");
-            [Some(local), setup, Some(PathBuf::from("python3"))].into_iter().flatten().collect()
+            let of_project = project_environment().map(|folder| folder.join("bin/python"));
+            let found = [Some(local), of_project, setup, Some(PathBuf::from("python3"))];
+            found.into_iter().flatten().collect()
         }
     };
     let mut seen = Vec::new();

@@ -55,9 +55,7 @@ fn writer(
     let head = trained.model.head;
     let labels = trained.training.task.shown_labels(&trained.training.labels);
     let added = Added::new(&args.prefix, labels, head, args.top_k);
-    RowWriter::new(format, input.header().to_vec(), added)
-        .separated_by(input.delimiter())
-        .with_scheme(trained.training.scheme)
+    RowWriter::new(format, input.header().to_vec(), added).separated_by(input.delimiter())
 }
 
 impl Output {
@@ -88,13 +86,22 @@ impl Output {
     ) -> Result<()> {
         let mut file = RowFile::open(&self.path, self.mode, self.writer, input)?;
         let before = file.rows();
-        let done = stream(request, input, before, model, |window| file.write(window));
-        let done = done.map_err(|error| {
-            if error.hint_text().is_some() {
-                return error;
+        let mut any = before > 0;
+        let done = stream(request, input, before, model, |window| {
+            any = true;
+            file.write(window)
+        });
+        let done = match done {
+            Ok(done) => done,
+            Err(error) if !any => {
+                file.discard();
+                return Err(error);
             }
-            error.hint("what was predicted is kept; continue with `--resume`")
-        })?;
+            Err(error) if error.hint_text().is_some() => return Err(error),
+            Err(error) => {
+                return Err(error.hint("what was predicted is kept; continue with `--resume`"));
+            }
+        };
         file.finish()?;
         print_line(format!("{}: {} rows", self.path.display(), before + done))
     }

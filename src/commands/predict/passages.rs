@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tfbert::error::{Error, Result};
 use tfbert::predict::Passage;
-use tfbert::text;
+use tfbert::text::{self, count};
 
 /// Largest file of a passage, in bytes.
 const LARGEST: usize = 1 << 30;
@@ -13,13 +13,17 @@ const LARGEST: usize = 1 << 30;
 /// The files of a folder that are passages, by their extension.
 const EXTENSIONS: [&str; 3] = ["txt", "md", "text"];
 
-/// Reads the files, and the files of the folders.
+/// Reads the files, and the files of the folders. Files without text are left out with a warning.
 pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Passage>> {
     let mut passages = Vec::new();
     for path in paths {
         let files = if path.is_dir() { files_of(path)? } else { vec![path.clone()] };
         for file in files {
             let text = text::read_file(&file, LARGEST)?;
+            if text.trim().is_empty() && path.is_dir() {
+                log::warn!("{}: it has no text and is left out", file.display());
+                continue;
+            }
             passages.push(Passage { file, text: text.into() });
         }
     }
@@ -31,11 +35,10 @@ fn files_of(dir: &Path) -> Result<Vec<PathBuf>> {
     let failed = |error: std::io::Error| Error::io("list", dir, &error);
     let entries = fs::read_dir(dir).map_err(failed)?.collect::<std::io::Result<Vec<_>>>();
     let mut files: Vec<PathBuf> = entries.map_err(failed)?.into_iter().map(|e| e.path()).collect();
-    files.retain(|path| path.is_file());
     let all = files.len();
     files.retain(|path| {
         let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-        EXTENSIONS.contains(&extension.as_str())
+        path.is_file() && EXTENSIONS.contains(&extension.as_str())
     });
     files.sort();
     if files.is_empty() {
@@ -43,9 +46,11 @@ fn files_of(dir: &Path) -> Result<Vec<PathBuf>> {
     }
     let others = match all - files.len() {
         0 => String::new(),
-        others => format!("; {others} other files are left out"),
+        others => {
+            format!("; {} left out (only .txt and .md files are read)", count(others, "other"))
+        }
     };
-    log::info!("{}: {} passages{others}", dir.display(), files.len());
+    log::info!("{}: {}{others}", dir.display(), count(files.len(), "passage"));
     Ok(files)
 }
 

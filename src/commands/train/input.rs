@@ -68,16 +68,15 @@ impl Input<'_> {
 
     /// Reads and tokenises part by part.
     fn fill(&self, into: &mut StoreWriter) -> Result<()> {
-        const KIB: u64 = 1024;
         let tokenizer = self.model.read_tokenizer(self.source.task)?;
         let path = &self.data.path;
         let size = std::fs::metadata(path).map_err(|error| Error::io("read", path, &error))?.len();
-        let mut progress = Progress::new("tokenise", (size / KIB) as usize, 0);
+        let mut progress = Progress::of_bytes("tokenise", size, 0);
         let repairs = self.source.read_in_parts(|part, position| {
             let found = features(self.source.task.head, part, &tokenizer, &self.settings.features)?;
             into.append_part(part, &found)?;
-            let done = (position.bytes.min(size) / KIB) as usize;
-            progress.update(done, || format!("KiB, {} examples", position.examples));
+            let done = position.bytes.min(size) as usize;
+            progress.update(done, || format!("{} examples", position.examples));
             Ok(())
         })?;
         into.set_repairs(repairs);

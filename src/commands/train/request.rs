@@ -16,6 +16,7 @@ use tfbert::task::{Split, Task};
 use super::input::Input;
 use super::start::Start;
 use super::{flags, start};
+use crate::commands::models::export_command;
 use crate::commands::{check_head, check_length, encode, precision};
 
 /// Task, export and settings that fit each other.
@@ -33,7 +34,11 @@ impl<'t> Request<'t> {
     pub(super) fn read(args: &TrainArgs, task: &'t Task, device: &Device) -> Result<Self> {
         training_split(task)?;
         let (export, start) = start::read(args, task)?;
-        check_head(task, &export.model)?;
+        let hint = format!(
+            "{}, or name another with `--model DIR`",
+            export_command("minilm-l6", task.head.name())
+        );
+        check_head(task, &export.model, &hint)?;
         let mut settings = flags::settings(args, task, precision(device, args.precision));
         if args.eval_batch_size.is_none() {
             settings.eval_batch_size = device.evaluation_rows();

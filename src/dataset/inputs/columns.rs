@@ -1,7 +1,10 @@
 //! The columns of a table that hold what the model reads.
 
-use super::InputRequest;
+use serde_json::Value;
+
+use super::{FirstRow, InputRequest};
 use crate::dataset::rows::Rows;
+use crate::dataset::tokens::WORDS;
 use crate::error::{Error, Result};
 use crate::task::{Column, Columns, Head, Task, TextColumns};
 use crate::text::listed;
@@ -63,11 +66,19 @@ pub(super) enum FoundColumns {
     Texts(InputColumns),
     /// The columns of a context and its endings.
     Endings(Box<Columns>),
+    /// The key of a list of words.
+    Words(String),
 }
 
 /// Finds the columns that the user named, else the task's, else those with a common name.
-pub(super) fn find_columns(request: &InputRequest<'_>, header: &[String]) -> Result<FoundColumns> {
+pub(super) fn find_columns(request: &InputRequest<'_>, first: &FirstRow) -> Result<FoundColumns> {
     let task = request.task;
+    let header = first.header.as_slice();
+    if task.head == Head::Tag
+        && let Some(key) = words(request, first)
+    {
+        return Ok(FoundColumns::Words(key));
+    }
     if task.head.has_endings() {
         return endings(request, header);
     }
@@ -104,6 +115,22 @@ pub(super) fn find_columns(request: &InputRequest<'_>, header: &[String]) -> Res
         log::info!("{}: predicting from the column {names}", request.path.display());
     }
     Ok(FoundColumns::Texts(columns))
+}
+
+/// The key under which the first object has a list of words: the one that the user named, else the task's,
+/// else the usual one. `None` where sentences are texts.
+fn words(request: &InputRequest<'_>, first: &FirstRow) -> Option<String> {
+    let of_task = match &request.task.columns.word {
+        Some(Column::Name(name)) => name,
+        _ => WORDS,
+    };
+    let key = match request.texts {
+        [] => of_task,
+        [named] => named,
+        _ => return None,
+    };
+    let is_list = matches!(first.object.as_ref()?.get(key)?, Value::Array(_));
+    is_list.then(|| key.to_owned())
 }
 
 /// Whether the head reads two texts of a row.

@@ -24,16 +24,25 @@ const SST2: Asked<'_> =
 
 /// The rows of a file.
 fn rows(asked: &Asked<'_>, text: &str) -> Result<Vec<(Row, Input)>> {
+    rows_of(&task::find(asked.task)?, asked, text)
+}
+
+/// As [`rows`], of a model of this task.
+fn rows_of(task: &Task, asked: &Asked<'_>, text: &str) -> Result<Vec<(Row, Input)>> {
+    let found = examples_of(task, asked, text)?;
+    Ok(found.into_iter().map(|InputRow { row, example }| (row, example.input)).collect())
+}
+
+fn examples_of(task: &Task, asked: &Asked<'_>, text: &str) -> Result<Vec<InputRow>> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("inputs");
     std::fs::write(&path, text).unwrap();
     let texts: Vec<String> = asked.texts.iter().map(|&text| text.to_owned()).collect();
-    let task = task::find(asked.task)?;
     let read = |line: TypedText<'_>| typed(task.head, line);
     let file = InputFile::open(&InputRequest {
         path: &path,
         format: asked.format,
-        task: &task,
+        task,
         texts: &texts,
         text_pair: asked.pair,
         context: asked.context.map(Arc::from),
@@ -41,8 +50,8 @@ fn rows(asked: &Asked<'_>, text: &str) -> Result<Vec<(Row, Input)>> {
     })?;
     let mut found = Vec::new();
     let mut rows = file.rows()?;
-    while let Some(InputRow { row, example }) = rows.advance()? {
-        found.push((row, example.input));
+    while let Some(row) = rows.advance()? {
+        found.push(row);
     }
     Ok(found)
 }
@@ -75,6 +84,49 @@ fn columns_that_the_user_names_are_joined_and_unknown_ones_are_answered_with_the
     let error = rows(&SST2, "one,two\na,b\n").unwrap_err();
     assert!(error.what().contains("`one`, `two`"), "{error}");
     assert!(error.hint_text().unwrap().contains("--text COLUMN"), "{error}");
+}
+
+fn words(words: &[&str]) -> Input {
+    Input::Words(words.iter().map(|&word| word.to_owned()).collect())
+}
+
+#[test]
+fn a_tagger_reads_words_of_json_objects_and_of_conlls_columns_whatever_it_was_trained_on() {
+    let mut of_objects = task::find("conll2003").unwrap();
+    of_objects.columns.word = Some(Column::Name("tokens".into()));
+    let of_columns = task::find("conll2003").unwrap();
+    let object = r#"{"tokens": ["Ada", "ran"], "ner_tags": ["what", "ever"]}"#;
+    let named = r#"{"id": 7, "parts": ["Ada", "ran"]}"#;
+    for task in [of_objects, of_columns] {
+        let jsonl = Asked { format: InputFormat::Jsonl, ..SST2 };
+        let found = rows_of(&task, &jsonl, object).unwrap();
+        assert_eq!(found, [(Row::Object(object.into()), words(&["Ada", "ran"]))]);
+        let found = rows_of(&task, &Asked { texts: &["parts"], ..jsonl }, named).unwrap();
+        assert_eq!(found[0].1, words(&["Ada", "ran"]));
+        let conll = Asked { format: InputFormat::Conll, ..SST2 };
+        let found = rows_of(&task, &conll, "Ada NNP\nran VBD\n\n").unwrap();
+        assert_eq!(
+            found,
+            [(Row::Lines(vec!["Ada NNP".into(), "ran VBD".into()]), words(&["Ada", "ran"]))]
+        );
+        let error = rows_of(&task, &jsonl, "{\"tokens\": [\"a\"]}\n{\"tokens\": [1]}").unwrap_err();
+        assert!(
+            error.to_string().contains("inputs:2") && error.what().contains("list of words"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn questions_of_a_table_have_the_ids_of_its_column() {
+    let task = task::find("squad").unwrap();
+    let text = "id,question,context\nq7,Who?,Ada did.\n";
+    let ids = |text: &str| -> Vec<String> {
+        let found = examples_of(&task, &Asked { format: InputFormat::Csv, ..SST2 }, text).unwrap();
+        found.into_iter().map(|row| row.example.id).collect()
+    };
+    assert_eq!(ids(text), ["q7"]);
+    assert_eq!(ids(&text.replace("id,", "n,")), ["0"], "without such a column the row's number");
 }
 
 #[test]

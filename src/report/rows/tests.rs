@@ -138,11 +138,6 @@ fn a_sentence_keeps_its_columns_and_gets_its_tags() {
         written(RowFormat::Conll, &["words"], &rows).unwrap(),
         "Ada NNP B-PER\nran VBD O\n\n"
     );
-    let mut bioes = writer(RowFormat::Conll, &["words"]).with_scheme(Some(Scheme::Bioes));
-    let (row, example, object) = &rows[0];
-    let mut text = Vec::new();
-    bioes.write(row, example, object.clone(), &mut text).unwrap();
-    assert_eq!(String::from_utf8(text).unwrap(), "Ada NNP S-PER\nran VBD O\n\n");
     assert_eq!(
         written(RowFormat::Csv, &["sentence"], &rows).unwrap(),
         "sentence,prediction,words\nAda ran,B-PER O,Ada ran\n"
@@ -163,6 +158,13 @@ fn answers_are_an_object_by_the_questions_id() {
     let text = written(RowFormat::Squad, &["id", "question"], &answers()).unwrap();
     let object: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(object, json!({"a\"b": "one\ntwo", "c": ""}));
+}
+
+#[test]
+fn an_object_by_ids_has_each_id_once() {
+    let [row, _] = <[_; 2]>::try_from(answers()).unwrap();
+    let error = written(RowFormat::Squad, &["id", "question"], &[row.clone(), row]).unwrap_err();
+    assert!(error.to_string().contains("`a\"b` stands for an earlier question"), "{error}");
 }
 
 /// How many rows of an output are found in the first bytes of it, and the bytes that they take.
