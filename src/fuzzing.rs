@@ -187,7 +187,9 @@ pub fn inputs(data: &[u8]) {
         ("sst2", InputFormat::Jsonl, TABLES),
         ("sst2", InputFormat::Json, TABLES),
         ("squad", InputFormat::Squad, &[RowFormat::Squad, RowFormat::Jsonl][..]),
+        ("squad", InputFormat::Csv, &[RowFormat::Squad, RowFormat::Csv]),
         ("conll2003", InputFormat::Conll, &[RowFormat::Conll, RowFormat::Csv]),
+        ("conll2003", InputFormat::Jsonl, &[RowFormat::Conll, RowFormat::Csv, RowFormat::Jsonl]),
     ] {
         let task = builtin(task);
         let typed = |typed: TypedText<'_>| match task.head {

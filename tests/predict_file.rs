@@ -227,6 +227,17 @@ fn a_reader_that_closes_the_output_ends_the_command_quietly() {
 }
 
 #[test]
+fn a_command_that_fails_before_its_first_row_leaves_no_output() {
+    let dir = tempfile::tempdir().unwrap();
+    let (input, output) = (dir.path().join("in.jsonl"), dir.path().join("out.csv"));
+    fs::write(&input, "{\"sentence\": [1]}\n").unwrap();
+    let mut command = predict(&classifier());
+    let stderr = fail(command.arg("--file").arg(&input).arg("--output").arg(&output));
+    assert!(stderr.contains("in.jsonl:1") && !stderr.contains("--resume"), "{stderr}");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "only the input is there");
+}
+
+#[test]
 fn predictions_are_computed_in_the_format_that_was_scored_where_that_is_fast() {
     let predictions = |run: &Path, more: &[&str]| {
         let mut command = predict(run);

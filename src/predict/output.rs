@@ -107,6 +107,11 @@ impl RowFile {
         self.rows
     }
 
+    /// Whether it has no row.
+    pub fn is_empty(&self) -> bool {
+        self.file.file.metadata().is_ok_and(|data| data.len() == 0)
+    }
+
     /// Removes an output without rows, of a command that failed before the first.
     pub fn discard(self) {
         let partial = partial_path(&self.target);

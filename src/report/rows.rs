@@ -146,6 +146,7 @@ impl RowWriter {
                     return Err(Error::new("the prediction has no tags"));
                 };
                 let lines = sentence(row, example);
+                check_words(row, &lines)?;
                 let tags: Vec<&str> = tags.iter().filter_map(Value::as_str).collect();
                 if lines.len() != tags.len() {
                     return Err(Error::new("not one tag for each word"));
@@ -434,6 +435,18 @@ fn sentence(row: &Row, example: &Example) -> Vec<String> {
     match row {
         Row::Lines(lines) => lines.clone(),
         _ => words(example),
+    }
+}
+
+/// Refuses words of other forms that would be no word, or several columns, in CoNLL's.
+fn check_words(row: &Row, words: &[String]) -> Result<()> {
+    let is_column = |word: &String| !word.is_empty() && !word.contains(char::is_whitespace);
+    match words.iter().find(|word| !is_column(word)) {
+        Some(word) if !matches!(row, Row::Lines(_)) => {
+            let what = format!("CoNLL's columns cannot hold the word `{}`", excerpt(word));
+            Err(Error::new(what).hint("write JSON lines: `--output FILE.jsonl`"))
+        }
+        _ => Ok(()),
     }
 }
 

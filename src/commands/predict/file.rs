@@ -86,14 +86,10 @@ impl Output {
     ) -> Result<()> {
         let mut file = RowFile::open(&self.path, self.mode, self.writer, input)?;
         let before = file.rows();
-        let mut any = before > 0;
-        let done = stream(request, input, before, model, |window| {
-            any = true;
-            file.write(window)
-        });
+        let done = stream(request, input, before, model, |window| file.write(window));
         let done = match done {
             Ok(done) => done,
-            Err(error) if !any => {
+            Err(error) if file.is_empty() => {
                 file.discard();
                 return Err(error);
             }

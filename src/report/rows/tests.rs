@@ -144,6 +144,17 @@ fn a_sentence_keeps_its_columns_and_gets_its_tags() {
     );
 }
 
+#[test]
+fn a_word_that_is_no_column_is_refused() {
+    for word in ["a b", "", "a\nb"] {
+        let row = Row::Object(r#"{"tokens": []}"#.into());
+        let words = Input::Words(vec![word.into()]);
+        let object = json!({"tags": ["O"]}).as_object().unwrap().clone();
+        let error = written(RowFormat::Conll, &["tokens"], &[(row, example("0", words), object)]);
+        assert!(error.unwrap_err().hint_text().unwrap().contains(".jsonl"), "{word:?}");
+    }
+}
+
 fn answers() -> Vec<(Row, Example, Map<String, Value>)> {
     let answer = |id: &str, answer: Value| {
         let question = Input::Question { question: "q".into(), context: "c".into() };
