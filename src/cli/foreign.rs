@@ -63,9 +63,8 @@ pub(super) fn answer(mut error: clap::Error) -> clap::Error {
     }
     let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return error };
     let Some(answer) = instead(flag) else { return error };
-    let tip = format!("instead of `{}` {answer}", flag.split('=').next().unwrap_or(flag));
     error.remove(ContextKind::SuggestedArg);
-    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![StyledStr::from(tip)]));
+    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![StyledStr::from(answer)]));
     error
 }
 
@@ -79,10 +78,10 @@ fn instead_of_task(error: &clap::Error) -> Option<&'static str> {
     }
     let usage = error.get(ContextKind::Usage)?.to_string();
     if usage.contains("tfbert train") || usage.contains("tfbert sweep") {
-        return Some("to train on a file of your own, give `--data FILE`");
+        return Some("to train on a file of your own, give `--data FILE` instead");
     }
     (usage.contains("tfbert predict") || usage.contains("tfbert eval"))
-        .then_some("or name a trained model or its run with `--model DIR`")
+        .then_some("`--model DIR`, with a trained model or its run, does instead")
 }
 
 /// What to type for a flag of Hugging Face's, whose words may be joined by `_` or `-`.
@@ -103,7 +102,7 @@ mod tests {
         for flag in ["--num_train_epochs", "--num-train-epochs", "--num_train_epochs=3"] {
             let error = Cli::try_parse_from(["tfbert", "train", "--task", "sst2", flag, "3"]);
             let message = answer(error.unwrap_err()).to_string();
-            assert!(message.contains(" give `--epochs`"), "{message}");
+            assert!(message.contains("tip: give `--epochs`"), "{message}");
             assert!(!message.contains("similar"), "{message}");
         }
         let error = Cli::try_parse_from(["tfbert", "train", "--task", "sst2", "--epoch", "3"]);
