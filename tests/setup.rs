@@ -66,7 +66,7 @@ fn an_export_is_found_by_its_name_outside_the_repository_and_the_place_is_said()
     let mut doctor = installed.tfbert(&["doctor"]);
     let (stdout, _) = text(&doctor.env("TFBERT_DATA", "none").output().unwrap());
     assert!(stdout.contains("minilm-l6/classify: tiny classify"), "{stdout}");
-    assert!(stdout.contains("FIX  data: none: no task's files are there"), "{stdout}");
+    assert!(stdout.contains("ok   data: none: no files of built-in tasks"), "{stdout}");
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn an_export_that_is_nowhere_is_an_error_with_the_places_and_the_command_that_ma
         "the export `mine/classify` was not found; looked in `/a` (by TFBERT_MODELS), `/b`",
         "`saved_models`",
         models.to_str().unwrap(),
-        "`tfbert setup --encoder mine --head classify`",
+        "`tfbert setup --encoder OWNER/mine --head classify`",
     ] {
         assert!(stderr.contains(part), "{part}: {stderr}");
     }
