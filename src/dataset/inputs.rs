@@ -7,7 +7,7 @@ use super::reader::{self, Reader};
 use super::rows::{Rows, TableForm};
 use super::{Example, Input, Labels, TypedText};
 use crate::error::{Error, Result};
-use crate::task::{Column, Format, Head, Split, Task};
+use crate::task::{Column, Columns, Format, Head, Split, Task};
 use crate::text::Lines;
 
 mod columns;
@@ -110,9 +110,7 @@ pub struct InputFile<'a> {
     split: Split,
     /// The columns of the texts, where the file is a table and its head reads lines.
     texts: Option<InputColumns>,
-    /// The key of a list of words, where the file has one in each object.
-    words: Option<String>,
-    /// The column of the ids, where rows are known by them.
+    /// The column with the questions' ids, if the file has one.
     id: Option<String>,
     /// What separates the columns of CSV, where that is no comma.
     delimiter: Option<char>,
@@ -163,7 +161,6 @@ impl<'a> InputFile<'a> {
             format,
             split: split.clone(),
             texts: None,
-            words: None,
             id: None,
             delimiter: None,
             header: Vec::new(),
@@ -199,15 +196,20 @@ impl<'a> InputFile<'a> {
                 match find_columns(request, &first)? {
                     FoundColumns::Endings(columns) => task.columns = *columns,
                     FoundColumns::Texts(texts) => file.texts = Some(texts),
-                    FoundColumns::Words(key) => file.words = Some(key),
+                    FoundColumns::Words(key) => {
+                        task.columns =
+                            Columns { word: Some(Column::Name(key)), ..Columns::default() };
+                    }
                 }
                 file.header = first.header;
                 file.id = id_column(&task, &file.header);
             }
         }
-        if format == InputFormat::Conll {
-            // What a row's label is does not matter: no file has so many columns.
+        if task.head == Head::Tag && file.texts.is_none() {
+            // Tags in the file are not read: no file has so many columns.
             task.columns.label = Some(Column::Index(u32::MAX as usize));
+        }
+        if format == InputFormat::Conll {
             // A task of JSON objects names keys: then the words are where they are by default.
             task.columns.word.take_if(|column| matches!(column, Column::Name(_)));
         }
@@ -250,23 +252,17 @@ impl<'a> InputFile<'a> {
     ///
     /// The file cannot be opened.
     pub fn rows(&'a self) -> Result<InputRows<'a>> {
-        let asked = |names: Vec<String>| {
-            let names = names.into_iter().chain(self.id.clone()).collect();
-            Rows::open(TableForm::of(&self.task), &self.path, names)
-        };
-        if let Some(key) = &self.words {
-            let mut rows = asked(vec![key.clone()])?;
-            let position = rows.position(&Column::Name(key.clone()))?;
-            let source = Source::Words(Box::new(rows), position);
-            return Ok(InputRows { file: self, source, number: 0 });
-        }
         let source = match (self.format.task_format(), &self.texts) {
             (None, _) if self.path == Path::new(STDIN) => Source::Lines(Lines::new(
                 Path::new("stdin"),
                 Box::new(std::io::BufReader::new(std::io::stdin())),
             )),
             (None, _) => Source::Lines(Lines::open(&self.path)?),
-            (Some(_), Some(texts)) => Source::Table(Box::new(asked(texts.names())?), texts),
+            (Some(_), Some(texts)) => {
+                let names = texts.names().into_iter().chain(self.id.clone()).collect();
+                let rows = Rows::open(TableForm::of(&self.task), &self.path, names)?;
+                Source::Table(Box::new(rows), texts)
+            }
             (Some(_), None) => {
                 Source::Task(reader::open(&self.task, &self.split, &self.path, &NO_LABELS)?)
             }
@@ -286,8 +282,6 @@ enum Source<'a> {
     Lines(Lines<'static>),
     Task(Box<dyn Reader + 'a>),
     Table(Box<Rows>, &'a InputColumns),
-    /// Objects, and the position of their list of words.
-    Words(Box<Rows>, usize),
 }
 
 impl InputRows<'_> {
@@ -325,15 +319,9 @@ impl InputRows<'_> {
                 let input = file.typed_input(&text).map_err(|e| e.at_line(&file.path, line))?;
                 if let Some(column) = &file.id {
                     let position = rows.position(&Column::Name(column.clone()))?;
-                    id = rows.field(position)?.to_owned();
+                    id = rows.optional(position).map_or(id, str::to_owned);
                 }
                 (line, rows.row(), input)
-            }
-            Source::Words(rows, position) => {
-                let Some(line) = rows.advance()? else { return Ok(None) };
-                let words =
-                    list_of_words(rows, *position).map_err(|e| e.at_line(&file.path, line))?;
-                (line, rows.row(), Input::Words(words))
             }
         };
         Ok(Some(InputRow { row, example: Example { id, line, input, target: None } }))
@@ -344,7 +332,7 @@ impl InputRows<'_> {
         match &self.source {
             Source::Lines(lines) => lines.bytes_read(),
             Source::Task(reader) => reader.bytes_read(),
-            Source::Table(rows, _) | Source::Words(rows, _) => rows.bytes_read(),
+            Source::Table(rows, _) => rows.bytes_read(),
         }
     }
 }
@@ -379,11 +367,11 @@ fn line_header(task: &Task, has_context: bool) -> Vec<String> {
     names.iter().map(|&name| name.to_owned()).collect()
 }
 
-/// What is known of a table before its rows are read.
+/// The header of a table, and the first row of a file of JSON objects.
 struct FirstRow {
-    /// The header; of JSON objects, the keys of the first.
+    /// The names of the columns; of JSON objects, the keys of the first.
     header: Vec<String>,
-    /// The first of JSON objects.
+    /// The first object.
     object: Option<Object>,
 }
 
@@ -405,7 +393,7 @@ fn first_row(task: &Task, format: InputFormat, path: &Path) -> Result<FirstRow> 
     Ok(FirstRow { header, object: Some(object) })
 }
 
-/// The column of the questions' ids: answers are written by them.
+/// The column with the questions' ids, by which `{id: answer}` is written.
 fn id_column(task: &Task, header: &[String]) -> Option<String> {
     if !task.head.asks_about_passage() {
         return None;
@@ -415,17 +403,6 @@ fn id_column(task: &Task, header: &[String]) -> Option<String> {
         _ => "id",
     };
     header.iter().find(|column| *column == name).cloned()
-}
-
-fn list_of_words(rows: &Rows, position: usize) -> Result<Vec<String>> {
-    let words = match rows.nested(position) {
-        Some(serde_json::Value::Array(words)) => {
-            words.iter().map(|word| word.as_str().map(str::to_owned)).collect()
-        }
-        _ => None,
-    };
-    let key = rows.name(position);
-    words.ok_or_else(|| Error::new(format!("`{key}` is not a list of words")))
 }
 
 /// What separates the columns of a CSV file: what the task says, else a sign that the header has where it

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::reader::Reader;
 use super::rows::{Rows, TableForm};
 use super::tags::Tags;
-use super::{Example, Input, Labels};
+use super::{Example, Input, Labels, Row};
 use crate::error::{Error, Result};
 use crate::task::{Column, ReadTags, Split, Task};
 use crate::text::excerpt;
@@ -167,6 +167,10 @@ impl Reader for TokensReader<'_> {
         }
         self.read.complete(&mut counts);
         Ok(counts)
+    }
+
+    fn row(&self) -> Option<Row> {
+        Some(self.rows.row())
     }
 
     fn bytes_read(&self) -> u64 {
