@@ -474,7 +474,7 @@ fn no_trained_model(dir: &Path) -> Error {
         Some(model) => format!("there is one in it: `--model {}`", model.display()),
         None => "name the folder of a run, such as `runs/sst2`, or of its model".to_owned(),
     };
-    Error::new("there is no trained model").at(dir).hint(hint)
+    Error::usage("there is no trained model").at(dir).hint(hint)
 }
 
 /// The command that exports a SavedModel with the head that the folder is named after.

@@ -58,6 +58,21 @@ fn a_sweep_trains_every_combination_keeps_the_best_model_and_prints_a_table() {
     assert!(words.clone().collect::<Vec<_>>().join(" ").ends_with(&seed), "{command:?}");
     succeed(tfbert().args(words).arg("--dry-run").arg("--output").arg(dir.path().join("again")));
     succeed(tfbert().arg("predict").arg("--model").arg(&runs).arg("a fine film"));
+
+    // The models of the others are gone, and an error of `export` says so.
+    let folders = record["runs"].as_array().unwrap().iter();
+    let mut others = folders.map(|run| runs.join(run["folder"].as_str().unwrap()));
+    let other = others.find(|folder| *folder != best).unwrap();
+    let export = |run: &Path, to: &str| {
+        let mut command = tfbert();
+        command.arg("export").arg(run).args(["--to", "hugging-face"]).arg(dir.path().join(to));
+        command
+    };
+    let stderr = fail(&mut export(&other, "other"));
+    assert!(stderr.contains("was removed") && stderr.contains("--resume"), "{stderr}");
+    let stderr = fail(&mut export(&dir.path().join("none"), "none"));
+    assert!(stderr.contains("no trained model") && stderr.contains("runs/sst2"), "{stderr}");
+    succeed(&mut export(&runs, "best"));
 }
 
 #[test]

@@ -7,13 +7,13 @@ use tfbert::error::Result;
 use tfbert::export::{self, SIGNATURE, Source};
 use tfbert::runtime::{Device, Library, Process, Variables, warmup_requests};
 
-use super::models::best_run;
+use super::models::model_folder;
 use super::print_line;
 
 mod onnx;
 
 pub fn run(args: &ExportArgs, cli: &Cli) -> Result<()> {
-    let source = Source::read(&best_run(&args.run)?)?;
+    let source = Source::read(&model_folder(&args.run)?)?;
     let dir = export::absolute(&args.dir);
     match args.to {
         ExportForm::HuggingFace => hugging_face(args, cli, &source, &dir)?,

@@ -57,7 +57,7 @@ pub fn model_folder(dir: &Path) -> Result<PathBuf> {
             true => "the run's model was removed, as a sweep does with all but the best",
             false => "the run has no model yet",
         };
-        return Err(Error::new(what)
+        return Err(Error::usage(what)
             .at(dir)
             .hint(format!("train it with `tfbert train --resume --output {}`", dir.display())));
     }
@@ -124,10 +124,10 @@ fn missing(places: &Places, name: &str, head: &str) -> Error {
     let what =
         format!("the export `{encoder}/{head}` was not found; looked in {}", places.describe());
     let is_known = encoder.contains('/') || [DEFAULT_ENCODER, "tiny"].contains(&encoder);
-    let command = match is_known {
+    let how = match is_known {
         true => export_command(encoder, head),
         // A name alone is none on the Hub.
         false => export_command(&format!("OWNER/{encoder}"), head),
     };
-    Error::new(what).hint(format!("{command}, or name another with `--model DIR`"))
+    Error::new(what).hint(format!("{how}, or name another export with `--model DIR`"))
 }
