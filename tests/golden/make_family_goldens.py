@@ -129,28 +129,18 @@ def loss_of(head, logits, labels, mask):
     return functional.cross_entropy(logits, labels)
 
 
-def case(kind, values, head):
-    rng = np.random.default_rng(len(kind) + len(head))
-    labels = {"span": 2, "choice": 1}.get(head, 3)
-    config = AutoConfig.for_model(kind, **values, num_labels=labels, attn_implementation="eager")
-    model = MODELS[head].from_config(config).eval()
-    names, shapes = [], []
-    for name, parameter in model.named_parameters():
+def draw_weights(parameters):
+    """Draws the weights of a model, given by name; returns their shapes by name."""
+    for name, parameter in parameters.items():
         with torch.no_grad():
             parameter.copy_(torch.from_numpy(draw(name, tuple(parameter.shape))))
-        names.append(name)
-        shapes.append(list(parameter.shape))
-    batch = batch_of(head, model.config, rng)
-    few = {name: value[:LEARNT] for name, value in batch.items()}
-    choices = {"choice": 4, "span": 3}.get(head, 3)
-    outer = {"span": (LEARNT, 2), "tag": (LEARNT, LENGTH)}.get(head, (LEARNT,))
-    targets = rng.integers(0, choices, outer).astype(np.int32)
-    with torch.no_grad():
-        logits = forward(head, model, batch).numpy()
-    loss = loss_of(head, forward(head, model, few), targets, few["attention_mask"])
-    loss.backward()
+    return {name: list(parameter.shape) for name, parameter in parameters.items()}
+
+
+def summary(model, parameters, shapes, rng):
+    """What a golden holds of every model: how it is made, and the gradients of its weights."""
     norms, places, found = [], [], []
-    for _, parameter in model.named_parameters():
+    for parameter in parameters.values():
         gradient = parameter.grad
         gradient = torch.zeros_like(parameter) if gradient is None else gradient
         gradient = gradient.numpy().astype(np.float64).ravel()
@@ -160,15 +150,36 @@ def case(kind, values, head):
         found.append(gradient[chosen])
     model.config.architectures = [type(model).__name__]
     return {
-        **batch,
         "config": np.array(model.config.to_json_string(use_diff=False)),
-        "weights": np.array(json.dumps(dict(zip(names, shapes, strict=True)))),
-        "logits": logits,
-        "labels": targets,
-        "loss": np.float64(loss.item()),
+        "weights": np.array(json.dumps(shapes)),
         "gradient_norms": np.array(norms),
         "gradient_places": np.array(places, np.int32),
         "gradient_values": np.array(found, np.float32),
+    }
+
+
+def case(kind, values, head):
+    rng = np.random.default_rng(len(kind) + len(head))
+    labels = {"span": 2, "choice": 1}.get(head, 3)
+    config = AutoConfig.for_model(kind, **values, num_labels=labels, attn_implementation="eager")
+    model = MODELS[head].from_config(config).eval()
+    parameters = dict(model.named_parameters())
+    shapes = draw_weights(parameters)
+    batch = batch_of(head, model.config, rng)
+    few = {name: value[:LEARNT] for name, value in batch.items()}
+    choices = {"choice": 4, "span": 3}.get(head, 3)
+    outer = {"span": (LEARNT, 2), "tag": (LEARNT, LENGTH)}.get(head, (LEARNT,))
+    targets = rng.integers(0, choices, outer).astype(np.int32)
+    with torch.no_grad():
+        logits = forward(head, model, batch).numpy()
+    loss = loss_of(head, forward(head, model, few), targets, few["attention_mask"])
+    loss.backward()
+    return {
+        **batch,
+        **summary(model, parameters, shapes, rng),
+        "logits": logits,
+        "labels": targets,
+        "loss": np.float64(loss.item()),
     }
 
 

@@ -8,7 +8,6 @@ beside this script, in the form of `make_family_goldens.py`: the logits are thos
 positions of eight rows.
 """
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ import torch
 import torch.nn.functional as functional
 from transformers import AutoConfig, AutoModelForMaskedLM
 
-from make_family_goldens import CASES, SAMPLES, batch_of, draw, forward
+from make_family_goldens import CASES, batch_of, draw_weights, forward, summary
 
 HERE = Path(__file__).parent
 FAMILIES = ("bert", "bert-relu", "distilbert", "electra", "roberta", "xlm-roberta", "camembert")
@@ -27,16 +26,11 @@ def case(kind, values):
     rng = np.random.default_rng(len(kind))
     config = AutoConfig.for_model(kind, **values, attn_implementation="eager")
     model = AutoModelForMaskedLM.from_config(config).eval()
-    names, shapes = [], []
     # Under the name that is saved, where a weight has two.
     parameters = dict(model.named_parameters(remove_duplicate=False))
     for name in model.all_tied_weights_keys:
         del parameters[name]
-    for name, parameter in parameters.items():
-        with torch.no_grad():
-            parameter.copy_(torch.from_numpy(draw(name, tuple(parameter.shape))))
-        names.append(name)
-        shapes.append(list(parameter.shape))
+    shapes = draw_weights(parameters)
     batch = {name: value[:ROWS] for name, value in batch_of("masked", model.config, rng).items()}
     # Never the first token. The last row has one hidden word alone, so a position of 0.
     positions = np.tile(np.array([1, 2], np.int32), (ROWS, 1))
@@ -50,26 +44,14 @@ def case(kind, values):
     )
     loss = (elements * torch.from_numpy(weights).flatten()).sum() / weights.sum()
     loss.backward()
-    norms, samples, found = [], [], []
-    for parameter in parameters.values():
-        gradient = parameter.grad.numpy().astype(np.float64).ravel()
-        chosen = rng.integers(0, gradient.size, SAMPLES)
-        norms.append(np.sqrt((gradient**2).sum()))
-        samples.append(chosen)
-        found.append(gradient[chosen])
-    model.config.architectures = [type(model).__name__]
     return {
         **batch,
         "masked_positions": positions,
-        "config": np.array(model.config.to_json_string(use_diff=False)),
-        "weights": np.array(json.dumps(dict(zip(names, shapes, strict=True)))),
+        **summary(model, parameters, shapes, rng),
         "logits": logits.detach().numpy(),
         "labels": labels,
         "sample_weight": weights,
         "loss": np.float64(loss.item()),
-        "gradient_norms": np.array(norms),
-        "gradient_places": np.array(samples, np.int32),
-        "gradient_values": np.array(found, np.float32),
     }
 
 
