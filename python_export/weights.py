@@ -190,8 +190,8 @@ def _find_tensors(stored, family, config, config_name):
 
 
 def _find_masked_head(stored, family, config, values):
-    """Maps the weights of the masked language modeling head to their names in the files; empty if
-    the checkpoint has no such head, or one that does not share the word embeddings."""
+    """The weights of the masked language modeling head, each with its name in the files. Empty if
+    the checkpoint has no such head, or if its output layer does not share the word embeddings."""
     # Imported here: the rest of reading a checkpoint needs no TensorFlow.
     from .masked import head_shapes
 
@@ -200,8 +200,9 @@ def _find_masked_head(stored, family, config, values):
         return {}
     names = {}
     for name in head_shapes(config):
-        known = with_old_name(head.rename(name))
-        if known == (f"{head.output}.bias",):
+        own_name = head.rename(name)
+        known = with_old_name(own_name)
+        if own_name == f"{head.output}.bias":
             # transformers stores it under a second name too.
             known += (f"{head.output}.decoder.bias",)
         names[name] = next((key for key in known if key in stored.names()), None)

@@ -95,8 +95,7 @@ class Bench:
 
     def apart(self) -> float:
         """Seconds of a step of one worker while another run has the other core."""
-        runs = [self.folder / "run", self.folder / "beside"]
-        command = self.command(self.shape.rows, runs[1])
+        command = self.command(self.shape.rows, self.folder / "beside")
         for flag in ("--max-steps", "--epochs"):
             command[command.index(flag) + 1] = "1000000"  # It is killed before it ends.
         beside = start([self.args.tfbert, *command, "--threads", "1"])

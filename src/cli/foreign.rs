@@ -49,8 +49,8 @@ const FLAGS: [(&str, &str); 39] = [
     ("--warmup-ratio", "give `--warmup`"),
 ];
 
-/// Adds to an error of an unknown flag what to type instead, if it is one of Hugging Face's, and to that
-/// of a missing `--task` the flag that does without.
+/// Adds a tip to an error: for an unknown flag that is one of Hugging Face's, the flag here; for a missing
+/// `--task`, what else can be given.
 pub(super) fn answer(mut error: clap::Error) -> clap::Error {
     if error.kind() == ErrorKind::MissingRequiredArgument {
         if let Some(tip) = instead_of_task(&error) {
@@ -68,7 +68,7 @@ pub(super) fn answer(mut error: clap::Error) -> clap::Error {
     error
 }
 
-/// The flag that a command takes in place of the `--task` that it lacks.
+/// What else can be given where `--task` is missing.
 fn instead_of_task(error: &clap::Error) -> Option<&'static str> {
     let Some(ContextValue::Strings(missing)) = error.get(ContextKind::InvalidArg) else {
         return None;
@@ -78,10 +78,10 @@ fn instead_of_task(error: &clap::Error) -> Option<&'static str> {
     }
     let usage = error.get(ContextKind::Usage)?.to_string();
     if usage.contains("tfbert train") || usage.contains("tfbert sweep") {
-        return Some("to train on a file of your own, give `--data FILE` instead");
+        return Some("or give `--data FILE`, to train on a file of your own");
     }
     (usage.contains("tfbert predict") || usage.contains("tfbert eval"))
-        .then_some("`--model DIR`, with a trained model or its run, does instead")
+        .then_some("or give `--model DIR`, the folder of a trained model or of its run")
 }
 
 /// What to type for a flag of Hugging Face's, whose words may be joined by `_` or `-`.
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_task_is_answered_with_the_flag_that_does_without() {
+    fn a_missing_task_is_answered_with_the_flag_that_can_replace_it() {
         for (command, flag) in
             [("train", "`--data FILE`"), ("predict", "`--model DIR`"), ("eval", "`--model DIR`")]
         {

@@ -11,9 +11,9 @@ use signal_hook::consts::SIGINT;
 use tfbert::error::{Error, Result};
 use tfbert::runtime::send_signal;
 
-/// How often a program is looked after.
+/// The time between two looks at whether the program has ended.
 const LOOK: Duration = Duration::from_millis(20);
-/// Ctrl-C reaches the program as well. A program that still runs so long after a signal did not get it.
+/// Ctrl-C in a terminal reaches the program too. If it still runs after this time, the signal is passed on.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Waits until a program has ended. A signal in `stop` is passed on to it.
@@ -23,9 +23,9 @@ const GRACE: Duration = Duration::from_secs(1);
 /// The program failed: `failed` and its exit code. Or a signal ended it, or is in `stop`: `stopped by Ctrl-C
 /// WHEN`.
 pub fn wait(mut child: Child, stop: &AtomicI32, failed: &str, when: &str) -> Result<Output> {
-    let lost = |error: std::io::Error| Error::new(format!("{failed}: {error}"));
+    let no_status = |error: std::io::Error| Error::new(format!("{failed}: {error}"));
     let mut asked: Option<Instant> = None;
-    while child.try_wait().map_err(lost)?.is_none() {
+    while child.try_wait().map_err(no_status)?.is_none() {
         let signal = stop.load(Ordering::SeqCst);
         if signal != 0 && asked.get_or_insert_with(Instant::now).elapsed() > GRACE {
             send_signal(&child, signal);
@@ -33,7 +33,7 @@ pub fn wait(mut child: Child, stop: &AtomicI32, failed: &str, when: &str) -> Res
         }
         sleep(LOOK);
     }
-    let output = child.wait_with_output().map_err(lost)?;
+    let output = child.wait_with_output().map_err(no_status)?;
     let (code, signal) = (output.status.code(), output.status.signal());
     match (stop.load(Ordering::SeqCst), code, signal) {
         (0, Some(0), _) => Ok(output),

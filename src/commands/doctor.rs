@@ -220,7 +220,7 @@ fn data(report: &mut Report, data_dir: &Path) -> Result<()> {
         if there { present.push(task.name.as_str()) } else { absent.push(task.name.as_str()) }
     }
     if present.is_empty() {
-        // Whoever has data of their own needs none.
+        // Only built-in tasks need them.
         return report.ok(
             "data",
             &format!(

@@ -44,8 +44,8 @@ pub fn run(args: &PredictArgs, cli: &Cli) -> Result<()> {
     let device = Device::detect(cli.tensorflow.as_deref());
     let number_format = match args.precision {
         Some(argument) => precision(&device, argument),
-        // As `eval`, for the predictions that were scored; but scores need not be repeated here, so
-        // that a device which only emulates bf16 is not slowed down.
+        // `eval` keeps the format of training, to repeat its scores. Predictions need not repeat them
+        // on a device where bf16 is not faster.
         None if device.precision() == Precision::F32 => Precision::F32,
         None => trained.training.precision,
     };

@@ -69,7 +69,8 @@ fn development_examples(source: &Source) -> Option<Dataset> {
     let file = record.data.iter().find(|file| Some(file.split.as_str()) != train)?;
     let mut task = record.task.clone();
     if !file.path.is_file() {
-        // A path that was relative to the run's working folder; a task of an own file knows where it is.
+        // The path was relative to the folder in which training was started. The task of a data file
+        // has an absolute one.
         return read_examples(&task, task.split(&file.split).ok()?, &record.labels);
     }
     // The file is where the run read it, wherever the data sets are now.

@@ -1,8 +1,8 @@
 //! MRPC's files as GLUE makes them of the published ones.
 //!
 //! Each row of the published training file has the ids of its two sentences. `dev_ids.tsv` lists pairs of
-//! ids. GLUE's development set has the rows whose pair is listed, its training set all other rows. GLUE's
-//! test file is the published one, with row numbers instead of labels.
+//! ids. A row whose pair is listed belongs to GLUE's development set, any other to its training set.
+//! GLUE's test file is the published one, with row numbers instead of labels.
 
 use std::collections::HashSet;
 use std::fs;

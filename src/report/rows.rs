@@ -77,7 +77,7 @@ pub struct RowWriter {
     columns: Option<Vec<String>>,
     /// Whether no row was written yet.
     is_first: bool,
-    /// The ids of the questions that were written, of which an object may have each once.
+    /// The ids of the questions written so far: in `{id: answer}` each must be unique.
     ids: HashSet<String>,
 }
 
@@ -254,12 +254,12 @@ impl RowWriter {
         Ok(Written::Row(found.len() as u64))
     }
 
-    /// Refuses a second question with an id: of an object with it twice, readers take one.
+    /// Refuses an id that an earlier question has: JSON readers keep one value of a repeated key.
     fn take_id(&mut self, example: &Example) -> Result<()> {
         if self.ids.insert(example.id.clone()) {
             return Ok(());
         }
-        let what = format!("the id `{}` stands for an earlier question too", excerpt(&example.id));
+        let what = format!("an earlier question has the id `{}` too", excerpt(&example.id));
         Err(Error::new(what).hint("write JSON lines: `--output FILE.jsonl`"))
     }
 

@@ -108,7 +108,7 @@ pub(super) fn convert(
     let output = child::wait(child, stop, "the conversion to ONNX failed", when).map_err(
         |error| match error.kind() {
             ErrorKind::Interrupted(_) => error,
-            _ => error.at(model).hint("Python's message is above"),
+            _ => error.at(model).hint("Python printed the reason above"),
         },
     )?;
     let text = String::from_utf8_lossy(&output.stdout);

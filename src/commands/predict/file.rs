@@ -95,7 +95,9 @@ impl Output {
             }
             Err(error) if error.hint_text().is_some() => return Err(error),
             Err(error) => {
-                return Err(error.hint("what was predicted is kept; continue with `--resume`"));
+                return Err(
+                    error.hint("the rows predicted so far are kept; continue with `--resume`")
+                );
             }
         };
         file.finish()?;

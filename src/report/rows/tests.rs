@@ -175,7 +175,7 @@ fn answers_are_an_object_by_the_questions_id() {
 fn an_object_by_ids_has_each_id_once() {
     let [row, _] = <[_; 2]>::try_from(answers()).unwrap();
     let error = written(RowFormat::Squad, &["id", "question"], &[row.clone(), row]).unwrap_err();
-    assert!(error.to_string().contains("`a\"b` stands for an earlier question"), "{error}");
+    assert!(error.to_string().contains("an earlier question has the id `a\"b`"), "{error}");
 }
 
 /// How many rows of an output are found in the first bytes of it, and the bytes that they take.
