@@ -119,11 +119,9 @@ def misfit(checkpoint: Checkpoint, head: str, for_workers: bool) -> str | None:
     """Why there is no such export of a checkpoint; None where there is."""
     if head != "masked":
         return None
-    if checkpoint.family.masked_head is None:
-        return f"the head `masked` is not supported for {checkpoint.family.title}"
     if for_workers:
         return "the head `masked` is trained by one worker\nhint: leave out --workers"
-    shapes = head_shapes(checkpoint.config)
+    shapes = head_shapes(checkpoint.family, checkpoint.config)
     for name, tensor in (checkpoint.masked_head or {}).items():
         if tensor.shape != shapes[name]:
             return (
@@ -282,7 +280,7 @@ def _write(checkpoint, head_class, folder, seed, graphs, kept=None):
         tensors = {**tensors, **_draw_pooler(checkpoint, seed)}
     if _draws_head(checkpoint, head_class):
         print(f"{label}: the checkpoint has no such head, one is drawn at random", file=sys.stderr)
-        tensors = {**tensors, **draw_head(checkpoint.config, seed)}
+        tensors = {**tensors, **draw_head(checkpoint.family, checkpoint.config, seed)}
     elif head_class.name_in_contract == "masked":
         # Not one dictionary: weights are read from their files one at a time.
         tensors = ChainMap(checkpoint.masked_head, tensors)
@@ -307,7 +305,7 @@ def _blank(checkpoint, tensors):
     """Weights that stand for `tensors` while graphs are traced."""
     shapes = {
         **checkpoint.family.tensor_shapes(checkpoint.config),
-        **head_shapes(checkpoint.config),
+        **head_shapes(checkpoint.family, checkpoint.config),
     }
     return blank({name: shapes[name] for name in tensors})
 

@@ -267,7 +267,8 @@ class Multilabel(Head):
 
 class Masked(Head):
     """The entries of the vocabulary at hidden positions: a dense layer, an activation and a layer
-    normalisation, then a product with the word embeddings, which head and encoder share."""
+    normalisation, unless the encoder ends with those, then a product with the word embeddings,
+    which head and encoder share."""
 
     name_in_contract = "masked"
     hugging_face_class = "ForMaskedLM"
@@ -280,18 +281,22 @@ class Masked(Head):
 
     def __init__(self, encoder: Encoder, weights, activation):
         """`weights` are numpy arrays under BertForMaskedLM's names, as of `masked.draw_head`;
-        `activation` is a name of `config.ACTIVATIONS`."""
+        `activation` is a name of `config.ACTIVATIONS`, or None for a head without a layer of its
+        own before the product."""
         tf.Module.__init__(self)
-        self.transform = dense_of(weights, "cls.predictions.transform.dense")
-        self.norm = norm_of(weights, "cls.predictions.transform.LayerNorm")
+        self.transform = self.norm = None
+        if activation is not None:
+            self.transform = dense_of(weights, "cls.predictions.transform.dense")
+            self.norm = norm_of(weights, "cls.predictions.transform.LayerNorm")
         self.bias = tf.Variable(weights["cls.predictions.bias"])
         self._epsilon = encoder.config.layer_norm_eps
         self._activation = activation
 
     @classmethod
     def of(cls, encoder, family, weights, kept=None):
-        activation = family.masked_head.activation or encoder.config.hidden_act
-        return cls(encoder, weights, activation)
+        kind = family.masked_head
+        activation = kind.activation or encoder.config.hidden_act
+        return cls(encoder, weights, None if kind.dense is None else activation)
 
     @classmethod
     def hugging_face_weights(cls, name):
@@ -315,14 +320,17 @@ class Masked(Head):
 
     def _decode(self, encoder, forward, tokens):
         """The logits of hidden states, float32 `[positions, vocab_size]`."""
+        states = tokens if self.transform is None else self._transformed(forward, tokens)
+        table = forward.kernel(encoder.embeddings.word_embeddings)
+        logits = tf.matmul(tf.cast(states, table.dtype), table, transpose_b=True)
+        return tf.cast(logits, tf.float32) + forward.vector(self.bias)
+
+    def _transformed(self, forward, tokens):
         product = tf.cast(self.transform.product(forward, tokens), tf.float32)
         states = plain(self._activation, product + forward.vector(self.transform.bias))
         mean, variance = tf.nn.moments(states, -1, keepdims=True)
         gamma, beta = self.norm.read(forward)
-        states = (states - mean) * tf.math.rsqrt(variance + self._epsilon) * gamma + beta
-        table = forward.kernel(encoder.embeddings.word_embeddings)
-        logits = tf.matmul(tf.cast(states, table.dtype), table, transpose_b=True)
-        return tf.cast(logits, tf.float32) + forward.vector(self.bias)
+        return (states - mean) * tf.math.rsqrt(variance + self._epsilon) * gamma + beta
 
     def element_loss(self, logits, labels, inputs, label_smoothing=None):
         return _cross_entropy(logits, labels, None)
@@ -335,11 +343,9 @@ class Masked(Head):
         return {"probabilities": probabilities, "token_ids": ids}
 
     def parameters(self, layer):
-        return [
-            *self.transform.parameters(layer),
-            *self.norm.parameters(layer),
-            Parameter(self.bias, layer, decays=False),
-        ]
+        own = [] if self.transform is None else [self.transform, self.norm]
+        found = [parameter for part in own for parameter in part.parameters(layer)]
+        return [*found, Parameter(self.bias, layer, decays=False)]
 
 
 HEADS = {

@@ -40,8 +40,9 @@ def description(checkpoint, head_class) -> dict | None:
         if not name.startswith("encoder.layer.") or name.startswith("encoder.layer.0.")
     ]
     rows += [
-        {**row, "name": family.hugging_face_head_weight(row["name"], head_class)}
+        {**row, "name": name}
         for row in head_class.hugging_face_weights(head_name)
+        if (name := family.hugging_face_head_weight(row["name"], head_class))
     ]
     config = {
         **family.hugging_face_config(checkpoint.config),

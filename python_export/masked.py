@@ -28,20 +28,21 @@ class MaskedInputs(NamedTuple):
     masked_positions: tf.Tensor
 
 
-def head_shapes(config) -> dict[str, tuple[int, ...]]:
-    """The shape of each of the head's weights under BertForMaskedLM's names. The head is as wide as
-    the word embeddings, by which it multiplies."""
+def head_shapes(family, config) -> dict[str, tuple[int, ...]]:
+    """The shape of each of the weights of a family's head, under BertForMaskedLM's names. The head
+    is as wide as the word embeddings, by which it multiplies."""
     width = config.embedding_size
-    return {
+    shapes = {
         "cls.predictions.transform.dense.weight": (width, config.hidden_size),
         "cls.predictions.transform.dense.bias": (width,),
         "cls.predictions.transform.LayerNorm.weight": (width,),
         "cls.predictions.transform.LayerNorm.bias": (width,),
         "cls.predictions.bias": (config.vocab_size,),
     }
+    return {name: shape for name, shape in shapes.items() if family.masked_head.rename(name)}
 
 
-def draw_head(config, seed) -> dict[str, np.ndarray]:
+def draw_head(family, config, seed) -> dict[str, np.ndarray]:
     """Weights for a checkpoint that brings none: a normal kernel, scales of 1, biases of 0."""
     random = np.random.default_rng(seed)
 
@@ -52,7 +53,7 @@ def draw_head(config, seed) -> dict[str, np.ndarray]:
             return (random.standard_normal(shape) * config.initializer_range).astype(np.float32)
         return np.zeros(shape, np.float32)
 
-    return {name: draw(name, shape) for name, shape in head_shapes(config).items()}
+    return {name: draw(name, shape) for name, shape in head_shapes(family, config).items()}
 
 
 def reported(logits, labels, positions):

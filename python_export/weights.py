@@ -196,10 +196,10 @@ def _find_masked_head(stored, family, config, values):
     from .masked import head_shapes
 
     head = family.masked_head
-    if head is None or values.get("tie_word_embeddings") is False:
+    if values.get("tie_word_embeddings") is False:
         return {}
     names = {}
-    for name in head_shapes(config):
+    for name in head_shapes(family, config):
         own_name = head.rename(name)
         known = with_old_name(own_name)
         if own_name == f"{head.output}.bias":

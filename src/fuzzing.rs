@@ -100,6 +100,7 @@ pub fn data_file(data: &[u8]) {
             label: &[],
             head: None,
             delimiter: None,
+            sample_by: None,
         });
         match found {
             Ok(Inferred { task, .. }) => {

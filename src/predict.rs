@@ -147,13 +147,13 @@ impl Request<'_> {
         };
         let found = evaluate::predict(description.head, data, model, &settings, self.stop)?;
         // Hidden words are entries of the vocabulary.
-        let vocabulary = match description.head.predicts_hidden_words() {
-            true => self.tokenizer.vocabulary(),
+        let entries = match description.head.predicts_hidden_words() {
+            true => self.entries_of(&found.predictions)?,
             false => Vec::new(),
         };
-        let labels = match vocabulary.as_slice() {
+        let labels = match entries.as_slice() {
             [] => training.task.shown_labels(&training.labels),
-            vocabulary => vocabulary,
+            entries => entries,
         };
         let of_a_row = self.examples_of_a_row();
         let rows = data.dataset.examples.chunks(of_a_row).zip(found.predictions.chunks(of_a_row));
@@ -162,6 +162,21 @@ impl Request<'_> {
                 .map_err(|error| error.at_line(&data.dataset.path, examples[0].line))
         })
         .collect()
+    }
+
+    /// The text of each entry of the vocabulary that is predicted, by its id; others are empty.
+    fn entries_of(&self, predictions: &[Prediction]) -> Result<Vec<String>> {
+        let mut entries = vec![String::new(); self.trained.model.encoder.vocab_size];
+        for prediction in predictions {
+            let Prediction::Hidden(tokens) = prediction else { continue };
+            for &(id, _) in tokens.iter().flat_map(|token| &token.likeliest) {
+                match entries.get_mut(id as usize) {
+                    Some(entry) if entry.is_empty() => *entry = self.tokenizer.entry_text(id)?,
+                    _ => {}
+                }
+            }
+        }
+        Ok(entries)
     }
 
     /// The object of one row.

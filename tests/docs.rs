@@ -276,6 +276,7 @@ fn every_example_of_the_page_on_tasks_is_read() {
             label: if is_named { &label } else { &[] },
             head: None,
             delimiter: None,
+            sample_by: None,
         });
         assert_eq!(
             found.unwrap_or_else(|e| panic!("{name}: {e}")).task.head.name(),

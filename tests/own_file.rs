@@ -91,6 +91,40 @@ fn a_csv_of_tickets_becomes_a_model_and_its_task_file_repeats_the_scores_and_res
 }
 
 #[test]
+fn plain_text_by_paragraphs_trains_the_head_that_finds_hidden_words() {
+    let dir = tempfile::tempdir().unwrap();
+    let notes: String = (0..40).map(|i| format!("The cat {i} sat.\nIt saw a dog.\n\n")).collect();
+    fs::write(dir.path().join("notes.txt"), notes).unwrap();
+    let mut train = tfbert();
+    train.current_dir(dir.path()).arg("--tensorflow").arg(root().join(".venv"));
+    train.args(["train", "--data", "notes.txt", "--head", "masked", "--json"]);
+    train.args(["--sample-by", "paragraph", "--precision", "f32", "--epochs", "1", "--model"]);
+    let (stdout, stderr) = text(&train.arg(tiny("masked")).output().unwrap());
+    let trained = last_json(&stdout);
+    // Of 40 paragraphs, not of 80 lines.
+    assert_eq!((&trained["train_examples"], &trained["examples"]), (&32.into(), &8.into()));
+    for said in ["notes.txt: plain text", "each paragraph is a text", "20% of its texts"] {
+        assert!(stderr.contains(said), "{said}: {stderr}");
+    }
+    let run = dir.path().join("runs/notes");
+    let task = fs::read_to_string(run.join("task.json")).unwrap();
+    assert!(task.contains("\"sample_by\": \"paragraph\""), "{task}");
+    let mut eval = tfbert();
+    eval.args(["eval", "--json", "--model"]).arg(&run);
+    assert_eq!(last_json(&succeed(&mut eval))["metrics"], trained["metrics"]);
+    let mut predict = tfbert();
+    predict.args(["predict", "The [MASK] sat.", "--model"]).arg(&run);
+    let shown = last_json(&succeed(&mut predict));
+    assert_eq!(shown["masks"][0].as_array().map(Vec::len), Some(5), "{shown}");
+
+    // Without the head, the user learns of it.
+    let mut train = tfbert();
+    train.current_dir(dir.path()).args(["train", "--data", "notes.txt"]);
+    let stderr = fail(&mut train);
+    assert!(stderr.contains("`--head masked`"), "{stderr}");
+}
+
+#[test]
 fn a_check_of_a_data_file_trains_nothing_and_finds_no_row_on_both_sides() {
     let dir = tempfile::tempdir().unwrap();
     tickets(dir.path());

@@ -25,6 +25,7 @@ fn inferred(path: &Path) -> Result<Inferred> {
         },
         head: None,
         delimiter: None,
+        sample_by: None,
     })
 }
 

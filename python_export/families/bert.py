@@ -21,7 +21,7 @@ class Bert(Family):
     model_type = "bert"
     title = "BERT"
     class_prefix = "Bert"
-    masked_head: ClassVar[MaskedHead | None] = BERT_MASKED_HEAD
+    masked_head: ClassVar[MaskedHead] = BERT_MASKED_HEAD
     tokenizer_class = "BertTokenizer"
     has_vocab_txt = True
     special_tokens: ClassVar = WORDPIECE_TOKENS

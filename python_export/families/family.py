@@ -14,18 +14,21 @@ class MaskedHead(NamedTuple):
 
     It is a dense layer, an activation, a layer normalisation, and a product with the word
     embeddings plus a bias for each entry of the vocabulary, which the module `output` has. An
-    `activation` of None is the encoder's own.
+    `activation` of None is the encoder's own. `dense` and `norm` are None where the encoder ends
+    with these layers, so that the head has its bias alone.
     """
 
-    dense: str
-    norm: str
+    dense: str | None
+    norm: str | None
     output: str
     activation: str | None = None
 
-    def rename(self, name: str) -> str:
-        """The name of the weight that BertForMaskedLM calls `name`."""
+    def rename(self, name: str) -> str | None:
+        """The name of the weight that BertForMaskedLM calls `name`; None where the head has no such
+        weight."""
         owner, _, kind = name.rpartition(".")
-        return f"{dict(zip(BERT_MASKED_HEAD[:3], self[:3], strict=True))[owner]}.{kind}"
+        own = dict(zip(BERT_MASKED_HEAD[:3], self[:3], strict=True))[owner]
+        return None if own is None else f"{own}.{kind}"
 
 
 BERT_MASKED_HEAD = MaskedHead(
@@ -58,8 +61,8 @@ class Family(ABC):
     tokenizer_values: ClassVar[dict] = {}
     # As people write it.
     title: str
-    # The masked language modeling head of its checkpoints; None where it is of another form.
-    masked_head: ClassVar[MaskedHead | None] = None
+    # The masked language modeling head of its checkpoints.
+    masked_head: ClassVar[MaskedHead]
     # What follows the dense layer over the first token: "tanh", "gelu" or "relu".
     pooler_activation = "tanh"
     # Whether that layer's input has dropout.
@@ -148,9 +151,10 @@ class Family(ABC):
         """
         return head.hugging_face_name
 
-    def hugging_face_head_weight(self, name: str, head) -> str:
+    def hugging_face_head_weight(self, name: str, head) -> str | None:
         """The name in transformers' model of a weight that `head.hugging_face_weights` lists; that
-        list of the masked language modeling head has BertForMaskedLM's names."""
+        list of the masked language modeling head has BertForMaskedLM's names. None where the
+        family's head has no such weight."""
         return self.masked_head.rename(name) if head.name_in_contract == "masked" else name
 
     def hugging_face_config(self, config: EncoderConfig) -> dict:

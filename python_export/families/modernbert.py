@@ -8,7 +8,7 @@ from ..config import ACTIVATIONS, ConfigError, EncoderConfig
 from ..subword import read_subword
 from ..tokenizer import in_one_segment
 from .bert import WORDPIECE_TOKENS
-from .family import Family
+from .family import Family, MaskedHead
 
 _KINDS = ("full_attention", "sliding_attention")
 _POOLINGS = ("cls", "mean")
@@ -124,6 +124,8 @@ class ModernBert(Family):
     tokenizer_class = "PreTrainedTokenizerFast"
     tokenizer_values: ClassVar = {"model_input_names": ["input_ids", "attention_mask"]}
     special_tokens: ClassVar = WORDPIECE_TOKENS
+    # What it has of dense layer and normalisation is the prediction head.
+    masked_head: ClassVar = MaskedHead(dense=None, norm=None, output="decoder")
     required_values: ClassVar = {
         "attention_bias": False,
         "mlp_bias": False,
@@ -152,7 +154,8 @@ class ModernBert(Family):
         return self.names_in_file(name)[-1]
 
     def hugging_face_head(self, head):
-        return "classifier"
+        is_masked = head.name_in_contract == "masked"
+        return super().hugging_face_head(head) if is_masked else "classifier"
 
     def hugging_face_config(self, config):
         values = super().hugging_face_config(config)

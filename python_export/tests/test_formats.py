@@ -9,6 +9,7 @@ import pytest
 
 from python_export import tiny
 from python_export.config import ConfigError
+from python_export.families import FAMILIES
 from python_export.masked import draw_head
 from python_export.tests import checkpoints
 from python_export.tests.conftest import GOLDENS
@@ -37,7 +38,7 @@ def google(tmp_path):
 
 
 def test_the_head_for_hidden_words_of_googles_checkpoint_is_read(tmp_path):
-    head = draw_head(tiny.config(), 3)
+    head = draw_head(FAMILIES["bert"], tiny.config(), 3)
     names = {
         "cls.predictions.transform.dense.weight": "cls/predictions/transform/dense/kernel",
         "cls.predictions.transform.dense.bias": "cls/predictions/transform/dense/bias",

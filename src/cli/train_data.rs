@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::values::{ColumnNames, column_names, delimiter, share};
-use crate::task::Head;
+use crate::task::{Head, SampleBy};
 
 /// A task, or a data file with what the user says of it.
 #[derive(Debug, Clone, Args)]
@@ -18,8 +18,8 @@ pub struct TrainDataArgs {
     #[arg(long, env = "TFBERT_DATA", default_value = "data", value_name = "DIR")]
     pub data_dir: PathBuf,
 
-    /// Train on this file, without a task file: CSV, TSV, JSON lines, a JSON list, SQuAD's JSON or
-    /// CoNLL. What the flags below do not say is guessed from the file, and said. The run's folder
+    /// Train on this file, without a task file: CSV, TSV, JSON lines, a JSON list, SQuAD's JSON,
+    /// CoNLL or, with `--head masked`, plain text. What the flags below do not say is guessed from the file, and said. The run's folder
     /// gets the task file, `task.json`.
     #[arg(long = "data", value_name = "FILE")]
     pub file: Option<PathBuf>,
@@ -45,6 +45,10 @@ pub struct TrainDataArgs {
     /// What separates the columns of a CSV file [default: what gives its rows one width].
     #[arg(long, value_name = "SIGN", value_parser = delimiter, requires = "file")]
     pub delimiter: Option<char>,
+
+    /// What is one text of a plain text file, with `--head masked` [default: line].
+    #[arg(long, value_enum, value_name = "UNIT", requires = "file")]
+    pub sample_by: Option<SampleBy>,
 
     /// The file to evaluate on [default: a part of the training file].
     #[arg(long, value_name = "FILE", requires = "file")]

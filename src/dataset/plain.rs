@@ -1,4 +1,4 @@
-//! Plain text: a text on each line.
+//! Plain text: a text on each line, or in each paragraph.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,33 +6,57 @@ use std::path::Path;
 use super::reader::Reader;
 use super::{Example, Input, Target};
 use crate::error::{Error, Result};
-use crate::text::Lines;
+use crate::task::SampleBy;
+use crate::text::{Lines, MAX_ROW};
 
-/// Reads a text from each line that is not blank.
+/// Reads texts, which blank lines or line ends divide.
 pub(super) struct PlainReader<'a> {
     path: &'a Path,
     lines: Lines<'a>,
+    sample_by: SampleBy,
     examples: usize,
 }
 
 impl<'a> PlainReader<'a> {
-    pub(super) fn open(path: &'a Path) -> Result<Self> {
-        Ok(Self { path, lines: Lines::open(path)?, examples: 0 })
+    pub(super) fn open(path: &'a Path, sample_by: SampleBy) -> Result<Self> {
+        Ok(Self { path, lines: Lines::open(path)?, sample_by, examples: 0 })
     }
 }
 
 impl Reader for PlainReader<'_> {
     fn next_example(&mut self) -> Result<Option<Example>> {
-        loop {
-            let Some(text) = self.lines.advance()?.map(str::to_owned) else { return Ok(None) };
-            if !text.trim().is_empty() {
-                let id = self.examples.to_string();
-                self.examples += 1;
-                let input = Input::Text { text, text_pair: None };
-                let line = self.lines.number();
-                return Ok(Some(Example { id, line, input, target: Some(Target::Text) }));
+        let (mut text, mut first_line) = (String::new(), 0);
+        while let Some(line) = self.lines.advance()? {
+            if line.trim().is_empty() {
+                if text.is_empty() {
+                    continue;
+                }
+                break;
+            }
+            if !text.is_empty() {
+                text.push(' ');
+            }
+            text.push_str(line);
+            if first_line == 0 {
+                first_line = self.lines.number();
+            }
+            if self.sample_by == SampleBy::Line {
+                break;
+            }
+            if text.len() > MAX_ROW {
+                let what = format!("the paragraph is longer than {} MB", MAX_ROW >> 20);
+                return Err(Error::new(what)
+                    .at_line(self.path, first_line)
+                    .hint("write a blank line between texts, or take each line as one"));
             }
         }
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let id = self.examples.to_string();
+        self.examples += 1;
+        let input = Input::Text { text, text_pair: None };
+        Ok(Some(Example { id, line: first_line, input, target: Some(Target::Text) }))
     }
 
     fn count_labels(&mut self) -> Result<BTreeMap<String, usize>> {
@@ -58,9 +82,23 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.txt");
         std::fs::write(&path, "one\n\n  \ntwo words\n").unwrap();
-        let examples = read_all(PlainReader::open(&path).unwrap()).unwrap();
+        let examples = read_all(PlainReader::open(&path, SampleBy::Line).unwrap()).unwrap();
         let found: Vec<_> = examples.iter().map(|e| (e.id.as_str(), e.line)).collect();
         assert_eq!(found, [("0", 1), ("1", 4)]);
         assert_eq!(examples[1].target, Some(Target::Text));
+    }
+
+    #[test]
+    fn the_lines_of_a_paragraph_are_one_text_that_knows_its_first_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.txt");
+        std::fs::write(&path, "\n\none\ntwo words\n \t\n\nthree\nfour").unwrap();
+        let examples = read_all(PlainReader::open(&path, SampleBy::Paragraph).unwrap()).unwrap();
+        let text = |e: &Example| match &e.input {
+            Input::Text { text, .. } => text.clone(),
+            other => panic!("{other:?}"),
+        };
+        let found: Vec<_> = examples.iter().map(|e| (e.id.as_str(), e.line, text(e))).collect();
+        assert_eq!(found, [("0", 3, "one two words".into()), ("1", 7, "three four".to_owned())]);
     }
 }

@@ -64,7 +64,7 @@ pub(super) fn open<'a>(
             Box::new(table::TableReader::open(task, split, path, labels)?)
         }
         Format::Squad => Box::new(squad::SquadReader::open(task, split, path)?),
-        Format::Text => Box::new(plain::PlainReader::open(path)?),
+        Format::Text => Box::new(plain::PlainReader::open(path, task.sample_by)?),
         Format::Conll => Box::new(conll::ConllReader::open(task, split, path, labels)?),
     })
 }

@@ -192,6 +192,22 @@ impl Tokenizer {
         (0..self.vocab_size()).map(entry).collect()
     }
 
+    /// An entry of the vocabulary as text: `film` for `Ġfilm` of a byte-level vocabulary. An entry that
+    /// is part of a character stands for itself.
+    ///
+    /// # Errors
+    ///
+    /// The tokenizer's own.
+    pub fn entry_text(&self, id: u32) -> Result<String> {
+        let text =
+            self.inner.decode(&[id], false).map_err(|error| Error::new(error.to_string()))?;
+        let text = text.trim();
+        if text.is_empty() || text.contains(char::REPLACEMENT_CHARACTER) {
+            return Ok(self.inner.id_to_token(id).unwrap_or_default());
+        }
+        Ok(text.to_owned())
+    }
+
     /// The id of the token for text that the vocabulary has no piece for (BERT's `[UNK]`).
     ///
     /// # Errors
@@ -301,6 +317,21 @@ mod tests {
         assert!(tokenizer.check_fits(entries + 7, 1, false).is_ok());
         let error = tokenizer.check_fits(entries - 1, 2, true).unwrap_err();
         assert!(error.what().contains(&format!("{entries} entries")), "{error}");
+    }
+
+    #[test]
+    fn an_entry_is_shown_as_its_text_and_part_of_a_character_as_itself() {
+        let shown = |json: &[u8], entry: &str| {
+            let tokenizer = Tokenizer::from_bytes(json).unwrap();
+            tokenizer.entry_text(tokenizer.inner.token_to_id(entry).unwrap()).unwrap()
+        };
+        let bytes = include_bytes!("../../tests/golden/byte_level_tokenizer.json");
+        assert_eq!(shown(bytes, "Ġthe"), "the");
+        assert_eq!(shown(bytes, "Ġ"), "Ġ");
+        assert_eq!(shown(bytes, "ä"), "ä");
+        let pieces = include_bytes!("../../tests/golden/unigram_tokenizer.json");
+        assert_eq!(shown(pieces, "▁the"), "the");
+        assert_eq!(shown(TOKENIZER, "##s"), "##s");
     }
 
     fn words_of<'t>(tokenizer: &Tokenizer, text: &'t str) -> Vec<&'t str> {

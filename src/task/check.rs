@@ -3,7 +3,7 @@
 
 use std::path::{Component, Path};
 
-use super::{Defaults, DevFromTrain, Format, Repairs, Split, Task, Threshold};
+use super::{Defaults, DevFromTrain, Format, Repairs, SampleBy, Split, Task, Threshold};
 use crate::metric::{InputKind, Metric};
 
 mod columns;
@@ -41,6 +41,12 @@ pub(super) fn check(task: &Task) -> Checked {
         stays_inside(&["folder"], &task.folder)?;
     }
     delimiter(task)?;
+    if task.sample_by != SampleBy::Line && task.format != Format::Text {
+        return problem(
+            &["sample_by"],
+            format!("`sample_by` is for the format `text`, not for `{}`", task.format.name()),
+        );
+    }
     dev_from_train(task)?;
     if task.version_2_with_negative && !task.head.may_lack_answer() {
         return problem(

@@ -183,6 +183,13 @@ mod tests {
     }
 
     #[test]
+    fn what_is_one_text_is_said_of_plain_text_alone() {
+        let with = |format: &str| format!("\"{format}\", \"sample_by\": \"paragraph\"");
+        refused("\"csv\"", &with("csv"), 4, "`sample_by` is for the format `text`");
+        refused("\"csv\"", "\"text\", \"sample_by\": \"word\"", 4, "unknown variant `word`");
+    }
+
+    #[test]
     fn a_delimiter_is_one_sign_and_for_csv() {
         let with = |delimiter: &str| format!("\"csv\", \"delimiter\": {delimiter}");
         for delimiter in [r#"";""#, r#""\t""#, r#""|""#] {

@@ -45,8 +45,25 @@ pub enum Format {
     Squad,
     /// One word a line, a blank line between sentences.
     Conll,
-    /// Plain text: a text on each line; blank lines are left out.
+    /// Plain text, which [`Task::sample_by`] divides.
     Text,
+}
+
+/// What is one text of a plain text file, named as in Hugging Face's `datasets`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum SampleBy {
+    /// Each line that is not blank.
+    #[default]
+    Line,
+    /// Lines up to a blank one, joined by spaces.
+    Paragraph,
+}
+
+impl SampleBy {
+    fn is_line(&self) -> bool {
+        *self == Self::Line
+    }
 }
 
 impl Format {
@@ -77,7 +94,7 @@ impl Format {
             Self::Json => "a list of JSON objects",
             Self::Squad => "`data`, `paragraphs` and `qas` as in SQuAD",
             Self::Conll => "a word on each line",
-            Self::Text => "a text on each line",
+            Self::Text => "a text on each line, or in each paragraph",
         }
     }
 }
@@ -165,6 +182,9 @@ pub struct Task {
     /// What separates the columns of a CSV file; by default a comma.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<char>,
+    /// What is one text, for the format `text`.
+    #[serde(default, skip_serializing_if = "SampleBy::is_line")]
+    pub sample_by: SampleBy,
     /// The folder below `--data-dir`; for a task from a file, relative to that file, or absolute.
     #[serde(default)]
     pub folder: String,
@@ -275,6 +295,7 @@ impl Task {
             head: Head::Classify,
             format: Format::Csv,
             delimiter: None,
+            sample_by: SampleBy::Line,
             folder: String::new(),
             train: None,
             dev: Vec::new(),

@@ -18,7 +18,16 @@ from transformers import AutoConfig, AutoModelForMaskedLM
 from make_family_goldens import CASES, batch_of, draw_weights, forward, summary
 
 HERE = Path(__file__).parent
-FAMILIES = ("bert", "bert-relu", "distilbert", "electra", "roberta", "xlm-roberta", "camembert")
+FAMILIES = (
+    "bert",
+    "bert-relu",
+    "distilbert",
+    "electra",
+    "roberta",
+    "xlm-roberta",
+    "camembert",
+    "modernbert",
+)
 ROWS, PREDICTIONS = 8, 2
 
 

@@ -26,6 +26,7 @@ pub(super) fn find(args: &TrainArgs) -> Result<Task> {
         label: data.label.as_deref().unwrap_or_default(),
         head: data.head,
         delimiter: data.delimiter,
+        sample_by: data.sample_by,
     })?;
     log::info!("{summary}");
     Ok(task)

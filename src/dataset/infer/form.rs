@@ -4,9 +4,10 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use super::DataFile;
 use crate::dataset::rows::TableForm;
 use crate::error::{Error, Result};
-use crate::task::Format;
+use crate::task::{Format, Head};
 use crate::text::check_encoding;
 
 /// Bytes of a file by which its form is recognised.
@@ -30,6 +31,19 @@ impl Form {
         TableForm { format: self.format, delimiter, join_cut_rows: false }
     }
 
+    /// Refuses the user's `--delimiter` for a form that has none.
+    fn check_delimiter(self, delimiter: Option<char>, path: &Path) -> Result<Self> {
+        match delimiter {
+            Some(sign) if !matches!(self.format, Format::Csv | Format::Tsv) => {
+                let sign = shown(sign);
+                let found = self.shown();
+                let what = format!("`--delimiter {sign}` is for CSV; this file has {found}");
+                Err(Error::usage(what).at(path))
+            }
+            _ => Ok(self),
+        }
+    }
+
     /// What it is called in a message.
     pub(super) fn shown(self) -> String {
         match (self.format, self.delimiter) {
@@ -41,23 +55,32 @@ impl Form {
             (Format::Parquet, _) => "Parquet".to_owned(),
             (Format::Squad, _) => "SQuAD's form".to_owned(),
             (Format::Conll, _) => "a word on each line".to_owned(),
-            (Format::Text, _) => "a text on each line".to_owned(),
+            (Format::Text, _) => "plain text".to_owned(),
         }
     }
 }
 
+/// The form of `path`, the training or the development file of `file`.
+pub(super) fn of(file: &DataFile<'_>, path: &Path) -> Result<Form> {
+    if file.head == Some(Head::Masked) && !is_parquet(path)? {
+        // Plain text may look like anything.
+        let form = Form { format: Format::Text, delimiter: None };
+        return form.check_delimiter(file.delimiter, path);
+    }
+    if file.sample_by.is_some() {
+        let what = "`--sample-by` is for plain text, on which an encoder is trained further";
+        return Err(Error::usage(what).at(path).hint("add `--head masked`"));
+    }
+    recognise(path, file.delimiter)
+}
+
 /// The form of a file; `delimiter` is what the user says.
-pub(super) fn recognise(path: &Path, delimiter: Option<char>) -> Result<Form> {
-    let found = match is_parquet(path)? {
+fn recognise(path: &Path, delimiter: Option<char>) -> Result<Form> {
+    let form = match is_parquet(path)? {
         true => Form { format: Format::Parquet, delimiter: None },
         false => recognise_text(path, delimiter)?,
     };
-    if let (Some(sign), false) = (delimiter, matches!(found.format, Format::Csv | Format::Tsv)) {
-        let what =
-            format!("`--delimiter {}` is for CSV; this file has {}", shown(sign), found.shown());
-        return Err(Error::usage(what).at(path));
-    }
-    Ok(found)
+    form.check_delimiter(delimiter, path)
 }
 
 fn recognise_text(path: &Path, delimiter: Option<char>) -> Result<Form> {

@@ -10,7 +10,8 @@ use super::{Labels, Target, reader};
 use crate::error::{Error, Result};
 use crate::metric::MetricName;
 use crate::task::{
-    self, Column, Columns, Defaults, DevFromTrain, Format, Head, Repairs, Split, Task, TextColumns,
+    self, Column, Columns, Defaults, DevFromTrain, Format, Head, Repairs, SampleBy, Split, Task,
+    TextColumns,
 };
 use crate::text::{excerpt, listed};
 
@@ -42,6 +43,8 @@ pub struct DataFile<'a> {
     pub head: Option<Head>,
     /// What separates the columns.
     pub delimiter: Option<char>,
+    /// What is one text of a plain text file; by default a line.
+    pub sample_by: Option<SampleBy>,
 }
 
 /// A task that was made of a data file.
@@ -64,11 +67,12 @@ pub fn infer(file: &DataFile<'_>) -> Result<Inferred> {
         let what = if file.path.exists() { "is not a regular file" } else { "is not there" };
         return Err(Error::usage(format!("the data file {what}")).at(file.path));
     }
-    let form = form::recognise(file.path, file.delimiter)?;
+    let form = form::of(file, file.path)?;
     let found = match form.format {
+        Format::Text => texts(file, form)?,
         Format::Squad => questions(file, form)?,
         Format::Conll => tagged_words(file, form)?,
-        _ => table(file, form)?,
+        _ => table(file, form).map_err(|error| with_plain_text(error, file))?,
     };
     let mut task = found.task;
     place::name_files(&mut task, file)?;
@@ -83,6 +87,7 @@ pub fn infer(file: &DataFile<'_>) -> Result<Inferred> {
             let unit = match task.head {
                 Head::Span => "its passages",
                 Head::Tag => "its sentences",
+                Head::Masked => "its texts",
                 _ => "its rows",
             };
             format!(
@@ -94,6 +99,16 @@ pub fn infer(file: &DataFile<'_>) -> Result<Inferred> {
     task.check().map_err(|error| error.at(file.path))?;
     let summary = format!("{}: {}; {}{dev}", file.path.display(), form.shown(), found.summary);
     Ok(Inferred { task, summary })
+}
+
+/// Adds to what is wrong with the table in a `.txt` file that it may be no table.
+fn with_plain_text(error: Error, file: &DataFile<'_>) -> Error {
+    if !file.path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("txt")) {
+        return error;
+    }
+    let plain = "plain text is for `--head masked`, which trains an encoder further on it";
+    let hint = error.hint_text().map_or(plain.to_owned(), |hint| format!("{hint}; {plain}"));
+    error.hint(hint)
 }
 
 /// A task without its files.
@@ -145,6 +160,18 @@ fn check_head(file: &DataFile<'_>, fits: Head, form: Form) -> Result<()> {
         .at(file.path)),
         _ => Ok(()),
     }
+}
+
+/// Plain texts, whose words are hidden.
+fn texts(file: &DataFile<'_>, form: Form) -> Result<Found> {
+    check_head(file, Head::Masked, form)?;
+    let sample_by = file.sample_by.unwrap_or_default();
+    let each = match sample_by {
+        SampleBy::Line => "each line is a text (`--sample-by paragraph`: each paragraph)",
+        SampleBy::Paragraph => "each paragraph is a text",
+    };
+    let task = Task { sample_by, ..new_task(Head::Masked, form) };
+    Ok(Found { task, summary: format!("{each}: head `masked`") })
 }
 
 /// Questions about passages.
@@ -387,7 +414,7 @@ fn check_same_form(file: &DataFile<'_>, form: Form, dev: &Path) -> Result<()> {
     if !dev.is_file() {
         return Err(Error::usage("the development file is not there").at(dev));
     }
-    let other = form::recognise(dev, file.delimiter)?;
+    let other = form::of(file, dev)?;
     if other == form {
         return Ok(());
     }

@@ -15,6 +15,7 @@ fn inferred(name: &str, text: &str, say: impl Fn(&mut DataFile<'_>)) -> Result<I
         label: &[],
         head: None,
         delimiter: None,
+        sample_by: None,
     };
     say(&mut file);
     let found = infer(&file)?;
@@ -61,6 +62,7 @@ fn named_columns_of_a_table_with_semicolons_are_a_task_that_classifies() {
         label: &label,
         head: None,
         delimiter: None,
+        sample_by: None,
     };
     let Inferred { task, summary } = infer(&file).unwrap();
     assert_eq!((task.name.as_str(), task.head), ("tickets", Head::Classify));
@@ -130,6 +132,7 @@ fn columns_are_found_by_their_names() {
         label: &label,
         head: None,
         delimiter: None,
+        sample_by: None,
     };
     assert_eq!(infer(&file).unwrap().task.columns.text, named("words of a person"));
 }
@@ -228,9 +231,58 @@ fn lists_and_several_columns_of_labels_are_any_number_of_labels() {
         label: &label,
         head: None,
         delimiter: None,
+        sample_by: None,
     };
     let task = infer(&file).unwrap().task;
     assert_eq!((task.head, task.columns.labels.len()), (Head::Multilabel, 2));
     file.head = Some(Head::Classify);
     assert!(infer(&file).unwrap_err().what().contains("several are for `multilabel`"));
+}
+
+#[test]
+fn plain_text_is_for_hidden_words_and_its_texts_are_lines_or_paragraphs() {
+    let text: String = (0..40).map(|i| format!("one, {i}\ntwo {i}\n\n")).collect();
+    let (task, summary) = {
+        let found = inferred("notes.txt", &text, |file| file.head = Some(Head::Masked)).unwrap();
+        (found.task, found.summary)
+    };
+    assert_eq!((task.format, task.sample_by), (Format::Text, SampleBy::Line));
+    assert!(summary.contains("each line is a text"), "{summary}");
+    assert!(summary.contains("20% of its texts"), "{summary}");
+    let paragraphs = |file: &mut DataFile<'_>| {
+        file.head = Some(Head::Masked);
+        file.sample_by = Some(SampleBy::Paragraph);
+    };
+    let found = inferred("notes.csv", &text, paragraphs).unwrap();
+    assert_eq!((found.task.format, found.task.sample_by), (Format::Text, SampleBy::Paragraph));
+    let refused = |say: &dyn Fn(&mut DataFile<'_>)| inferred("notes.txt", &text, say).unwrap_err();
+    let error = refused(&|file| file.sample_by = Some(SampleBy::Paragraph));
+    assert_eq!(error.hint_text(), Some("add `--head masked`"));
+    let error = refused(&|file| {
+        file.head = Some(Head::Masked);
+        file.delimiter = Some(';');
+    });
+    assert!(
+        error.what().contains("`--delimiter ;` is for CSV; this file has plain text"),
+        "{error}"
+    );
+    let label = ["label".to_owned()];
+    let error = {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("notes.txt");
+        std::fs::write(&path, &text).unwrap();
+        infer(&DataFile {
+            path: &path,
+            dev: None,
+            dev_from_train: DevFromTrain { share: 0.2, seed: 1 },
+            text: &[],
+            text_pair: &[],
+            label: &label,
+            head: Some(Head::Masked),
+            delimiter: None,
+            sample_by: None,
+        })
+        .unwrap_err()
+    };
+    assert!(error.what().contains("plain text has no columns"), "{error}");
 }
