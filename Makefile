@@ -16,7 +16,7 @@ OTHER_INSTALLED := $(VENV)/.installed$(if $(filter gpu,$(TENSORFLOW)),,-gpu)
 
 .DEFAULT_GOAL := help
 .PHONY: help quickstart test check workers-exports messages build venv exports test-exports test-build lint lint-rust \
-	lint-python test-parquet test-rust test-python test-processors fuzz bench bench-peers bench-peers-base bench-workers gpu-check reproduce reproduce-peers results clean
+	lint-python test-parquet test-rust test-python test-processors fuzz bench bench-peers bench-peers-base bench-workers gpu-check check-encoders reproduce reproduce-peers results clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -203,6 +203,9 @@ gpu-check: build $(INSTALLED) ## On a GPU: parity, resuming, and steps beside Py
 	$(BIN)/python benches/gpu/check.py $(ARGS)
 
 # TFBERT_DATA holds the data sets; ONLY=mrpc,rte chooses settings; ENCODER is an encoder's folder.
+check-encoders: build $(INSTALLED) $(PEERS_VENV)/.installed ## Take every family and form of an encoder the whole way
+	$(PEERS_VENV)/bin/python benches/encoders/check.py $(ARGS)
+
 REPRODUCE = benches/reproduce/reproduce.py $(if $(ONLY),--only $(ONLY)) \
 	$(if $(ENCODER),--encoder $(ENCODER)) $(ARGS)
 
