@@ -203,10 +203,10 @@ fn tagged_words(file: &DataFile<'_>, form: Form) -> Result<Found> {
     check_head(file, Head::Tag, form)?;
     let mut task = new_task(Head::Tag, form);
     place::name_files(&mut task, file)?;
-    let summary = choose_tag_metrics(&mut task, file)?;
+    let kind = choose_tag_metrics(&mut task, file)?;
     Ok(Found {
         task,
-        summary: format!("words in the first column, {summary} in the last: head `tag`"),
+        summary: format!("words in the first column, {kind} in the last: head `tag`"),
     })
 }
 
@@ -225,8 +225,12 @@ fn choose_tag_metrics(task: &mut Task, file: &DataFile<'_>) -> Result<&'static s
         return Err(error);
     }
     *task = plain;
-    Ok("tags")
+    let are_numbers = tags.keys().all(|tag| tag.bytes().all(|byte| byte.is_ascii_digit()));
+    Ok(if are_numbers { NUMBERS } else { "tags" })
 }
+
+/// Tags that are numbers, and what to do where they are those of a list of names.
+const NUMBERS: &str = "numbers (if these stand for names, list the names in a task file: `\"label_names\": [\"O\", …]`)";
 
 /// Rows with columns.
 fn table(file: &DataFile<'_>, form: Form) -> Result<Found> {
@@ -297,7 +301,6 @@ fn label_columns(file: &DataFile<'_>, form: Form, roles: Roles) -> Result<Found>
 
 /// Lists of words and of their tags.
 fn tagged_rows(file: &DataFile<'_>, form: Form, words: String, tags: String) -> Result<Found> {
-    let summary = format!("words `{words}`, tags `{tags}`: head `tag`");
     let mut task = new_task(Head::Tag, form);
     if !Head::Tag.formats().contains(&form.format) {
         let what = format!(
@@ -307,14 +310,15 @@ fn tagged_rows(file: &DataFile<'_>, form: Form, words: String, tags: String) -> 
             .at(file.path)
             .hint("write a word and its tag on each line, a blank line between sentences"));
     }
+    let shown = format!("words `{words}`, `{tags}`");
     task.columns = Columns {
         word: Some(Column::Name(words)),
         label: Some(Column::Name(tags)),
         ..Columns::default()
     };
     place::name_files(&mut task, file)?;
-    choose_tag_metrics(&mut task, file)?;
-    Ok(Found { task, summary })
+    let kind = choose_tag_metrics(&mut task, file)?;
+    Ok(Found { task, summary: format!("{shown} are {kind}: head `tag`") })
 }
 
 /// Which columns are text and label.

@@ -286,3 +286,14 @@ fn plain_text_is_for_hidden_words_and_its_texts_are_lines_or_paragraphs() {
     };
     assert!(error.what().contains("plain text has no columns"), "{error}");
 }
+
+#[test]
+fn tags_that_are_numbers_are_taken_as_they_are_and_the_user_learns_how_to_name_them() {
+    let row =
+        |i: usize| format!(r#"{{"tokens": ["Anna {i}", "left"], "ner_tags": [{0}, {0}]}}"#, i % 2);
+    let text: Vec<String> = (0..80).map(row).collect();
+    let found = inferred("names.jsonl", &text.join("\n"), |_| ()).unwrap();
+    assert_eq!((found.task.head, found.task.metrics), (Head::Tag, vec![MetricName::Accuracy]));
+    assert!(found.summary.contains("`ner_tags` are numbers"), "{}", found.summary);
+    assert!(found.summary.contains("`\"label_names\": [\"O\", …]`"), "{}", found.summary);
+}
