@@ -19,8 +19,8 @@ pub struct TrainDataArgs {
     pub data_dir: PathBuf,
 
     /// Train on this file, without a task file: CSV, TSV, JSON lines, a JSON list, SQuAD's JSON,
-    /// CoNLL or, with `--head masked`, plain text. What the flags below do not say is guessed from the file, and said. The run's folder
-    /// gets the task file, `task.json`.
+    /// CoNLL or, with `--head masked`, plain text. What the flags below do not say is guessed from
+    /// the file, and said. The run's folder gets the task file, `task.json`.
     #[arg(long = "data", value_name = "FILE")]
     pub file: Option<PathBuf>,
 
