@@ -12,7 +12,7 @@ use crate::dataset::{
 };
 use crate::metric::MetricName;
 use crate::report::{Added, RowFormat, RowWriter, Written};
-use crate::task::{self, Column, Columns, DevFromTrain, Format, Head, Task, TextColumns};
+use crate::task::{self, Column, Columns, Format, Head, Task, TextColumns};
 
 /// Feeds bytes to a reader or parser, which must not panic.
 pub type Target = fn(&[u8]);
@@ -91,17 +91,7 @@ pub fn data_file(data: &[u8]) {
     for name in ["data.csv", "data.json", "data.txt"] {
         let path = folder().join(name);
         write(&path, data);
-        let found = infer(&DataFile {
-            path: &path,
-            dev: None,
-            dev_from_train: DevFromTrain { share: 0.3, seed: 1 },
-            text: &[],
-            text_pair: &[],
-            label: &[],
-            head: None,
-            delimiter: None,
-            sample_by: None,
-        });
+        let found = infer(&DataFile::new(&path));
         match found {
             Ok(Inferred { task, .. }) => {
                 let labels = Labels::of_task(&task, folder());

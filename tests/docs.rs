@@ -268,15 +268,10 @@ fn every_example_of_the_page_on_tasks_is_read() {
         let (text, label) = (["subject", "body"].map(String::from), ["team".to_owned()]);
         let is_named = name == "tickets.csv";
         let found = infer(&DataFile {
-            path: &dir.path().join(name),
-            dev: None,
             dev_from_train: DevFromTrain { share: 0.25, seed: 1 },
             text: if is_named { &text } else { &[] },
-            text_pair: &[],
             label: if is_named { &label } else { &[] },
-            head: None,
-            delimiter: None,
-            sample_by: None,
+            ..DataFile::new(&dir.path().join(name))
         });
         assert_eq!(
             found.unwrap_or_else(|e| panic!("{name}: {e}")).task.head.name(),

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use tfbert::dataset::infer::{DataFile, Inferred, infer};
 use tfbert::error::Result;
-use tfbert::task::DevFromTrain;
 
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/parquet").join(name)
@@ -12,20 +11,14 @@ fn golden(name: &str) -> PathBuf {
 
 fn inferred(path: &Path) -> Result<Inferred> {
     infer(&DataFile {
-        path,
         // No part of the file becomes the development file.
         dev: Some(path),
-        dev_from_train: DevFromTrain { share: 0.25, seed: 1 },
-        text: &[],
-        text_pair: &[],
         label: if path.ends_with("tickets.parquet") || path.ends_with("tickets.jsonl") {
             Box::leak(Box::new(["team".to_owned()]))
         } else {
             &[]
         },
-        head: None,
-        delimiter: None,
-        sample_by: None,
+        ..DataFile::new(path)
     })
 }
 

@@ -47,7 +47,7 @@ impl Reader for PlainReader<'_> {
                 let what = format!("the paragraph is longer than {} MB", MAX_ROW >> 20);
                 return Err(Error::new(what)
                     .at_line(self.path, first_line)
-                    .hint("write a blank line between texts, or take each line as one"));
+                    .hint("write a blank line between texts, or leave out `sample_by`"));
             }
         }
         if text.is_empty() {
@@ -77,28 +77,37 @@ mod tests {
     use super::*;
     use crate::dataset::reader::read_all;
 
-    #[test]
-    fn every_line_with_words_is_a_text_and_knows_its_line() {
+    /// The number, the first line and the text of each example in a file with this content.
+    fn read(content: &str, sample_by: SampleBy) -> Vec<(String, usize, String)> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.txt");
-        std::fs::write(&path, "one\n\n  \ntwo words\n").unwrap();
-        let examples = read_all(PlainReader::open(&path, SampleBy::Line).unwrap()).unwrap();
-        let found: Vec<_> = examples.iter().map(|e| (e.id.as_str(), e.line)).collect();
-        assert_eq!(found, [("0", 1), ("1", 4)]);
-        assert_eq!(examples[1].target, Some(Target::Text));
+        std::fs::write(&path, content).unwrap();
+        let examples = read_all(PlainReader::open(&path, sample_by).unwrap()).unwrap();
+        let found = examples.into_iter().map(|example| {
+            let Example { id, line, input: Input::Text { text, text_pair: None }, target } =
+                example
+            else {
+                panic!("{example:?}")
+            };
+            assert_eq!(target, Some(Target::Text));
+            (id, line, text)
+        });
+        found.collect()
+    }
+
+    fn example(id: &str, line: usize, text: &str) -> (String, usize, String) {
+        (id.to_owned(), line, text.to_owned())
+    }
+
+    #[test]
+    fn every_line_with_words_is_a_text_and_knows_its_line() {
+        let found = read("one\n\n  \ntwo words\n", SampleBy::Line);
+        assert_eq!(found, [example("0", 1, "one"), example("1", 4, "two words")]);
     }
 
     #[test]
     fn the_lines_of_a_paragraph_are_one_text_that_knows_its_first_line() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.txt");
-        std::fs::write(&path, "\n\none\ntwo words\n \t\n\nthree\nfour").unwrap();
-        let examples = read_all(PlainReader::open(&path, SampleBy::Paragraph).unwrap()).unwrap();
-        let text = |e: &Example| match &e.input {
-            Input::Text { text, .. } => text.clone(),
-            other => panic!("{other:?}"),
-        };
-        let found: Vec<_> = examples.iter().map(|e| (e.id.as_str(), e.line, text(e))).collect();
-        assert_eq!(found, [("0", 3, "one two words".into()), ("1", 7, "three four".to_owned())]);
+        let found = read("\n\none\ntwo words\n \t\n\nthree\nfour", SampleBy::Paragraph);
+        assert_eq!(found, [example("0", 3, "one two words"), example("1", 7, "three four")]);
     }
 }

@@ -43,8 +43,25 @@ pub struct DataFile<'a> {
     pub head: Option<Head>,
     /// What separates the columns.
     pub delimiter: Option<char>,
-    /// What is one text of a plain text file; by default a line.
+    /// What counts as one text in a plain text file: a line, unless the user says a paragraph.
     pub sample_by: Option<SampleBy>,
+}
+
+impl<'a> DataFile<'a> {
+    /// A file of which the user says nothing else; a fifth of it is the development part.
+    pub fn new(path: &'a Path) -> Self {
+        Self {
+            path,
+            dev: None,
+            dev_from_train: DevFromTrain { share: 0.2, seed: 1 },
+            text: &[],
+            text_pair: &[],
+            label: &[],
+            head: None,
+            delimiter: None,
+            sample_by: None,
+        }
+    }
 }
 
 /// A task that was made of a data file.
@@ -101,12 +118,12 @@ pub fn infer(file: &DataFile<'_>) -> Result<Inferred> {
     Ok(Inferred { task, summary })
 }
 
-/// Adds to what is wrong with the table in a `.txt` file that it may be no table.
+/// Adds to an error about the table in a `.txt` file what to do if the file is plain text.
 fn with_plain_text(error: Error, file: &DataFile<'_>) -> Error {
     if !file.path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("txt")) {
         return error;
     }
-    let plain = "plain text is for `--head masked`, which trains an encoder further on it";
+    let plain = "to train an encoder further on plain text, give `--head masked`";
     let hint = error.hint_text().map_or(plain.to_owned(), |hint| format!("{hint}; {plain}"));
     error.hint(hint)
 }
@@ -230,7 +247,8 @@ fn choose_tag_metrics(task: &mut Task, file: &DataFile<'_>) -> Result<&'static s
 }
 
 /// Tags that are numbers, and what to do where they are those of a list of names.
-const NUMBERS: &str = "numbers (if these stand for names, list the names in a task file: `\"label_names\": [\"O\", …]`)";
+const NUMBERS: &str = "numbers (if these stand for names, list the names in a task file: \
+                       `\"label_names\": [\"O\", …]`)";
 
 /// Rows with columns.
 fn table(file: &DataFile<'_>, form: Form) -> Result<Found> {

@@ -6,17 +6,7 @@ fn inferred(name: &str, text: &str, say: impl Fn(&mut DataFile<'_>)) -> Result<I
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join(name);
     std::fs::write(&path, text).unwrap();
-    let mut file = DataFile {
-        path: &path,
-        dev: None,
-        dev_from_train: DevFromTrain { share: 0.2, seed: 1 },
-        text: &[],
-        text_pair: &[],
-        label: &[],
-        head: None,
-        delimiter: None,
-        sample_by: None,
-    };
+    let mut file = DataFile::new(&path);
     say(&mut file);
     let found = infer(&file)?;
     // What was found is a task file that reads the file.
@@ -53,17 +43,7 @@ fn named_columns_of_a_table_with_semicolons_are_a_task_that_classifies() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("tickets.csv");
     std::fs::write(&path, tickets()).unwrap();
-    let file = DataFile {
-        path: &path,
-        dev: None,
-        dev_from_train: DevFromTrain { share: 0.2, seed: 1 },
-        text: &text,
-        text_pair: &[],
-        label: &label,
-        head: None,
-        delimiter: None,
-        sample_by: None,
-    };
+    let file = DataFile { text: &text, label: &label, ..DataFile::new(&path) };
     let Inferred { task, summary } = infer(&file).unwrap();
     assert_eq!((task.name.as_str(), task.head), ("tickets", Head::Classify));
     assert_eq!(task.columns.text.as_ref().unwrap().columns().len(), 2);
@@ -123,17 +103,7 @@ fn columns_are_found_by_their_names() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("t.csv");
     std::fs::write(&path, one).unwrap();
-    let file = DataFile {
-        path: &path,
-        dev: None,
-        dev_from_train: DevFromTrain { share: 0.2, seed: 1 },
-        text: &[],
-        text_pair: &[],
-        label: &label,
-        head: None,
-        delimiter: None,
-        sample_by: None,
-    };
+    let file = DataFile { label: &label, ..DataFile::new(&path) };
     assert_eq!(infer(&file).unwrap().task.columns.text, named("words of a person"));
 }
 
@@ -222,17 +192,7 @@ fn lists_and_several_columns_of_labels_are_any_number_of_labels() {
     let path = dir.path().join("t.csv");
     std::fs::write(&path, rows("text,x,y", |i| format!("t {i},{},{}", i % 2, i % 3 / 2))).unwrap();
     let label = ["x", "y"].map(String::from);
-    let mut file = DataFile {
-        path: &path,
-        dev: None,
-        dev_from_train: DevFromTrain { share: 0.2, seed: 1 },
-        text: &[],
-        text_pair: &[],
-        label: &label,
-        head: None,
-        delimiter: None,
-        sample_by: None,
-    };
+    let mut file = DataFile { label: &label, ..DataFile::new(&path) };
     let task = infer(&file).unwrap().task;
     assert_eq!((task.head, task.columns.labels.len()), (Head::Multilabel, 2));
     file.head = Some(Head::Classify);
@@ -242,10 +202,8 @@ fn lists_and_several_columns_of_labels_are_any_number_of_labels() {
 #[test]
 fn plain_text_is_for_hidden_words_and_its_texts_are_lines_or_paragraphs() {
     let text: String = (0..40).map(|i| format!("one, {i}\ntwo {i}\n\n")).collect();
-    let (task, summary) = {
-        let found = inferred("notes.txt", &text, |file| file.head = Some(Head::Masked)).unwrap();
-        (found.task, found.summary)
-    };
+    let Inferred { task, summary } =
+        inferred("notes.txt", &text, |file| file.head = Some(Head::Masked)).unwrap();
     assert_eq!((task.format, task.sample_by), (Format::Text, SampleBy::Line));
     assert!(summary.contains("each line is a text"), "{summary}");
     assert!(summary.contains("20% of its texts"), "{summary}");
@@ -266,24 +224,11 @@ fn plain_text_is_for_hidden_words_and_its_texts_are_lines_or_paragraphs() {
         error.what().contains("`--delimiter ;` is for CSV; this file has plain text"),
         "{error}"
     );
-    let label = ["label".to_owned()];
-    let error = {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("notes.txt");
-        std::fs::write(&path, &text).unwrap();
-        infer(&DataFile {
-            path: &path,
-            dev: None,
-            dev_from_train: DevFromTrain { share: 0.2, seed: 1 },
-            text: &[],
-            text_pair: &[],
-            label: &label,
-            head: Some(Head::Masked),
-            delimiter: None,
-            sample_by: None,
-        })
-        .unwrap_err()
-    };
+    let (dir, label) = (tempfile::tempdir().unwrap(), ["label".to_owned()]);
+    let path = dir.path().join("notes.txt");
+    std::fs::write(&path, &text).unwrap();
+    let file = DataFile { label: &label, head: Some(Head::Masked), ..DataFile::new(&path) };
+    let error = infer(&file).unwrap_err();
     assert!(error.what().contains("plain text has no columns"), "{error}");
 }
 
