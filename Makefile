@@ -202,10 +202,10 @@ bench-workers: ## Time steps of several workers (ARGS="--rates 10gbit,1gbit": ov
 gpu-check: build $(INSTALLED) ## On a GPU: parity, resuming, and steps beside PyTorch's
 	$(BIN)/python benches/gpu/check.py $(ARGS)
 
-# TFBERT_DATA holds the data sets; ONLY=mrpc,rte chooses settings; ENCODER is an encoder's folder.
 check-encoders: build $(INSTALLED) $(PEERS_VENV)/.installed ## Take every family and form of an encoder the whole way
 	$(PEERS_VENV)/bin/python benches/encoders/check.py $(ARGS)
 
+# TFBERT_DATA holds the data sets; ONLY=mrpc,rte chooses settings; ENCODER is an encoder's folder.
 REPRODUCE = benches/reproduce/reproduce.py $(if $(ONLY),--only $(ONLY)) \
 	$(if $(ENCODER),--encoder $(ENCODER)) $(ARGS)
 

@@ -80,27 +80,32 @@ class Failed(Exception):
 
 
 class Row(NamedTuple):
-    """What a form or family did: seconds of the export, the largest difference of a log probability
-    from transformers' before training, the score on the sample, and after the way back the number
-    of equal predictions and the largest difference of a probability."""
+    """What was measured of a form or family.
+
+    `log_probabilities` is the largest difference of a log probability from transformers' before
+    training, None for a form whose weights are compared. `accuracy` is that of the trained model.
+    Of its `of` predictions `equal` are also transformers', and `difference` is the largest of a
+    probability.
+    """
 
     name: str
     export_seconds: float
-    logits: float | None
+    log_probabilities: float | None
     accuracy: float
     equal: int
     of: int
     difference: float
 
     def cells(self):
-        logits = "the same weights" if self.logits is None else f"{self.logits:.1e}"
+        known = self.log_probabilities
+        start = "the same weights" if known is None else f"{known:.1e}"
         back = f"{self.equal} of {self.of}, {self.difference:.1e}"
         return (
-            f"| {self.name} | {self.export_seconds:.1f} | {logits} | {self.accuracy:.4f} | {back} |"
+            f"| {self.name} | {self.export_seconds:.1f} | {start} | {self.accuracy:.4f} | {back} |"
         )
 
     def is_right(self):
-        differences = [self.difference, self.logits or 0.0]
+        differences = [self.difference, self.log_probabilities or 0.0]
         return self.equal == self.of and max(differences) <= TOLERANCE
 
 
@@ -116,7 +121,9 @@ def run(command):
 
 def sentences():
     with SENTENCES.open(newline="") as file:
-        return [row["sentence"] for row in csv.DictReader(file, delimiter="\t", quoting=3)]
+        return [
+            row["sentence"] for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        ]
 
 
 def make_tokenizer(kind, folder):
@@ -132,7 +139,9 @@ def make_tokenizer(kind, folder):
         )
         pieces = vocabulary.split()
         (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in pieces))
-        tokenizer = BertTokenizer(vocab={piece: id for id, piece in enumerate(pieces)}, **tokens)
+        tokenizer = BertTokenizer(
+            vocab={piece: index for index, piece in enumerate(pieces)}, **tokens
+        )
     tokenizer.save_pretrained(folder)
     return tokenizer
 
@@ -170,7 +179,6 @@ def make_checkpoint(kind, folder):
             if name.endswith("bias"):
                 parameter.normal_(std=0.1)
     model.save_pretrained(folder)
-    return model
 
 
 def reference(folder, texts):
@@ -185,12 +193,13 @@ def reference(folder, texts):
     left = {key: sorted(found) for key, found in loaded.items() if found}
     if left:
         raise Failed(f"{folder}: transformers says {left}")
+    model.eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     found = []
     with torch.no_grad():
         for text in texts:
             batch = tokenizer(text, truncation=True, max_length=128, return_tensors="pt")
-            found.append(model.eval()(**batch).logits.log_softmax(-1)[0])
+            found.append(model(**batch).logits.log_softmax(-1)[0])
     return torch.stack(found).numpy()
 
 
@@ -242,13 +251,14 @@ def family_row(name, kind, work):
     export(folder, kind.model_type, work, "--keep-head")
     texts = sentences()[:64]
     ours = predicted(work / "exports" / kind.model_type / "model", texts, work)
-    logits = float(np.abs(ours - reference(folder, texts)).max())
+    difference = float(np.abs(ours - reference(folder, texts)).max())
     new = work / "exports" / f"{kind.model_type}-new" / "classify"
-    return Row(name, seconds, logits, *train_and_return(new, work))
+    return Row(name, seconds, difference, *train_and_return(new, work))
 
 
 def make_forms(work):
     """The BERT of the families in all other forms."""
+    import torch
     from transformers import AutoModelForSequenceClassification
 
     bert = work / "bert"
@@ -256,8 +266,6 @@ def make_forms(work):
     shards, torch_file = work / "shards", work / "torch"
     model.save_pretrained(shards, max_shard_size="100KB")
     torch_file.mkdir()
-    import torch
-
     torch.save(model.state_dict(), torch_file / "pytorch_model.bin")
     for folder in (shards, torch_file):
         for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
@@ -282,6 +290,7 @@ def main():
     )
     parser.add_argument("--only", help="families, by commas; the forms need `BERT`")
     args = parser.parse_args()
+    # transformers' progress bars; it reads this when it is imported, so the functions import it.
     os.environ["TQDM_DISABLE"] = "1"
     chosen = args.only.split(",") if args.only else list(FAMILIES)
     if unknown := set(chosen) - set(FAMILIES):
