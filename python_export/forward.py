@@ -9,9 +9,10 @@ from .attention import TrainingOps
 from .elementwise import ElementwiseOps
 from .plain import InferenceOps
 
-# From how many elements of kernels on the float32 gradients of a batch's parts are added up as soon
-# as they are known. The optimiser would do it without another pass over memory (3 % of a step of
-# BERT-large), but until then each part's gradients take as much memory as the weights.
+# An encoder whose kernels have at least so many elements adds up the float32 gradients of a batch's
+# parts as soon as they are known. The optimiser would do it without another pass over memory (some
+# 5 % of a step of BERT-large), but until then each part's gradients take as much memory as the
+# weights.
 MERGED_ELEMENTS = 150_000_000
 
 

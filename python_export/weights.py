@@ -190,8 +190,8 @@ def _find_tensors(stored, family, config, config_name):
 
 
 def _find_masked_head(stored, family, config, values):
-    """The weights of the masked language modeling head, each with its name in the files. Empty if
-    the checkpoint has no such head, or if its output layer does not share the word embeddings."""
+    """The name in the files of each weight of the masked language modeling head. Empty if the
+    checkpoint has no such head, or if the word embeddings are not its output layer's weights."""
     # Imported here: the rest of reading a checkpoint needs no TensorFlow.
     from .masked import head_shapes
 

@@ -1,4 +1,4 @@
-"""The gradients of a large encoder's two halves, which are added up before the optimiser."""
+"""Large encoders: the optimiser gets the sum of the gradients of a batch's two halves."""
 
 import numpy as np
 import pytest
@@ -14,8 +14,8 @@ from python_export.weights import read_encoder
 
 @pytest.fixture
 def terms(monkeypatch):
-    """The function that gives the kernels' gradients of a batch in a number format, each a list of
-    terms, where encoders are large from so many elements on."""
+    """A function of a value for `MERGED_ELEMENTS` and a dtype that returns the gradient of each
+    kernel, a list of terms, for one batch."""
     checkpoint = read_encoder("tiny")
     encoder = encoder_of(checkpoint, checkpoint.tensors, pooled=True)
     model = TrainingModel(encoder, HEADS["classify"](encoder))
@@ -30,8 +30,8 @@ def terms(monkeypatch):
         "seed": tf.constant([0, 0]),
     }
 
-    def gradients(large, dtype=tf.float32):
-        monkeypatch.setattr(forward, "MERGED_ELEMENTS", large)
+    def gradients(merged_elements, dtype=tf.float32):
+        monkeypatch.setattr(forward, "MERGED_ELEMENTS", merged_elements)
         _, found = model.gradients(inputs, labels, dtype, halves=True)
         parameters = zip(model.parameters(), found, strict=True)
         return [

@@ -46,7 +46,7 @@ pub struct TrainDataArgs {
     #[arg(long, value_name = "SIGN", value_parser = delimiter, requires = "file")]
     pub delimiter: Option<char>,
 
-    /// What is one text of a plain text file, with `--head masked` [default: line].
+    /// What counts as one text in a plain text file, with `--head masked` [default: line].
     #[arg(long, value_enum, value_name = "UNIT", requires = "file")]
     pub sample_by: Option<SampleBy>,
 

@@ -11,8 +11,8 @@ use signal_hook::consts::SIGINT;
 use tfbert::error::{Error, Result};
 use tfbert::runtime::send_signal;
 
-/// The time between two looks at whether the program has ended.
-const LOOK: Duration = Duration::from_millis(20);
+/// How often it is checked whether the program has ended.
+const CHECK_INTERVAL: Duration = Duration::from_millis(20);
 /// Ctrl-C in a terminal reaches the program too. If it still runs after this time, the signal is passed on.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -23,17 +23,17 @@ const GRACE: Duration = Duration::from_secs(1);
 /// The program failed: `failed` and its exit code. Or a signal ended it, or is in `stop`: `stopped by Ctrl-C
 /// WHEN`.
 pub fn wait(mut child: Child, stop: &AtomicI32, failed: &str, when: &str) -> Result<Output> {
-    let no_status = |error: std::io::Error| Error::new(format!("{failed}: {error}"));
+    let wait_failed = |error: std::io::Error| Error::new(format!("{failed}: {error}"));
     let mut asked: Option<Instant> = None;
-    while child.try_wait().map_err(no_status)?.is_none() {
+    while child.try_wait().map_err(wait_failed)?.is_none() {
         let signal = stop.load(Ordering::SeqCst);
         if signal != 0 && asked.get_or_insert_with(Instant::now).elapsed() > GRACE {
             send_signal(&child, signal);
             asked = Some(Instant::now());
         }
-        sleep(LOOK);
+        sleep(CHECK_INTERVAL);
     }
-    let output = child.wait_with_output().map_err(no_status)?;
+    let output = child.wait_with_output().map_err(wait_failed)?;
     let (code, signal) = (output.status.code(), output.status.signal());
     match (stop.load(Ordering::SeqCst), code, signal) {
         (0, Some(0), _) => Ok(output),

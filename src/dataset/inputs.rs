@@ -206,7 +206,7 @@ impl<'a> InputFile<'a> {
             }
         }
         if task.head == Head::Tag && file.texts.is_none() {
-            // Tags in the file are not read: no file has so many columns.
+            // Tags in the file are not needed, so the label's column is one that no file has.
             task.columns.label = Some(Column::Index(u32::MAX as usize));
         }
         if format == InputFormat::Conll {
@@ -367,7 +367,7 @@ fn line_header(task: &Task, has_context: bool) -> Vec<String> {
     names.iter().map(|&name| name.to_owned()).collect()
 }
 
-/// The header of a table, and the first row of a file of JSON objects.
+/// The beginning of an input file: the names of its columns, and the first object of a JSON file.
 struct FirstRow {
     /// The names of the columns; of JSON objects, the keys of the first.
     header: Vec<String>,

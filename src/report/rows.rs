@@ -254,7 +254,7 @@ impl RowWriter {
         Ok(Written::Row(found.len() as u64))
     }
 
-    /// Refuses an id that an earlier question has: JSON readers keep one value of a repeated key.
+    /// Returns an error for an id that an earlier question had: a JSON object keeps one value of a key.
     fn take_id(&mut self, example: &Example) -> Result<()> {
         if self.ids.insert(example.id.clone()) {
             return Ok(());
