@@ -7,10 +7,10 @@
   `tokenizer` and `subword`, `stored_head` (the head of a fine-tuned model), `files` and `tiny`.
 - The graph: `encoder`, `heads` and `forward`; between matrix products `elementwise`, which
   `attention` and `fused` implement for training and `plain` for inference; `activations`;
-  `optimizer`.
+  `optimizer` and `lazy_rows`.
 - Writing: `model` (what is exported), `rounded`, `signatures`, `export`, `kept` (a model with the
   checkpoint's own head) and `hugging_face`.
 """
 
 __version__ = "0.1.0"
-CONTRACT_VERSION = 1
+CONTRACT_VERSION = 2

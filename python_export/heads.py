@@ -28,6 +28,8 @@ class Head(tf.Module):
     fixed_labels: int | None = 1
     # Whether the loss has label smoothing.
     smooths_labels = False
+    # Whether the logits are products with all of the word embeddings.
+    reads_word_embeddings = False
     # What it reads of a batch.
     inputs_type: type = Inputs
     # Whether `predict` needs the labels too, for `reported`.
@@ -278,6 +280,7 @@ class Masked(Head):
     labels_shape = (None, None)
     weights_shape = (None, None)
     predict_reads_labels = True
+    reads_word_embeddings = True
 
     def __init__(self, encoder: Encoder, weights, activation):
         """`weights` are numpy arrays under BertForMaskedLM's names, as of `masked.draw_head`;

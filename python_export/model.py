@@ -47,7 +47,15 @@ class TrainingModel(Model):
 
     def __init__(self, encoder: Encoder, head: Head):
         super().__init__(encoder, head)
-        self.optimizer = AdamW(len(self.parameters()))
+        parameters = self.parameters()
+        self.optimizer = AdamW(len(parameters), self._lazy_table(parameters))
+
+    def _lazy_table(self, parameters):
+        """The place of the word embeddings, unless the head computes with all of them."""
+        if self.head.reads_word_embeddings:
+            return None
+        table = self.encoder.embeddings.word_embeddings
+        return next(i for i, p in enumerate(parameters) if p.variable is table)
 
     def parameters(self):
         """Every trained variable."""
@@ -82,6 +90,11 @@ class TrainingModel(Model):
         """`apply`."""
         return self._updated(self.optimizer.apply_accumulated(self.parameters(), update))
 
+    def flush(self):
+        """`flush`."""
+        self.optimizer.flush(self.parameters())
+        return {"step": self.optimizer.step.read_value()}
+
     def _updated(self, norm):
         return {"grad_norm": norm, "step": self.optimizer.step.read_value()}
 
@@ -92,8 +105,11 @@ class TrainingModel(Model):
 
         With `halves` the batch is computed as two halves of its rows that do not wait for each
         other. `dropout` takes the place of a `Dropout` of the batch's rate and seed. `sparse` and
-        `rows` are those of `ForwardPass.gradients`.
+        `rows` are those of `ForwardPass.gradients`; without `sparse` all rows of the tables must be
+        up to date.
         """
+        if sparse:
+            self._catch_up(inputs.input_ids, rows or {})
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             dropout = dropout or Dropout(batch["dropout"], batch["seed"])
             forward = ForwardPass(dtype, dropout=dropout, tape=tape)
@@ -103,6 +119,14 @@ class TrainingModel(Model):
             elements = self.head.element_loss(logits, batch["labels"], inputs, smoothing)
             loss = tf.reduce_sum(elements * batch["sample_weight"]) / batch["weight_sum"]
         return loss, forward.gradients(loss, self.parameters(), sparse, rows)
+
+    def _catch_up(self, input_ids, rows):
+        """Brings the rows that a batch reads of the word embeddings up to date, or those that
+        `rows` names."""
+        given = rows.get(self.encoder.embeddings.word_embeddings.ref())
+        if given is None:
+            given = tf.unique(tf.reshape(input_ids, [-1])).y
+        self.optimizer.catch_up(self.parameters(), given)
 
     def _logits_by_halves(self, inputs, forward):
         rows = tf.shape(inputs.input_ids)[0]

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from .forward import Parameter
 from .fused import xla_compiled
+from .lazy_rows import LazyRows
 
 # When a scale of the sparse parameters' moments falls below this, it is multiplied in.
 _SMALLEST_SCALE = 1e-6
@@ -38,14 +39,17 @@ class AdamW(tf.Module):
 
     The moments of sparse parameters are stored divided by `scales`. In a step all of their rows
     decay and a few get a gradient: the decay then changes only `scales`, and only those few rows
-    are written.
+    are written. Of one table, the one at the place `lazy`, the weights are written in the same way
+    (`lazy_rows`): `catch_up` must come before rows are read, and `flush` before all are.
 
     The parameters are an argument of each method, not an attribute: an attribute would add a
     second object path to each variable, and the checkpoint names a variable by its shortest path.
     """
 
-    def __init__(self, count: int):
+    def __init__(self, count: int, lazy: int | None = None):
         super().__init__()
+        self._lazy = lazy
+        self.lazy_rows = None if lazy is None else LazyRows()
         self.m = [_empty() for _ in range(count)]
         self.v = [_empty() for _ in range(count)]
         self.accumulated = [_empty() for _ in range(count)]
@@ -60,7 +64,25 @@ class AdamW(tf.Module):
             v.assign(zeros)
         self.empty_accumulators()
         self.scales.assign(tf.ones([2]))
+        if self.lazy_rows:
+            self.lazy_rows.reset(tf.shape(parameters[self._lazy].variable)[0])
         self.step.assign(0)
+
+    def catch_up(self, parameters, rows):
+        """Brings rows of the lazy table up to date, int32 `[rows]`."""
+        if self.lazy_rows:
+            self.lazy_rows.catch_up(*self._lazy_table(parameters), rows)
+
+    def flush(self, parameters):
+        """Brings all rows up to date and makes `scales` 1."""
+        is_behind = tf.reduce_any(self.scales.read_value() != 1.0)
+        if self.lazy_rows:
+            is_behind |= self.lazy_rows.count.read_value() > 0.0
+        self._flush(parameters, is_behind)
+
+    def _lazy_table(self, parameters):
+        slot = self._lazy
+        return parameters[slot].variable, self.m[slot], self.v[slot]
 
     def accumulate(self, parameters, gradients, first):
         """Adds gradients to the accumulators, or with `first` (bool `[]`) sets them."""
@@ -82,6 +104,7 @@ class AdamW(tf.Module):
 
         Returns the global norm of the gradient before clipping.
         """
+        self.flush(parameters)
         norm = self.apply(parameters, self.accumulated_gradients(parameters), update)
         self.empty_accumulators()
         return norm
@@ -96,44 +119,52 @@ class AdamW(tf.Module):
     def apply(self, parameters, gradients, update: Update):
         """One update, unless the norm of the gradient is not finite: then nothing changes.
 
+        Gradients without `tf.IndexedSlices` need all rows up to date (`flush`).
+
         Returns the global norm of the gradient before clipping.
         """
+        sparse = any(isinstance(terms[0], tf.IndexedSlices) for terms in gradients)
         norm = tf.sqrt(_square_sum(gradients))
         limit = update.max_grad_norm
         factor = tf.where(limit > 0.0, tf.minimum(1.0, limit / (norm + 1e-6)), 1.0)
         clip = Clip(factor, tf.math.is_finite(norm))
         layers = [_constants(update, s, clip.finite) for s in tf.unstack(update.layer_scale)]
-        scales = self._decayed_scales(parameters, gradients, layers[0])
+        if sparse:
+            self._decay(parameters, layers[0])
+        scales = tf.unstack(self.scales.read_value())
+        if sparse and self.lazy_rows:
+            c = layers[parameters[self._lazy].layer]
+            self.lazy_rows.record(c.rate, c.epsilon, c.decay, scales, clip.finite)
         for slot, parameter in enumerate(parameters):
             constants = layers[parameter.layer]
             self._change(slot, parameter, gradients[slot], clip, constants, scales)
         self.step.assign_add(tf.cast(clip.finite, tf.int64))
         return norm
 
-    def _decayed_scales(self, parameters, gradients, constants):
-        """The scales of the sparse parameters' moments after this step's decay.
+    def _decay(self, parameters, constants):
+        """Decays the moments of sparse parameters: by their scales, as long as those are not too
+        small."""
+        scales = self.scales.read_value() * tf.stack([constants.beta1, constants.beta2])
+        ends = tf.reduce_min(scales) < _SMALLEST_SCALE
+        if self.lazy_rows:
+            ends |= self.lazy_rows.is_full()
+        self.scales.assign(scales)
+        self._flush(parameters, ends)
 
-        They are 1 where those parameters have dense gradients, as accumulated ones are.
-        """
-        if any(isinstance(terms[0], tf.IndexedSlices) for terms in gradients):
-            scales = self.scales.read_value() * tf.stack([constants.beta1, constants.beta2])
-            self.scales.assign(scales)
-            self._multiply_in(parameters, scales, tf.reduce_min(scales) < _SMALLEST_SCALE)
-        else:
+    def _flush(self, parameters, when):
+        """If `when`, brings all rows up to date and multiplies the sparse parameters' moments by
+        the scales, which become 1."""
+
+        def flush():
             scales = self.scales.read_value()
-            self._multiply_in(parameters, scales, tf.reduce_any(scales != 1.0))
-        return tf.unstack(self.scales.read_value())
-
-    def _multiply_in(self, parameters, scales, when):
-        """If `when`, multiplies the sparse parameters' moments by `scales`, which become 1."""
-
-        def multiply():
-            for parameter, m, v in zip(parameters, self.m, self.v, strict=True):
-                if parameter.sparse:
-                    _scale_moments(m, v, scales)
+            for slot, parameter in enumerate(parameters):
+                if slot == self._lazy:
+                    self.lazy_rows.catch_up_all(*self._lazy_table(parameters), scales)
+                elif parameter.sparse:
+                    _scale_moments(self.m[slot], self.v[slot], scales)
             self.scales.assign(tf.ones([2]))
 
-        tf.cond(when, multiply, lambda: None)
+        tf.cond(when, flush, lambda: None)
 
     def _change(self, slot, parameter, terms, clip, constants, scales):
         variable, m, v = parameter.variable, self.m[slot], self.v[slot]
@@ -142,7 +173,10 @@ class AdamW(tf.Module):
             first, second = _new_moments(clip(gradient.values), constants)
             m.scatter_add(tf.IndexedSlices(first / scales[0], gradient.indices))
             v.scatter_add(tf.IndexedSlices(second / scales[1], gradient.indices))
-            _move(variable, m, v, constants, scales)
+            if slot == self._lazy:
+                self._move_rows(variable, m, v, gradient.indices, constants, scales)
+            else:
+                _move(variable, m, v, constants, scales)
         elif parameter.decays:
             _update(variable, m, v, terms, clip, constants)
         else:
@@ -160,6 +194,12 @@ class AdamW(tf.Module):
                 epsilon=constants.epsilon,
                 grad=clip(total(terms)),
             )
+
+    def _move_rows(self, variable, m, v, rows, constants, scales):
+        weights, first, second = (tf.gather(table, rows) for table in (variable, m, v))
+        moved = _moved(weights, scales[0] * first, scales[1] * second, constants)
+        variable.scatter_update(tf.IndexedSlices(moved, rows))
+        self.lazy_rows.mark(rows)
 
     def empty_accumulators(self):
         """Frees the accumulators' memory."""

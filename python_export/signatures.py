@@ -69,6 +69,7 @@ def training_signatures(model: TrainingModel, whole_step=False, learning=True) -
             {"num_labels": _spec("num_labels", tf.int32), "seed": _spec("seed", tf.int32, [2])},
         ),
         "apply": _concrete(lambda **a: model.apply(_take(a, Update)), update),
+        "flush": _concrete(lambda: model.flush(), {}),
     }
     for precision, dtype in PRECISIONS.items():
         if not learning:

@@ -167,6 +167,15 @@ pub trait Model: Predictor {
     /// The computation failed.
     fn train(&mut self, batches: &[Batch], inputs: &StepInputs) -> Result<StepOutcome>;
 
+    /// Makes the updates that `train` left for later, before weights are used other than by `train`.
+    ///
+    /// # Errors
+    ///
+    /// The computation failed.
+    fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// A number for each variable that changes with its values, to compare those of several workers.
     ///
     /// # Errors

@@ -17,8 +17,11 @@ pub mod places;
 
 pub use hugging_face::{HuggingFace, Weight};
 
-/// The contract version that this driver speaks.
-pub const CONTRACT_VERSION: u32 = 1;
+/// The newest contract version that this driver reads.
+const CONTRACT_VERSION: u32 = 2;
+
+/// The oldest contract version that this driver reads. Version 1 has no signature `flush`, and needs none.
+const OLDEST_CONTRACT_VERSION: u32 = 1;
 
 /// A SavedModel's folder for files that TensorFlow does not read.
 pub const ASSETS: &str = "assets.extra";
@@ -34,6 +37,8 @@ const EXPORT_ANEW: &str = "export it anew with `python -m python_export --force 
 pub struct Description {
     /// The SavedModel's folder.
     pub dir: PathBuf,
+    /// The contract version that its graphs follow.
+    pub contract_version: u32,
     /// Version of the package that exported it.
     pub tfbert_version: String,
     /// The head.
@@ -319,7 +324,7 @@ impl Export {
     pub fn trained_json(&self, training: TrainingRecord) -> Result<String> {
         let model = self.model.clone();
         let file = DescriptionFile {
-            contract_version: CONTRACT_VERSION,
+            contract_version: model.contract_version,
             tfbert_version: model.tfbert_version,
             head: model.head,
             encoder: model.encoder,
@@ -428,9 +433,10 @@ impl DescriptionFile {
         };
         // The version comes first: another version may have other fields.
         let Version { contract_version } = serde_json::from_str(&text).map_err(damaged)?;
-        if contract_version != CONTRACT_VERSION {
+        if !(OLDEST_CONTRACT_VERSION..=CONTRACT_VERSION).contains(&contract_version) {
             return Err(Error::new(format!(
-                "its contract version is {contract_version}, this tfbert reads {CONTRACT_VERSION}"
+                "its contract version is {contract_version}, this tfbert reads \
+                 {OLDEST_CONTRACT_VERSION} to {CONTRACT_VERSION}"
             ))
             .at(&path)
             .hint(format!("{EXPORT_ANEW}, or use the tfbert version that made it")));
@@ -446,6 +452,7 @@ impl DescriptionFile {
     fn description(self, dir: &Path) -> Description {
         Description {
             dir: dir.to_owned(),
+            contract_version: self.contract_version,
             tfbert_version: self.tfbert_version,
             head: self.head,
             encoder: self.encoder,

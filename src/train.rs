@@ -392,6 +392,7 @@ impl<'a> Trainer<'a> {
     fn evaluate(&mut self) -> Result<()> {
         let step = self.recorder.step();
         let epoch = self.plan.epochs_done(step);
+        self.model.flush()?;
         let found = evaluation::evaluate(self.job, self.model, step, epoch)?;
         self.reports.evaluated(&found);
         self.recorder.record_curves(&evaluation::curves(self.job, &found))?;

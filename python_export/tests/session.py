@@ -105,8 +105,13 @@ class ExportSession:
         return self("apply", **update_inputs(self.layers, step, **update))
 
     def eval(self, batch, precision="f32"):
-        """Runs `eval`."""
+        """Runs `eval`, with all rows up to date."""
+        self.flush()
         return self(f"eval_{precision}", **batch)
+
+    def flush(self):
+        """Runs `flush`."""
+        return self("flush")
 
     def predict(self, batch, key="predict_f32"):
         """Runs a signature of the serving template on the inputs of `batch`."""
@@ -124,8 +129,10 @@ class ExportSession:
         saver = self.meta_graph.saver_def
         self._session.run(saver.restore_op_name, {saver.filename_tensor_name: str(prefix)})
 
-    def variables(self):
-        """Every variable by object path."""
+    def variables(self, flush=True):
+        """Every variable by object path; with `flush` all rows are brought up to date before."""
+        if flush:
+            self.flush()
         with tempfile.TemporaryDirectory() as folder:
             return self.save(Path(folder) / "now")
 

@@ -109,7 +109,7 @@ def served(tiny_exports, classifier, tmp_path):
     return model
 
 
-def test_a_served_model_rounds_its_weights_when_it_is_loaded_and_not_for_each_batch(
+def test_a_served_model_rounds_its_weights_to_bf16_when_it_is_loaded_and_not_for_each_batch(
     served, classifier
 ):
     batch = random_batch(8, 16)
@@ -122,7 +122,7 @@ def test_a_served_model_rounds_its_weights_when_it_is_loaded_and_not_for_each_ba
     assert found["ReadVariableOp"] + found["ResourceGather"] == 9
 
 
-def test_python_loads_a_served_model_with_its_rounded_weights(served, classifier):
+def test_python_loads_a_served_model_with_its_weights_rounded_to_bf16(served, classifier):
     batch = random_batch(8, 16)
     inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "token_type_ids")}
     with ExportSession(served) as session:

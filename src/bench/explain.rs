@@ -63,8 +63,11 @@ impl Part {
         } else if operation == "PartitionedCall" || has("Softmax") || has("Transpose") {
             // Compiled functions that write no variable.
             Self::BetweenProducts
-        } else if operation == "StatefulPartitionedCall" || has("Resource") || has("L2Loss") {
-            // Compiled functions that write variables.
+        } else if operation == "StatefulPartitionedCall"
+            || has("Resource")
+            || ["L2Loss", "Sqrt", "RealDiv", "Mul", "AddV2", "Sub"].contains(&operation)
+        {
+            // Compiled functions that write variables, and what moves rows of the word embeddings.
             Self::Update
         } else if operation == "Cast" {
             Self::Casts
@@ -152,7 +155,10 @@ impl StepWork<'_> {
     /// ```
     ///
     /// AdamW reads weight, two moments and the gradient of each half and writes the first three, after the
-    /// norm has read the gradients. The embeddings' tables are only read and moved (three reads, one write).
+    /// norm has read the gradients. The position embeddings are only read and moved (three reads, one write).
+    /// Of the word embeddings the rows that the batch reads, one for each token, are moved twice, and their
+    /// moments are written once; of the head `masked`, whose products read all of them, they are moved as
+    /// the positions are.
     fn work(&self, part: Part) -> (f64, f64) {
         let sequences = (self.shape.rows * self.head.sequences(CHOICES)) as f64;
         let (length, encoder) = (self.shape.length as f64, self.encoder);
@@ -161,9 +167,13 @@ impl StepWork<'_> {
         let tokens = sequences * length;
         let element = if self.precision == Precision::Bf16 { FLOAT / 2.0 } else { FLOAT };
         let kernels = layers * hidden * (4.0 * hidden + 2.0 * intermediate);
-        let tables =
-            (encoder.vocab_size + encoder.max_position_embeddings + encoder.type_vocab_size) as f64
-                * hidden;
+        let positions = (encoder.max_position_embeddings + encoder.type_vocab_size) as f64;
+        let words = encoder.vocab_size as f64;
+        let tables = hidden
+            * match self.head {
+                Head::Masked => 4.0 * (positions + words),
+                _ => 4.0 * positions + 10.0 * tokens.min(words),
+            };
         match part {
             Part::MatrixProducts => (3.0 * 2.0 * tokens * kernels, 0.0),
             Part::AttentionProducts => (3.0 * 4.0 * tokens * length * hidden * layers, 0.0),
@@ -175,7 +185,7 @@ impl StepWork<'_> {
             }
             Part::Update => {
                 let dense = kernels * (6.0 * FLOAT + 2.0 * 2.0 * element);
-                (0.0, dense + tables * 4.0 * FLOAT)
+                (0.0, dense + tables * FLOAT)
             }
             Part::Casts if self.precision == Precision::Bf16 => (0.0, kernels * (FLOAT + element)),
             Part::Casts | Part::Other | Part::Waiting => (0.0, 0.0),
@@ -246,8 +256,8 @@ mod tests {
         let f32 = explained(Precision::F32, &[]);
         let between = 5 * 32 * 8 + 32 * 32 * 2 + 6 * 4 * 8 * 8;
         assert_eq!(part(&f32, Part::BetweenProducts).bytes, f64::from(4 * between));
-        let (kernels, tables) = (2 * (4 * 2 + 2 * 8), 68 * 2);
-        assert_eq!(part(&f32, Part::Update).bytes, f64::from(kernels * 40 + tables * 16));
+        let (kernels, tables) = (2 * (4 * 2 + 2 * 8), 2 * (18 * 4 + 32 * 10));
+        assert_eq!(part(&f32, Part::Update).bytes, f64::from(kernels * 40 + tables * 4));
         assert_eq!(part(&f32, Part::Casts).bytes, 0.0);
         let bf16 = explained(Precision::Bf16, &[]);
         assert_eq!(part(&bf16, Part::BetweenProducts).bytes, f64::from(2 * between));

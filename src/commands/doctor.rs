@@ -6,7 +6,7 @@ use tfbert::cli::{Cli, DoctorArgs};
 use tfbert::error::{Error, Result};
 use tfbert::runtime::{Amx, Device, Library, Process, TrainingSession};
 use tfbert::saved_model::places::Places;
-use tfbert::saved_model::{CONTRACT_VERSION, Description, Export, TrainedModel, is_unfinished};
+use tfbert::saved_model::{Description, Export, TrainedModel, is_unfinished};
 use tfbert::task;
 
 use super::models::export_command;
@@ -155,13 +155,14 @@ fn devices(report: &mut Report, library: &Library, device: &Device, export: &Exp
 /// An export in a line.
 fn described(model: &Description) -> String {
     format!(
-        "{}: {} {}, {} layers × {}, up to {} word pieces, contract {CONTRACT_VERSION}",
+        "{}: {} {}, {} layers × {}, up to {} word pieces, contract {}",
         model.dir.display(),
         model.encoder.name,
         model.head,
         model.encoder.num_hidden_layers,
         model.encoder.hidden_size,
         model.max_length,
+        model.contract_version,
     )
 }
 

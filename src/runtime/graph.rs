@@ -182,6 +182,11 @@ impl LoadedGraph {
         self.bundle.session.run(&mut args).map_err(|status| explain(&status))
     }
 
+    /// Whether the graph has a signature.
+    pub(super) fn has(&self, signature: &str) -> bool {
+        self.calls.contains_key(signature)
+    }
+
     fn call(&self, signature: &str) -> Result<&Call> {
         self.calls.get(signature).ok_or_else(|| {
             Error::new(format!("the model has no signature `{signature}`")).at(&self.path)

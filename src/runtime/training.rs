@@ -32,6 +32,8 @@ pub struct TrainingSession {
     profile: BatchProfile,
     /// Whether batches are computed as two halves.
     halves: bool,
+    /// Whether a step is one function that XLA compiles.
+    whole_step: bool,
     /// The other workers, where there are any.
     group: Option<Group>,
     start: Option<Start>,
@@ -105,6 +107,7 @@ impl TrainingSession {
             threads: session_threads,
             profile: device.profile(on_gpu, threads, split),
             halves: has_halves && !on_gpu,
+            whole_step,
             group: None,
             start: None,
         })
@@ -153,6 +156,7 @@ impl TrainingSession {
             threads: server.threads(),
             profile: library.device().profile(on_gpu, threads, WorkSplit::HalfBatches),
             halves: !on_gpu,
+            whole_step: false,
             group: Some(Group { size: server.count(), precision: reduce }),
             start: None,
         })
@@ -257,6 +261,8 @@ impl TrainingSession {
 const TRAIN: &str = "train";
 const ACCUMULATE: &str = "accumulate";
 const APPLY: &str = "apply";
+/// Exports of contract version 1 lack it: all their weights are always up to date.
+const FLUSH: &str = "flush";
 
 /// The signature of a call in a precision, of whole batches or of their halves.
 fn signature(call: &str, precision: Precision, halves: bool) -> String {
@@ -331,6 +337,13 @@ impl Model for TrainingSession {
         Ok(StepOutcome::alone(loss, outputs[0][0]))
     }
 
+    fn flush(&mut self) -> Result<()> {
+        if self.graph.has(FLUSH) {
+            self.graph.run_for_effect(FLUSH, Feeds::default())?;
+        }
+        Ok(())
+    }
+
     fn checksum(&self) -> Result<Vec<i32>> {
         let outputs = self.graph.run_as::<i32>("checksum", Feeds::default(), &["sums"], false)?;
         Ok(outputs[0].to_vec())
@@ -341,7 +354,9 @@ impl Model for TrainingSession {
     }
 
     fn restore(&mut self, prefix: &Path) -> Result<()> {
-        self.graph.restore(prefix)
+        self.graph.restore(prefix)?;
+        // The whole-step graph reads every row as it is.
+        if self.whole_step { self.flush() } else { Ok(()) }
     }
 
     fn export(&mut self, prefix: &Path, into: &Path, description: &str) -> Result<()> {

@@ -47,6 +47,8 @@ pub struct Learner {
     momentum: Vec<f32>,
     /// Calls to `train` since `init`, wherever they were made.
     pub steps: u64,
+    /// Whether `flush` has to come before an evaluation.
+    is_behind: bool,
     pub fault: Option<Fault>,
     pub stop: Arc<AtomicI32>,
     /// The features that were evaluated, in any order within an evaluation.
@@ -61,6 +63,7 @@ impl Learner {
             weights: Vec::new(),
             momentum: Vec::new(),
             steps: 0,
+            is_behind: false,
             fault: None,
             stop: Arc::new(AtomicI32::new(0)),
             evaluated: Mutex::default(),
@@ -104,6 +107,7 @@ impl Predictor for Learner {
         if matches!(self.fault, Some(Fault::StopInEvaluation(step)) if step <= self.steps) {
             self.stop.store(2, Ordering::SeqCst);
         }
+        assert!(!self.is_behind, "an evaluation needs `flush`");
         self.evaluated.lock().unwrap().extend(&batch.features);
         let probabilities = self.probabilities(batch);
         let loss = Self::losses(batch, &probabilities).iter().map(|&loss| f64::from(loss)).sum();
@@ -123,6 +127,7 @@ impl Model for Learner {
 
     fn train(&mut self, batches: &[Batch], inputs: &StepInputs) -> Result<StepOutcome> {
         self.steps += 1;
+        self.is_behind = true;
         match self.fault {
             Some(Fault::Nan(step)) if step == self.steps => {
                 return Ok(StepOutcome::alone(f32::NAN, f32::NAN));
@@ -167,6 +172,11 @@ impl Model for Learner {
                 update("learning_rate") * self.momentum[id] / (1.0 - update("beta1_power") / 2.0);
         }
         Ok(StepOutcome::alone(loss, grad_norm))
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.is_behind = false;
+        Ok(())
     }
 
     fn save(&mut self, prefix: &Path) -> Result<()> {
