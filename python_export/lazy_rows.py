@@ -126,7 +126,9 @@ class LazyRows(tf.Module):
     def catch_up(self, variable, m, v, rows):
         """Brings `rows` of a table up to date; they may repeat."""
         missed = _missed(self.steps.read_value(), self.count.read_value())
-        self._move(missed, variable, m, v, rows)
+        missed = missed.of(tf.gather(self.done, rows))
+        moved = missed.moved(*(tf.gather(table, rows) for table in (variable, m, v)))
+        variable.scatter_update(tf.IndexedSlices(moved, rows))
         self.mark(rows)
 
     def catch_up_all(self, variable, m, v, scales):
@@ -135,22 +137,30 @@ class LazyRows(tf.Module):
         rows = tf.shape(self.done.read_value())[0]
 
         def of_block(begin):
-            block = tf.range(begin, tf.minimum(begin + _BLOCK_ROWS, rows))
-            moments = self._move(missed, variable, m, v, block)
-            for table, old, scale in zip((m, v), moments, tf.unstack(scales), strict=True):
-                table.scatter_update(tf.IndexedSlices(scale * old, block))
+            self._move_block(missed, variable, m, v, scales, begin, begin + _BLOCK_ROWS, _moved)
             return [begin + _BLOCK_ROWS]
 
         # Not in parallel: that would take the memory of several blocks.
-        tf.while_loop(lambda begin: begin < rows, of_block, [tf.constant(0)], parallel_iterations=1)
+        blocks = rows // _BLOCK_ROWS * _BLOCK_ROWS
+        first = [tf.constant(0)]
+        tf.while_loop(lambda begin: begin < blocks, of_block, first, parallel_iterations=1)
+        # A compiled function would be compiled again for the shorter block.
+        plain = _moved.python_function
+        self._move_block(missed, variable, m, v, scales, blocks, rows, plain)
         self.reset(rows)
 
-    def _move(self, missed, variable, m, v, rows):
-        """Moves rows by the steps that they missed, and returns their stored moments."""
-        weights, *moments = (tf.gather(table, rows) for table in (variable, m, v))
-        moved = missed.of(tf.gather(self.done, rows)).moved(weights, *moments)
-        variable.scatter_update(tf.IndexedSlices(moved, rows))
-        return moments
+    def _move_block(self, missed, variable, m, v, scales, begin, end, moved):
+        block = tf.range(begin, end)
+        missed = missed.of(tf.gather(self.done, block))
+        tables = (variable, m, v)
+        after = moved(missed, *(tf.gather(table, block) for table in tables), scales)
+        for table, values in zip(tables, after, strict=True):
+            table.scatter_update(tf.IndexedSlices(values, block))
+
+
+@xla_compiled
+def _moved(missed, weights, m, v, scales):
+    return missed.moved(weights, m, v), scales[0] * m, scales[1] * v
 
 
 @xla_compiled
