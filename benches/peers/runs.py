@@ -87,7 +87,8 @@ def run_tfbert(args: argparse.Namespace, setting: Setting, scratch: Path, kind: 
         "precision": found["precision"],
         "steps": found["steps"],
         "metrics": {name: evaluations[-1]["metrics"][name] for name in setting.metrics},
-        "result": found,
+        "padding": found["padding"],
+        "times": found["times"],
     }
     print_run(setting.task, f"tfbert {kind}", result)
     return result

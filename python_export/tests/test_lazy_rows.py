@@ -8,7 +8,8 @@ from python_export.forward import Parameter
 from python_export.lazy_rows import WINDOW
 from python_export.optimizer import AdamW, Update
 
-ROWS, WIDTH, STEPS, READ = 120, 8, 400, 6
+# So many rows that one block and a shorter one are brought up to date at once.
+ROWS, WIDTH, STEPS, READ = 600, 8, 400, 6
 RATE = 1e-3
 
 
@@ -114,7 +115,7 @@ def test_rows_are_as_exact_as_with_updates_of_all_in_every_step(beta1, beta2, ep
             assert before_flush > 10 * errors[lazy][1]
     for found, plain in zip(errors[0], errors[None], strict=True):
         assert found < 1.2 * plain
-        assert plain < 1e-6
+        assert plain < 3e-6
     assert np.abs(table - reference.table).max() > 1e-2
 
 
