@@ -51,6 +51,7 @@ const FILES: &[(&str, &str)] = package![
     "hub.py",
     "hugging_face.py",
     "kept.py",
+    "lazy_rows.py",
     "masked.py",
     "model.py",
     "optimizer.py",
