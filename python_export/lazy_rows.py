@@ -29,16 +29,19 @@ from .fused import xla_compiled
 
 # After so many steps all rows are brought up to date.
 WINDOW = 256
+# Points at which 1 / (x + E) is interpolated.
 NODES = 4
 # All rows are brought up to date in blocks of so many, whose tensors stay in the caches.
 _BLOCK_ROWS = 512
-# Largest difference of the window's log E. The interpolation's error is then below 4 * 25**-NODES
-# of the sum (Trefethen, Approximation Theory and Approximation Practice, theorem 8.2, for the pole
-# at log E = log x + i pi), and the sum is itself a small part of the weight.
+# A window takes no further step once its log E differ by more. The interpolation's error is then of
+# the order of 25**-NODES of the sum (Trefethen, Approximation Theory and Approximation Practice,
+# theorem 8.2, for the pole at log E = log x + i pi), and the sum is a small part of the weight.
 _SPREAD = 0.5
+# These keep logarithms and quotients finite where all E are the same, and where epsilon is 0.
 _SMALLEST_HALF_SPREAD = 1e-4
 _SMALLEST_EPSILON = 1e-30
 
+# Chebyshev's points in [-1, 1].
 _ANGLES = (np.arange(NODES) + 0.5) * math.pi / NODES
 _POSITIONS = np.cos(_ANGLES).astype(np.float32)
 _ORDERS = np.arange(NODES, dtype=np.float32)
@@ -49,10 +52,11 @@ _FROM_POLYNOMIALS = (
 
 
 class Missed(NamedTuple):
-    """What a row needs to make up for steps, by how many steps of the window it has: float32.
+    """What a row needs to make up for the steps that it missed, float32.
 
-    `coefficients` `[WINDOW + 1, NODES]`; `epsilons` `[NODES]`, the nodes; `factors`
-    `[WINDOW + 1]`, the weight decay.
+    `coefficients` `[WINDOW + 1, NODES]` and `factors` `[WINDOW + 1]`, the product of the missed
+    steps' 1 - d, are by the number of the window's steps that a row already has. `epsilons`
+    `[NODES]` are the E of the nodes.
     """
 
     coefficients: tf.Tensor
@@ -60,7 +64,7 @@ class Missed(NamedTuple):
     factors: tf.Tensor
 
     def of(self, done):
-        """As `Missed`, of rows that have `done` steps, float32 `[rows]`."""
+        """The same by row, of rows that have `done` steps, float32 `[rows]`."""
         index = tf.cast(done, tf.int32)
         coefficients = tf.gather(self.coefficients, index)
         return Missed(coefficients, self.epsilons, tf.gather(self.factors, index))
@@ -76,11 +80,12 @@ class Missed(NamedTuple):
 
 
 class LazyRows(tf.Module):
-    """The steps of a window, and which of them each row of a table has.
+    """Which updates each row of a table still lacks.
 
-    `count` is the number of steps since all rows were up to date. `steps` has a row for each: a, E,
-    and the product of 1 - d up to it. `done` `[rows]` is the number of steps that a row has.
-    All are float32, which every device has operations for.
+    A window is the steps since all rows were last up to date. `count` is their number. `steps`
+    `[WINDOW, 3]` has for each of them a, E, and the product of 1 - d of the window up to it.
+    `done` `[rows]` is how many of them each row has. All are float32, which every device has
+    operations for.
     """
 
     def __init__(self):
@@ -100,7 +105,7 @@ class LazyRows(tf.Module):
         the step; `scales` are the moments' after it."""
         count = self.count.read_value()
         index = tf.cast(count, tf.int32)
-        before = tf.gather(self._factors(), index)
+        before = tf.gather(_products(self.steps), index)
         root = tf.sqrt(scales[1])
         step = tf.stack([rate * scales[0] / root, epsilon / root, before * (1.0 - decay)])
         step = tf.where(finite, step, tf.gather(self.steps, index))
@@ -108,7 +113,7 @@ class LazyRows(tf.Module):
         self.count.assign(count + tf.cast(finite, tf.float32))
 
     def mark(self, rows):
-        """Notes that `rows` have all steps of the window."""
+        """Marks `rows` as up to date."""
         now = tf.fill(tf.shape(rows), self.count.read_value())
         self.done.scatter_update(tf.IndexedSlices(now, rows))
 
@@ -118,10 +123,6 @@ class LazyRows(tf.Module):
         ends = tf.gather(self.steps[:, 1], [0, tf.maximum(tf.cast(count, tf.int32) - 1, 0)])
         spread = tf.abs(tf.math.log(ends[1] / ends[0]))
         return (count >= WINDOW) | (spread > _SPREAD)
-
-    def _factors(self):
-        """The product of 1 - d of the first steps, `[WINDOW + 1]`."""
-        return tf.concat([[1.0], self.steps[:, 2]], 0)
 
     def catch_up(self, variable, m, v, rows):
         """Brings `rows` of a table up to date; they may repeat."""
@@ -134,32 +135,36 @@ class LazyRows(tf.Module):
     def catch_up_all(self, variable, m, v, scales):
         """Brings all rows up to date, multiplies the moments by `scales`, and begins a window."""
         missed = _missed(self.steps.read_value(), self.count.read_value())
-        rows = tf.shape(self.done.read_value())[0]
+        tables, rows = (variable, m, v), variable.shape[0]
 
-        def of_block(begin):
-            self._move_block(missed, variable, m, v, scales, begin, begin + _BLOCK_ROWS, _moved)
-            return [begin + _BLOCK_ROWS]
+        def catch_up_block(begin, end, caught_up):
+            block = tf.range(begin, end)
+            of_block = missed.of(tf.gather(self.done, block))
+            values = caught_up(of_block, *(tf.gather(table, block) for table in tables), scales)
+            for table, value in zip(tables, values, strict=True):
+                table.scatter_update(tf.IndexedSlices(value, block))
+            return [end]
 
-        # Not in parallel: that would take the memory of several blocks.
-        blocks = rows // _BLOCK_ROWS * _BLOCK_ROWS
-        first = [tf.constant(0)]
-        tf.while_loop(lambda begin: begin < blocks, of_block, first, parallel_iterations=1)
-        # A compiled function would be compiled again for the shorter block.
-        plain = _moved.python_function
-        self._move_block(missed, variable, m, v, scales, blocks, rows, plain)
+        whole = rows // _BLOCK_ROWS * _BLOCK_ROWS
+        tf.while_loop(
+            lambda begin: begin < whole,
+            lambda begin: catch_up_block(begin, begin + _BLOCK_ROWS, _caught_up),
+            [tf.constant(0)],
+            # In parallel, several blocks would take memory at the same time.
+            parallel_iterations=1,
+        )
+        # XLA would compile the function once more for the last block, which is shorter.
+        catch_up_block(whole, rows, _caught_up.python_function)
         self.reset(rows)
 
-    def _move_block(self, missed, variable, m, v, scales, begin, end, moved):
-        block = tf.range(begin, end)
-        missed = missed.of(tf.gather(self.done, block))
-        tables = (variable, m, v)
-        after = moved(missed, *(tf.gather(table, block) for table in tables), scales)
-        for table, values in zip(tables, after, strict=True):
-            table.scatter_update(tf.IndexedSlices(values, block))
+
+def _products(steps):
+    """The products of 1 - d of the window's first 0, 1, 2 … steps, `[WINDOW + 1]`."""
+    return tf.concat([[1.0], steps[:, 2]], 0)
 
 
 @xla_compiled
-def _moved(missed, weights, m, v, scales):
+def _caught_up(missed, weights, m, v, scales):
     return missed.moved(weights, m, v), scales[0] * m, scales[1] * v
 
 
@@ -175,10 +180,10 @@ def _missed(steps, count):
     angles = tf.acos(tf.clip_by_value((log_epsilons - middle) / half, -1.0, 1.0))
     of_nodes = tf.matmul(tf.cos(angles[:, None] * _ORDERS), _FROM_POLYNOMIALS)
 
-    factors = tf.concat([[1.0], steps[:, 2]], 0)
-    now = tf.reduce_sum(tf.where(tf.range(WINDOW + 1, dtype=tf.float32) == count, factors, 0.0))
+    products = _products(steps)
+    now = tf.reduce_sum(tf.where(tf.range(WINDOW + 1, dtype=tf.float32) == count, products, 0.0))
     amounts = tf.where(is_step, tf.math.divide_no_nan(steps[:, 0] * now, steps[:, 2]), 0.0)
     coefficients = tf.cumsum(amounts[:, None] * of_nodes, 0, reverse=True)
     coefficients = tf.concat([coefficients, tf.zeros([1, NODES])], 0)
     epsilons = tf.exp(middle + half * _POSITIONS)
-    return Missed(coefficients, epsilons, tf.math.divide_no_nan(now, factors))
+    return Missed(coefficients, epsilons, tf.math.divide_no_nan(now, products))

@@ -51,7 +51,7 @@ class TrainingModel(Model):
         self.optimizer = AdamW(len(parameters), self._lazy_table(parameters))
 
     def _lazy_table(self, parameters):
-        """The place of the word embeddings, unless the head computes with all of them."""
+        """The index of the word embeddings, or None where the head computes with all of them."""
         if self.head.reads_word_embeddings:
             return None
         table = self.encoder.embeddings.word_embeddings

@@ -39,8 +39,9 @@ class AdamW(tf.Module):
 
     The moments of sparse parameters are stored divided by `scales`. In a step all of their rows
     decay and a few get a gradient: the decay then changes only `scales`, and only those few rows
-    are written. Of one table, the one at the place `lazy`, the weights are written in the same way
-    (`lazy_rows`): `catch_up` must come before rows are read, and `flush` before all are.
+    are written. The parameter with the index `lazy` is a table whose weights, too, are written in
+    those rows alone (`lazy_rows`): `catch_up` must come before some of its rows are read, `flush`
+    before all are.
 
     The parameters are an argument of each method, not an attribute: an attribute would add a
     second object path to each variable, and the checkpoint names a variable by its shortest path.
@@ -65,7 +66,7 @@ class AdamW(tf.Module):
         self.empty_accumulators()
         self.scales.assign(tf.ones([2]))
         if self.lazy_rows:
-            self.lazy_rows.reset(tf.shape(parameters[self._lazy].variable)[0])
+            self.lazy_rows.reset(parameters[self._lazy].variable.shape[0])
         self.step.assign(0)
 
     def catch_up(self, parameters, rows):
@@ -142,8 +143,8 @@ class AdamW(tf.Module):
         return norm
 
     def _decay(self, parameters, constants):
-        """Decays the moments of sparse parameters: by their scales, as long as those are not too
-        small."""
+        """Decays the moments of sparse parameters by their scales. Flushes where these become too
+        small, or the lazy rows' window is full."""
         scales = self.scales.read_value() * tf.stack([constants.beta1, constants.beta2])
         ends = tf.reduce_min(scales) < _SMALLEST_SCALE
         if self.lazy_rows:

@@ -151,7 +151,6 @@ def checksum(model: TrainingModel):
     optimizer = model.optimizer
     variables = [parameter.variable for parameter in model.parameters()]
     variables += [*optimizer.m, *optimizer.v, optimizer.scales]
-    lazy = optimizer.lazy_rows
-    variables += [lazy.count, lazy.steps, lazy.done] if lazy else []
+    variables += optimizer.lazy_rows.variables if optimizer.lazy_rows else ()
     bits = [tf.reduce_sum(tf.bitcast(variable.read_value(), tf.int32)) for variable in variables]
     return {"sums": tf.stack(bits)}

@@ -17,10 +17,10 @@ pub mod places;
 
 pub use hugging_face::{HuggingFace, Weight};
 
-/// The newest contract version that this driver reads.
+/// The newest version of the contract (`docs/contract.md`) that tfbert reads.
 const CONTRACT_VERSION: u32 = 2;
 
-/// The oldest contract version that this driver reads. Version 1 has no signature `flush`, and needs none.
+/// The oldest version of the contract that tfbert reads. Its exports have no signature `flush`, and need none.
 const OLDEST_CONTRACT_VERSION: u32 = 1;
 
 /// A SavedModel's folder for files that TensorFlow does not read.

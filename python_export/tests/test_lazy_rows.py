@@ -1,4 +1,5 @@
-"""Rows that are updated when they are read end where updates of every row in every step end."""
+"""Updating a row only when it is read gives the weights of AdamW that updates every row in every
+step."""
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from python_export.forward import Parameter
 from python_export.lazy_rows import WINDOW
 from python_export.optimizer import AdamW, Update
 
-# So many rows that one block and a shorter one are brought up to date at once.
+# More than one block, and no multiple of it: a flush goes through a whole and a shorter block.
 ROWS, WIDTH, STEPS, READ = 600, 8, 400, 6
 RATE = 1e-3
 

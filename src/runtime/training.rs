@@ -261,7 +261,7 @@ impl TrainingSession {
 const TRAIN: &str = "train";
 const ACCUMULATE: &str = "accumulate";
 const APPLY: &str = "apply";
-/// Exports of contract version 1 lack it: all their weights are always up to date.
+/// Exports of contract version 1 lack it: their `train` leaves no update for later.
 const FLUSH: &str = "flush";
 
 /// The signature of a call in a precision, of whole batches or of their halves.

@@ -49,8 +49,8 @@ pub enum Format {
     Text,
 }
 
-/// What counts as one text in a plain text file. The names are those of `sample_by` in Hugging Face's
-/// `datasets`.
+/// Whether each line or each paragraph of a plain text file is one example. The names are those of
+/// `sample_by` in Hugging Face's `datasets`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum SampleBy {
@@ -183,7 +183,7 @@ pub struct Task {
     /// What separates the columns of a CSV file; by default a comma.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<char>,
-    /// What counts as one text, for the format `text`.
+    /// With the format `text`: whether each line or each paragraph is one example.
     #[serde(default, skip_serializing_if = "SampleBy::is_line")]
     pub sample_by: SampleBy,
     /// The folder below `--data-dir`; for a task from a file, relative to that file, or absolute.
