@@ -206,7 +206,7 @@ impl<'a> InputFile<'a> {
             }
         }
         if task.head == Head::Tag && file.texts.is_none() {
-            // Tags in the file are not needed, so the label's column is one that no file has.
+            // Prediction needs no tags. No file has this column, so the reader finds none.
             task.columns.label = Some(Column::Index(u32::MAX as usize));
         }
         if format == InputFormat::Conll {

@@ -24,7 +24,7 @@ impl Source {
     ///
     /// # Errors
     ///
-    /// The folder holds no trained model, or its `tfbert.json` or the run's `run.json` is damaged.
+    /// The folder holds no trained model, its `tfbert.json` is damaged, or the `run.json` of its run is.
     pub fn read(model: &Path) -> Result<Self> {
         let trained = TrainedModel::read(model)?;
         let run = model.parent().filter(|run| run.join(names::RUN_RECORD).is_file());
