@@ -164,8 +164,8 @@ impl<'a> Trainer<'a> {
         let checkpoints = Checkpoints::new(job.folder.dir());
         checkpoints.clean();
         let state = start::weights(job, model, &checkpoints, plan.total())?;
-        let buckets =
-            batch_lengths(job.train, &plan, job.profile.shape_cost, job.encoder.max_length);
+        let BatchProfile { shape_cost, .. } = job.profile;
+        let buckets = plan.batch_lengths(job.train, settings, shape_cost, job.encoder.max_length);
         let reports = Reports::new(job.reporter, plan.total(), settings.epochs, state.step);
         Ok(Self {
             job,
@@ -416,18 +416,6 @@ impl<'a> Trainer<'a> {
         let description = (job.describe)(training_record(job, best))?;
         replace_folder(&job.folder.model(), |into| self.model.export(&weights, into, &description))
     }
-}
-
-/// The lengths that training batches are padded to. `shape_cost` is that of
-/// [`BatchProfile`].
-pub fn batch_lengths(
-    train: &FeatureStore,
-    plan: &StepPlan,
-    shape_cost: usize,
-    max_length: usize,
-) -> Buckets {
-    let lengths = (0..train.len()).map(|feature| train.length(feature));
-    Buckets::choose(lengths, plan.passes(), shape_cost, max_length)
 }
 
 /// The features of a step, by their numbers in the training file.

@@ -1,6 +1,6 @@
 //! Lengths to pad to: few, since each is a shape to compile, and close to the lengths of the data.
 
-/// The padded lengths of a dataset, ascending.
+/// The padded lengths of a data set's batches, ascending.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Buckets(Vec<usize>);
 
@@ -8,23 +8,23 @@ impl Buckets {
     /// Chooses lengths that make `padding + shape_cost · shapes` least, by dynamic programming
     /// over all lengths. (Multiples of 8 alone would pad SST-2's 13 tokens by a quarter.)
     ///
-    /// `lengths` are those of the sequences, each of which is padded `passes` times; `shape_cost` is the
+    /// `lengths` are those of batches of `rows` sequences, which are padded alike; `shape_cost` is the
     /// time to compile a shape, as the number of padding tokens that take as long. No length exceeds
     /// `max_length`.
     pub fn choose(
         lengths: impl Iterator<Item = usize>,
-        passes: usize,
+        rows: usize,
         shape_cost: usize,
         max_length: usize,
     ) -> Self {
         let mut counts = vec![0usize; max_length + 1];
         for length in lengths {
-            counts[length.clamp(1, max_length)] += passes;
+            counts[length.clamp(1, max_length)] += rows;
         }
         let Some(last) = counts.iter().rposition(|&count| count > 0) else {
             return Self(vec![1]);
         };
-        // best[end]: the least cost of all sequences of up to `end` tokens, the last of the
+        // best[end]: the least cost of all batches of up to `end` tokens a row, the last of the
         // chosen lengths being `end`; from[end] is the chosen length before it.
         let mut best = vec![usize::MAX; last + 1];
         let mut from = vec![0; last + 1];

@@ -10,5 +10,5 @@ mod prefetch;
 pub use buckets::Buckets;
 pub use layout::BatchLayout;
 pub use parallel::parallel_for_each;
-pub use plan::{PlannedBatch, evaluation_plan, padding_share, training_plan};
+pub use plan::{PlannedBatch, evaluation_plan, padding_share, training_lengths, training_plan};
 pub use prefetch::{Prefetched, prefetch};

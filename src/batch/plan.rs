@@ -39,6 +39,32 @@ pub fn training_plan(
     seed: u64,
     epoch: usize,
 ) -> Vec<PlannedBatch> {
+    let plan = |batch: Vec<usize>| PlannedBatch {
+        rows,
+        length: buckets.fit(longest(features, &batch)),
+        features: batch,
+    };
+    shuffled_batches(features, rows, seed, epoch).into_iter().map(plan).collect()
+}
+
+/// The length of the longest row of each batch of [`training_plan`], before padding.
+pub fn training_lengths(
+    features: &impl FeatureSizes,
+    rows: usize,
+    seed: u64,
+    epoch: usize,
+) -> Vec<usize> {
+    let batches = shuffled_batches(features, rows, seed, epoch);
+    batches.iter().map(|batch| longest(features, batch)).collect()
+}
+
+/// The features of an epoch's batches.
+fn shuffled_batches(
+    features: &impl FeatureSizes,
+    rows: usize,
+    seed: u64,
+    epoch: usize,
+) -> Vec<Vec<usize>> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(epoch as u64);
     let mut order: Vec<usize> = (0..features.len()).collect();
@@ -46,11 +72,7 @@ pub fn training_plan(
     let mut batches = Vec::new();
     for group in order.chunks_mut(rows * BATCHES_SORTED_TOGETHER) {
         group.sort_by_key(|&feature| std::cmp::Reverse(features.length(feature)));
-        batches.extend(group.chunks(rows).map(|chunk| PlannedBatch {
-            features: chunk.to_vec(),
-            rows,
-            length: buckets.fit(longest(features, chunk)),
-        }));
+        batches.extend(group.chunks(rows).map(<[usize]>::to_vec));
     }
     batches.shuffle(&mut rng);
     batches
@@ -137,6 +159,32 @@ mod tests {
                 }
             }
         }
+    }
+
+    proptest! {
+        #[test]
+        fn with_shapes_that_cost_nothing_a_training_batch_is_padded_to_its_longest_row(
+            lengths in proptest::collection::vec(1usize..=64, 1..300),
+            rows in 1usize..40,
+        ) {
+            let features = features(&lengths);
+            let of_batches = training_lengths(&features, rows, 1, 0);
+            let buckets = Buckets::choose(of_batches.iter().copied(), rows, 0, 64);
+            let plan = training_plan(&features, &buckets, rows, 1, 0);
+            let padded: Vec<usize> = plan.iter().map(|batch| batch.length).collect();
+            prop_assert_eq!(&padded, &of_batches);
+            for batch in &plan {
+                prop_assert_eq!(batch.length, longest(&features, &batch.features));
+            }
+        }
+    }
+
+    #[test]
+    fn a_length_that_is_no_batchs_longest_is_no_shape() {
+        let features = features(&[60, 50, 50, 50, 10, 9, 9, 9]);
+        let mut lengths = training_lengths(&features, 4, 1, 0);
+        lengths.sort_unstable();
+        assert_eq!(lengths, [10, 60]);
     }
 
     #[test]

@@ -118,7 +118,7 @@ impl<'a> Found<'a> {
     fn plan_report(&self, shape_cost: usize) -> PlanReport {
         let settings = self.settings;
         let lengths =
-            train::batch_lengths(self.train, &self.plan, shape_cost, self.model.max_length);
+            self.plan.batch_lengths(self.train, settings, shape_cost, self.model.max_length);
         let lengths = lengths.lengths().to_vec();
         let rows = settings.batch_size.div_ceil(settings.accumulate.max(1));
         let longest = lengths.last().copied().unwrap_or(0);
