@@ -64,7 +64,10 @@ class Missed(NamedTuple):
     factors: tf.Tensor
 
     def of(self, done):
-        """The same by row, of rows that have `done` steps, float32 `[rows]`."""
+        """The values for each row: `coefficients` `[rows, NODES]` and `factors` `[rows]`.
+
+        `done`, float32 `[rows]`, is how many of the window's steps a row already has.
+        """
         index = tf.cast(done, tf.int32)
         coefficients = tf.gather(self.coefficients, index)
         return Missed(coefficients, self.epsilons, tf.gather(self.factors, index))

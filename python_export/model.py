@@ -51,7 +51,8 @@ class TrainingModel(Model):
         self.optimizer = AdamW(len(parameters), self._lazy_table(parameters))
 
     def _lazy_table(self, parameters):
-        """The index of the word embeddings, or None where the head computes with all of them."""
+        """The index of the word embeddings among the parameters. None if the head multiplies by
+        all of them, since every row then has a gradient in every step."""
         if self.head.reads_word_embeddings:
             return None
         table = self.encoder.embeddings.word_embeddings

@@ -143,8 +143,10 @@ class AdamW(tf.Module):
         return norm
 
     def _decay(self, parameters, constants):
-        """Decays the moments of sparse parameters by their scales. Flushes where these become too
-        small, or the lazy rows' window is full."""
+        """Decays the moments of sparse parameters: their scales are multiplied by beta1 and beta2.
+
+        Flushes if a scale becomes too small, or if the lazy rows' window is full.
+        """
         scales = self.scales.read_value() * tf.stack([constants.beta1, constants.beta2])
         ends = tf.reduce_min(scales) < _SMALLEST_SCALE
         if self.lazy_rows:

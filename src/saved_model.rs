@@ -17,10 +17,10 @@ pub mod places;
 
 pub use hugging_face::{HuggingFace, Weight};
 
-/// The newest version of the contract (`docs/contract.md`) that tfbert reads.
+/// The newest version of the interface between exports and tfbert (`docs/contract.md`) that this program reads.
 const CONTRACT_VERSION: u32 = 2;
 
-/// The oldest version of the contract that tfbert reads. Its exports have no signature `flush`, and need none.
+/// The oldest version that this program reads. Its exports have no signature `flush`, and need none.
 const OLDEST_CONTRACT_VERSION: u32 = 1;
 
 /// A SavedModel's folder for files that TensorFlow does not read.

@@ -1,5 +1,5 @@
-"""Updating a row only when it is read gives the weights of AdamW that updates every row in every
-step."""
+"""Checks that word embeddings whose rows are updated only when they are read end with the weights
+that they have when AdamW updates every row in every step."""
 
 import numpy as np
 import pytest

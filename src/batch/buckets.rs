@@ -1,6 +1,6 @@
 //! Lengths to pad to: few, since each is a shape to compile, and close to the lengths of the data.
 
-/// The padded lengths of a data set's batches, ascending.
+/// The lengths that the batches of a data set are padded to, ascending.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Buckets(Vec<usize>);
 
@@ -24,8 +24,8 @@ impl Buckets {
         let Some(last) = counts.iter().rposition(|&count| count > 0) else {
             return Self(vec![1]);
         };
-        // best[end]: the least cost of all batches of up to `end` tokens a row, the last of the
-        // chosen lengths being `end`; from[end] is the chosen length before it.
+        // best[end] is the least cost of the batches whose longest row has at most `end` tokens, if `end` is
+        // one of the chosen lengths; from[end] is the chosen length before it.
         let mut best = vec![usize::MAX; last + 1];
         let mut from = vec![0; last + 1];
         best[0] = 0;

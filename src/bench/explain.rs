@@ -157,8 +157,8 @@ impl StepWork<'_> {
     /// AdamW reads weight, two moments and the gradient of each half and writes the first three, after the
     /// norm has read the gradients. The position embeddings are only read and moved (three reads, one write).
     /// A batch reads a row of the word embeddings for each token. Bringing it up to date reads the row and its two
-    /// moments and writes the row, the update reads and writes all three: ten floats an element. For the head
-    /// `masked`, whose products read all word embeddings, these count as the position embeddings do.
+    /// moments and writes the row, the update reads and writes all three: ten floats an element. The head
+    /// `masked` multiplies by all word embeddings, so the whole table counts, as that of the positions does.
     fn work(&self, part: Part) -> (f64, f64) {
         let sequences = (self.shape.rows * self.head.sequences(CHOICES)) as f64;
         let (length, encoder) = (self.shape.length as f64, self.encoder);

@@ -49,8 +49,8 @@ pub enum Format {
     Text,
 }
 
-/// Whether each line or each paragraph of a plain text file is one example. The names are those of
-/// `sample_by` in Hugging Face's `datasets`.
+/// What one example of a plain text file is: a line or a paragraph. The names are those of `sample_by` in
+/// Hugging Face's `datasets`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum SampleBy {

@@ -5,12 +5,13 @@ use crate::feature::FeatureSizes;
 use crate::schedule::Schedule;
 use crate::settings::TrainSettings;
 
-/// Epochs whose batches [`StepPlan::batch_lengths`] looks at, of a run of at least as many.
+/// The most epochs whose batches [`StepPlan::batch_lengths`] looks at; more would
+/// delay the start of a long run.
 const PLANNED_EPOCHS: usize = 4;
 
-/// The seed of their order. It is the same for every run, so that runs with other seeds have the same
-/// shapes and find their programs compiled.
-const ANY_SEED: u64 = 0;
+/// The seed by which those epochs are shuffled. It is not the run's, so that runs with other seeds have the
+/// same shapes and find their programs compiled.
+const LENGTHS_SEED: u64 = 0;
 
 /// The steps of a run. A step is one update; steps count from 0, so that `step` updates are done
 /// when step `step` comes next.
@@ -77,7 +78,8 @@ impl StepPlan {
     ) -> Buckets {
         let epochs = self.passes().min(PLANNED_EPOCHS);
         let rows = settings.batch_size;
-        let lengths = (0..epochs).flat_map(|epoch| training_lengths(train, rows, ANY_SEED, epoch));
+        let lengths =
+            (0..epochs).flat_map(|epoch| training_lengths(train, rows, LENGTHS_SEED, epoch));
         // Each of these epochs stands for its share of all.
         let rows = (rows * self.passes()).div_ceil(epochs);
         Buckets::choose(lengths, rows, shape_cost, max_length)
@@ -100,7 +102,8 @@ mod tests {
     use crate::feature::{FeatureTarget, Features, Sequence};
     use crate::model::Precision;
 
-    /// The lengths of runs over 64 rows of each length from 4 to 63.
+    /// The padded lengths of a run whose training file has 64 rows of each length from 4 to 63. `change`
+    /// changes its settings.
     fn lengths(change: impl FnOnce(&mut TrainSettings)) -> Vec<usize> {
         let mut features = Features::default();
         for example in 0..64 * 60 {
