@@ -236,20 +236,50 @@ pub fn num_labels(head: Head) -> usize {
 /// each hidden unit:
 ///
 /// ```text
-/// forward = 2 · tokens · layers · (4 h² + 2 h i)  +  2 · 2 · sequences · length² · h · layers
+/// a layer = 2 · tokens · (4 h² + 2 h i)  +  2 · 2 · sequences · length² · h
 /// ```
 ///
-/// with `h` hidden and `i` intermediate units. Backward takes twice as many, which gives the usual
-/// 6 · parameters · tokens for the weights (Kaplan et al. 2020, section 2.1, with attention added).
-/// Embeddings are looked up and the head is small: neither is counted.
+/// with `h` hidden and `i` intermediate units. A head that reads the first position alone
+/// ([`Head::reads_first_position`]) needs every key and value of the last layer, and one position of the rest:
+///
+/// ```text
+/// its last layer = 2 · tokens · 2 h²  +  2 · sequences · (2 h² + 2 h i)  +  2 · 2 · sequences · length · h
+/// ```
+///
+/// Backward takes twice as many, which gives the usual 6 · parameters · tokens for the weights
+/// (Kaplan et al. 2020, section 2.1, with attention added). Embeddings are looked up and the head is small:
+/// neither is counted.
 pub fn step_flops(encoder: &Encoder, head: Head, shape: BatchShape) -> f64 {
-    let sequences = shape.rows * head.sequences(CHOICES);
-    let (hidden, length) = (encoder.hidden_size as f64, shape.length as f64);
-    let layers = encoder.num_hidden_layers as f64;
-    let tokens = sequences as f64 * length;
-    let weights = layers * hidden * (4.0 * hidden + 2.0 * encoder.intermediate_size as f64);
-    let attention = 4.0 * sequences as f64 * length * length * hidden * layers;
-    3.0 * (2.0 * tokens * weights + attention)
+    let Products { weights, attention, .. } = Products::count(encoder, head, shape);
+    weights + attention
+}
+
+/// What the matrix products of a training step compute.
+struct Products {
+    /// Operations of the products with weights.
+    weights: f64,
+    /// Operations of attention's products.
+    attention: f64,
+    /// The positions whose output is computed, of all layers together.
+    positions: f64,
+}
+
+impl Products {
+    fn count(encoder: &Encoder, head: Head, shape: BatchShape) -> Self {
+        let sequences = (shape.rows * head.sequences(CHOICES)) as f64;
+        let (hidden, length) = (encoder.hidden_size as f64, shape.length as f64);
+        let intermediate = encoder.intermediate_size as f64;
+        let tokens = sequences * length;
+        // The positions of the last layer that are computed.
+        let last = if head.reads_first_position() { sequences } else { tokens };
+        let others = encoder.num_hidden_layers as f64 - 1.0;
+        let keys_and_values = 2.0 * hidden * hidden;
+        let rest = 2.0 * hidden * hidden + 2.0 * hidden * intermediate;
+        let positions = others * tokens + last;
+        let weights = (others + 1.0) * tokens * keys_and_values + positions * rest;
+        let attention = positions * length * hidden;
+        Self { weights: 3.0 * 2.0 * weights, attention: 3.0 * 4.0 * attention, positions }
+    }
 }
 
 fn train_step(

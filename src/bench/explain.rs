@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::{BatchShape, CHOICES};
+use super::{BatchShape, CHOICES, Products};
 use crate::model::Precision;
 use crate::saved_model::Encoder;
 use crate::task::Head;
@@ -143,8 +143,8 @@ pub struct StepWork<'a> {
 impl StepWork<'_> {
     /// The floating-point operations and the bytes of a part.
     ///
-    /// Operations are those of [`super::step_flops`]. Bytes are counted with `t` = tokens · hidden,
-    /// `i` = tokens · intermediate, `a` = sequences · heads · length² elements of the number format, for
+    /// Operations are those of [`super::step_flops`]. Bytes are counted with `t` = positions · hidden,
+    /// `i` = positions · intermediate, `a` = positions · heads · length elements of the number format, for
     /// each layer and the gradient included:
     ///
     /// ```text
@@ -153,6 +153,9 @@ impl StepWork<'_> {
     /// heads split and merged    16 t      queries, keys, values, result: read and write, and back
     /// soft-max and dropout       6 a      read, write, write; gradient: read twice, write
     /// ```
+    ///
+    /// Positions are all tokens. In the last layer of a head on the first position they are that one of each
+    /// sequence, except for keys and values.
     ///
     /// AdamW reads weight, two moments and the gradient of each half and writes the first three, after the
     /// norm has read the gradients. The position embeddings are only read and moved (three reads, one write).
@@ -165,6 +168,7 @@ impl StepWork<'_> {
         let (hidden, layers) = (encoder.hidden_size as f64, encoder.num_hidden_layers as f64);
         let intermediate = encoder.intermediate_size as f64;
         let tokens = sequences * length;
+        let products = Products::count(encoder, self.head, self.shape);
         let element = if self.precision == Precision::Bf16 { FLOAT / 2.0 } else { FLOAT };
         let kernels = layers * hidden * (4.0 * hidden + 2.0 * intermediate);
         let positions = (encoder.max_position_embeddings + encoder.type_vocab_size) as f64;
@@ -175,13 +179,13 @@ impl StepWork<'_> {
                 _ => 4.0 * positions + 10.0 * tokens.min(words),
             };
         match part {
-            Part::MatrixProducts => (3.0 * 2.0 * tokens * kernels, 0.0),
-            Part::AttentionProducts => (3.0 * 4.0 * tokens * length * hidden * layers, 0.0),
+            Part::MatrixProducts => (products.weights, 0.0),
+            Part::AttentionProducts => (products.attention, 0.0),
             Part::BetweenProducts => {
-                let attention = sequences * encoder.num_attention_heads as f64 * length * length;
-                let elements =
-                    5.0 * tokens * intermediate + 32.0 * tokens * hidden + 6.0 * attention;
-                (0.0, layers * elements * element)
+                let attention = encoder.num_attention_heads as f64 * length;
+                let of_position = 5.0 * intermediate + 24.0 * hidden + 6.0 * attention;
+                let keys_and_values = layers * tokens * 8.0 * hidden;
+                (0.0, (products.positions * of_position + keys_and_values) * element)
             }
             Part::Update => {
                 let dense = kernels * (6.0 * FLOAT + 2.0 * 2.0 * element);
@@ -254,7 +258,8 @@ mod tests {
     fn bytes_are_counted_by_hand_for_a_toy() {
         // hidden 2, intermediate 8, 1 layer, 1 head, 50 + 16 + 2 rows of embeddings; 4 × 8 tokens.
         let f32 = explained(Precision::F32, &[]);
-        let between = 5 * 32 * 8 + 32 * 32 * 2 + 6 * 4 * 8 * 8;
+        // Only the first position of the 4 sequences is computed, besides the keys and values of all.
+        let between = 4 * (5 * 8 + 24 * 2 + 6 * 8) + 32 * 8 * 2;
         assert_eq!(part(&f32, Part::BetweenProducts).bytes, f64::from(4 * between));
         let (kernels, tables) = (2 * (4 * 2 + 2 * 8), 2 * (18 * 4 + 32 * 10));
         assert_eq!(part(&f32, Part::Update).bytes, f64::from(kernels * 40 + tables * 4));

@@ -79,8 +79,19 @@ fn arithmetic_is_counted_as_its_formula_says() {
     // 24 tokens and 2 · (4 · 2 + 2 · 8) = 48 weights: 2 · 24 · 48 = 2304 forward.
     // Attention: 4 · 3 rows · 8² positions · 2 units = 1536 forward. Thrice their sum: 11520.
     let shape = BatchShape { rows: 3, length: 8 };
-    assert_eq!(step_flops(&Encoder::toy(), Head::Classify, shape), 11_520.0);
-    assert_eq!(step_flops(&Encoder::toy(), Head::Choice, shape), 4.0 * 11_520.0);
+    assert_eq!(step_flops(&Encoder::toy(), Head::Tag, shape), 11_520.0);
+}
+
+#[test]
+fn of_a_head_on_the_first_position_the_last_layer_is_counted_for_that_position() {
+    // Keys and values: 24 tokens and 8 weights. The rest: 3 tokens and 40 weights. Together 624 forward.
+    // Attention: 4 · 3 rows · 1 · 8 positions · 2 units = 192 forward. Thrice their sum: 2448.
+    let shape = BatchShape { rows: 3, length: 8 };
+    assert_eq!(step_flops(&Encoder::toy(), Head::Classify, shape), 2_448.0);
+    assert_eq!(step_flops(&Encoder::toy(), Head::Choice, shape), 4.0 * 2_448.0);
+    // A layer below it is counted for all positions.
+    let two_layers = Encoder { num_hidden_layers: 2, ..Encoder::toy() };
+    assert_eq!(step_flops(&two_layers, Head::Classify, shape), 2_448.0 + 11_520.0);
 }
 
 #[test]
