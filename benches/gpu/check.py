@@ -207,6 +207,7 @@ def rows(encoder: Encoder, shape: str, found: dict[str, list[dict]]) -> list[dic
     result = []
     for name, measured in found.items():
         seconds = min(one["step_seconds"] for one in measured)
+        # The operations that a step needs. PyTorch computes more: every position of the last layer.
         share = ours["step_gflop"] / seconds / ours["peak_gflops_per_second"]
         row = {"encoder": encoder.name, "shape": shape, "contender": name}
         row |= {"step_seconds": seconds, "sequences_per_second": sequences / seconds}
