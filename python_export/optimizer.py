@@ -143,7 +143,7 @@ class AdamW(tf.Module):
         return norm
 
     def _decay(self, parameters, constants):
-        """Decays the moments of sparse parameters: their scales are multiplied by beta1 and beta2.
+        """Multiplies `scales`, and so the moments of sparse parameters, by beta1 and beta2.
 
         Flushes if a scale becomes too small, or if the lazy rows' window is full.
         """

@@ -240,14 +240,14 @@ pub fn num_labels(head: Head) -> usize {
 /// ```
 ///
 /// with `h` hidden and `i` intermediate units. A head that reads the first position alone
-/// ([`Head::reads_first_position`]) needs every key and value of the last layer, and one position of the rest:
+/// ([`Head::reads_first_position`]) needs the keys and values of all tokens in the last layer, and everything else for one token of each sequence:
 ///
 /// ```text
 /// its last layer = 2 · tokens · 2 h²  +  2 · sequences · (2 h² + 2 h i)  +  2 · 2 · sequences · length · h
 /// ```
 ///
-/// Backward takes twice as many, which gives the usual 6 · parameters · tokens for the weights
-/// (Kaplan et al. 2020, section 2.1, with attention added). Embeddings are looked up and the head is small:
+/// The backward pass takes twice as many operations as the forward pass. For the weights of a whole layer this
+/// gives the usual 6 · parameters · tokens (Kaplan et al. 2020, section 2.1, with attention added). Embeddings are looked up and the head is small:
 /// neither is counted.
 pub fn step_flops(encoder: &Encoder, head: Head, shape: BatchShape) -> f64 {
     let Products { weights, attention, .. } = Products::count(encoder, head, shape);
@@ -270,7 +270,7 @@ impl Products {
         let (hidden, length) = (encoder.hidden_size as f64, shape.length as f64);
         let intermediate = encoder.intermediate_size as f64;
         let tokens = sequences * length;
-        // The positions of the last layer that are computed.
+        // The positions whose output the last layer computes.
         let last = if head.reads_first_position() { sequences } else { tokens };
         let others = encoder.num_hidden_layers as f64 - 1.0;
         let keys_and_values = 2.0 * hidden * hidden;

@@ -20,7 +20,8 @@ pub use hugging_face::{HuggingFace, Weight};
 /// The newest version of the interface between exports and tfbert (`docs/contract.md`) that this program reads.
 const CONTRACT_VERSION: u32 = 2;
 
-/// The oldest version that this program reads. Its exports have no signature `flush`, and need none.
+/// The oldest version of that interface that this program reads. Exports of version 1 have no signature `flush`:
+/// their training graph updates every row of the word embeddings in every step.
 const OLDEST_CONTRACT_VERSION: u32 = 1;
 
 /// A SavedModel's folder for files that TensorFlow does not read.

@@ -1,5 +1,5 @@
-"""Checks that word embeddings whose rows are updated only when they are read end with the weights
-that they have when AdamW updates every row in every step."""
+"""Checks `lazy_rows`: updating the rows of the word embeddings only when a batch reads them gives
+the same weights as an AdamW that updates every row in every step."""
 
 import numpy as np
 import pytest

@@ -1,6 +1,7 @@
 //! Lengths to pad to: few, since each is a shape to compile, and close to the lengths of the data.
 
-/// The lengths that the batches of a data set are padded to, ascending.
+/// The lengths to which the batches of a data set are padded, ascending. A batch gets the smallest that holds its
+/// longest row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Buckets(Vec<usize>);
 

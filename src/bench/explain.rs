@@ -154,14 +154,15 @@ impl StepWork<'_> {
     /// soft-max and dropout       6 a      read, write, write; gradient: read twice, write
     /// ```
     ///
-    /// Positions are all tokens. In the last layer of a head on the first position they are that one of each
-    /// sequence, except for keys and values.
+    /// Positions are all tokens. For a head that reads the first position alone, they are the first token of each
+    /// sequence in the last layer; its keys and values are still those of all tokens.
     ///
     /// AdamW reads weight, two moments and the gradient of each half and writes the first three, after the
     /// norm has read the gradients. The position embeddings are only read and moved (three reads, one write).
-    /// A batch reads a row of the word embeddings for each token. Bringing it up to date reads the row and its two
-    /// moments and writes the row, the update reads and writes all three: ten floats an element. The head
-    /// `masked` multiplies by all word embeddings, so the whole table counts, as that of the positions does.
+    /// A batch reads a row of the word embeddings for each token, and ten floats are counted for each element of it:
+    /// four to bring the row up to date (read weight and two moments, write weight), six to update it (read and write
+    /// all three). The head `masked` multiplies by the whole table of word embeddings, so all its rows are counted,
+    /// with four floats an element like the position embeddings.
     fn work(&self, part: Part) -> (f64, f64) {
         let sequences = (self.shape.rows * self.head.sequences(CHOICES)) as f64;
         let (length, encoder) = (self.shape.length as f64, self.encoder);
@@ -258,7 +259,7 @@ mod tests {
     fn bytes_are_counted_by_hand_for_a_toy() {
         // hidden 2, intermediate 8, 1 layer, 1 head, 50 + 16 + 2 rows of embeddings; 4 × 8 tokens.
         let f32 = explained(Precision::F32, &[]);
-        // Only the first position of the 4 sequences is computed, besides the keys and values of all.
+        // The only layer computes keys and values of 32 tokens, and the rest for the first tokens of 4 sequences.
         let between = 4 * (5 * 8 + 24 * 2 + 6 * 8) + 32 * 8 * 2;
         assert_eq!(part(&f32, Part::BetweenProducts).bytes, f64::from(4 * between));
         let (kernels, tables) = (2 * (4 * 2 + 2 * 8), 2 * (18 * 4 + 32 * 10));

@@ -84,8 +84,10 @@ fn arithmetic_is_counted_as_its_formula_says() {
 
 #[test]
 fn of_a_head_on_the_first_position_the_last_layer_is_counted_for_that_position() {
-    // Keys and values: 24 tokens and 8 weights. The rest: 3 tokens and 40 weights. Together 624 forward.
-    // Attention: 4 · 3 rows · 1 · 8 positions · 2 units = 192 forward. Thrice their sum: 2448.
+    // Forward, keys and values of 24 tokens, from 8 weights: 2 · 24 · 8 = 384.
+    // Everything else of 3 first tokens, from 40 weights: 2 · 3 · 40 = 240.
+    // Attention of 3 first tokens to 8 positions: 4 · 3 · 8 · 2 units = 192.
+    // Forward and backward take thrice the sum: 3 · 816 = 2448.
     let shape = BatchShape { rows: 3, length: 8 };
     assert_eq!(step_flops(&Encoder::toy(), Head::Classify, shape), 2_448.0);
     assert_eq!(step_flops(&Encoder::toy(), Head::Choice, shape), 4.0 * 2_448.0);

@@ -274,15 +274,16 @@ impl Head {
         self.facts().has_endings
     }
 
-    /// Whether its logits are those of a whole sequence, so that the exported graphs compute only the first
-    /// position of the last layer. (An encoder of ModernBERT's that averages positions computes all.)
-    pub fn reads_first_position(self) -> bool {
-        matches!(self.facts().labels, LabelLayout::Row(_) | LabelLayout::EachLabel)
-    }
-
     /// How many sequences a feature has whose example has `endings` endings.
     pub fn sequences(self, endings: usize) -> usize {
         if self.has_endings() { endings } else { 1 }
+    }
+
+    /// Whether it reads only the first position of the last layer, `[CLS]`. The exported graphs then compute the
+    /// output of that layer for no other position. ModernBERT encoders with mean pooling are an exception: they
+    /// compute all positions.
+    pub fn reads_first_position(self) -> bool {
+        matches!(self.facts().labels, LabelLayout::Row(_) | LabelLayout::EachLabel)
     }
 
     /// Whether its targets are numbers, which may have a range.

@@ -5,12 +5,12 @@ use crate::feature::FeatureSizes;
 use crate::schedule::Schedule;
 use crate::settings::TrainSettings;
 
-/// The most epochs whose batches [`StepPlan::batch_lengths`] looks at; more would
-/// delay the start of a long run.
+/// [`StepPlan::batch_lengths`] looks at the batches of at most this many epochs. More would delay the start of a
+/// long run.
 const PLANNED_EPOCHS: usize = 4;
 
-/// The seed by which those epochs are shuffled. It is not the run's, so that runs with other seeds have the
-/// same shapes and find their programs compiled.
+/// The seed that shuffles these epochs. It is fixed and not the run's `--seed`, so that runs with different seeds
+/// have the same shapes and use the same compiled programs.
 const LENGTHS_SEED: u64 = 0;
 
 /// The steps of a run. A step is one update; steps count from 0, so that `step` updates are done
