@@ -13,4 +13,4 @@
 """
 
 __version__ = "0.1.0"
-CONTRACT_VERSION = 2
+CONTRACT_VERSION = 3

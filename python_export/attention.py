@@ -6,7 +6,7 @@ the operations between them are compiled functions as in `fused`.
 
 import tensorflow as tf
 
-from .fused import as_f32, bytes_of, column_sums, first_bytes, random_words, xla_compiled
+from .fused import as_f32, bytes_of, column_sums, first_bytes, named, random_words, xla_compiled
 from .fused_pre_norm import FusedPreNormOps
 
 
@@ -56,6 +56,20 @@ def _merge(x):
     """`[batch, A, length, head_size]` to `[batch * length, A * head_size]`."""
     width = x.shape[1] * x.shape[3]
     return tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [-1, width])
+
+
+@named
+def _merge_parts(*parts):
+    """The heads of several parts, merged and side by side: `[batch * length, parts * H]`."""
+    return tf.concat([_merge(part) for part in parts], 1)
+
+
+@named
+def _unmerge(x, like):
+    """`[batch * length, A * head_size]` to the shape of `like`, `[batch, A, length, head_size]`."""
+    shape = tf.shape(like)
+    split = tf.reshape(x, tf.stack([shape[0], shape[2], shape[1], shape[3]]))
+    return tf.transpose(split, [0, 2, 1, 3])
 
 
 @xla_compiled
@@ -111,8 +125,10 @@ class TrainingOps(FusedPreNormOps):
         @tf.custom_gradient
         def call(product, bias):
             def gradient(*dparts):
-                merged = [self.run(_merge, dpart) for dpart in dparts]
-                dproduct = merged[0] if parts == 1 else tf.concat(merged, 1)
+                if parts == 1:
+                    dproduct = self.run(_merge, *dparts)
+                else:
+                    dproduct = self.run(_merge_parts, *dparts)
                 return dproduct, column_sums(dproduct)
 
             return tuple(self.run(_split, product, bias, parts, heads, offset)), gradient
@@ -154,7 +170,7 @@ class TrainingOps(FusedPreNormOps):
             merged = run(_merge, tf.matmul(kept, value))
 
             def gradient(dmerged):
-                dcontext = _unmerge(dmerged, query)
+                dcontext = self.run(_unmerge, dmerged, query)
                 dkept = tf.matmul(dcontext, value, transpose_b=True)
                 dproducts, again = run(
                     _scores_gradient, signed, dkept, merged, dmerged, scale, drop
@@ -168,10 +184,3 @@ class TrainingOps(FusedPreNormOps):
             return merged, gradient
 
         return call(query, key, value)
-
-
-def _unmerge(x, like):
-    """`[batch * length, A * head_size]` to the shape of `like`."""
-    shape = tf.shape(like)
-    split = tf.reshape(x, tf.stack([shape[0], shape[2], shape[1], shape[3]]))
-    return tf.transpose(split, [0, 2, 1, 3])

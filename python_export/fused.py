@@ -29,6 +29,11 @@ def xla_compiled(function):
     return tf.function(function, jit_compile=True, autograph=False)
 
 
+def named(function):
+    """A function of the graph that TensorFlow does not compile: `tfbert` has a kernel for it."""
+    return tf.function(function, autograph=False)
+
+
 class Drop(NamedTuple):
     """Dropout at one place of the graph: the key of its mask, the threshold that a random byte must
     reach for its element to be kept, and the factor on kept elements."""

@@ -18,7 +18,11 @@ pub mod places;
 pub use hugging_face::{HuggingFace, Weight};
 
 /// The newest version of the interface between exports and tfbert (`docs/contract.md`) that this program reads.
-const CONTRACT_VERSION: u32 = 2;
+const CONTRACT_VERSION: u32 = 3;
+
+/// From this version on, the functions of training graphs have the names and arguments for which this program has
+/// kernels.
+const NAMES_FUNCTIONS: u32 = 3;
 
 /// The oldest version of that interface that this program reads. Exports of version 1 have no signature `flush`:
 /// their training graph updates every row of the word embeddings in every step.
@@ -192,6 +196,11 @@ struct DescriptionFile {
 }
 
 impl Description {
+    /// Whether its training graphs' functions are those for which this program has kernels.
+    pub fn names_functions(&self) -> bool {
+        self.contract_version >= NAMES_FUNCTIONS
+    }
+
     /// What batches and training must know of the encoder.
     pub fn encoder_facts(&self) -> EncoderFacts {
         EncoderFacts {

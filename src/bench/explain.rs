@@ -60,8 +60,12 @@ impl Part {
             Self::AttentionProducts
         } else if has("MatMul") {
             Self::MatrixProducts
-        } else if operation == "PartitionedCall" || has("Softmax") || has("Transpose") {
-            // Compiled functions that write no variable.
+        } else if operation == "PartitionedCall"
+            || has("Tfbert")
+            || has("Softmax")
+            || has("Transpose")
+        {
+            // Compiled functions that write no variable, and kernels of this program.
             Self::BetweenProducts
         } else if operation == "StatefulPartitionedCall"
             || has("Resource")

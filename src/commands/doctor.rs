@@ -170,7 +170,8 @@ fn processor(device: &Device) -> String {
     let processor = device.processor();
     let word = |has: bool| if has { "yes" } else { "no" };
     format!(
-        "{} cores, AVX2 {}, AVX-512 {}, AVX-512 bf16 {}, AMX bf16 {}; oneDNN: {}",
+        "{} cores, AVX2 {}, AVX-512 {}, AVX-512 bf16 {}, AMX bf16 {}; oneDNN: {}; \
+         training between products: {}",
         device.cores(),
         word(processor.avx2),
         word(processor.avx512),
@@ -181,6 +182,10 @@ fn processor(device: &Device) -> String {
             Amx::Hidden => "hidden by the hypervisor (oneDNN is kept to AVX-512)",
         },
         device.onednn().describe(),
+        device.kernels().map_or_else(
+            || "functions that XLA compiles".to_owned(),
+            |instructions| format!("kernels of tfbert ({instructions})"),
+        ),
     )
 }
 

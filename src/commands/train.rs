@@ -292,7 +292,8 @@ fn check_task(args: &TrainArgs, task: &Task, cli: &Cli) -> Result<()> {
     let found = Found::new(&settings, &request.export.model, &labels, &train, &dev);
     found.warn();
     // What the data says of the plan is the same for every number of threads.
-    let profile = device.profile(false, 0, WorkSplit::Operations);
+    let has_kernels = device.has_kernels() && request.export.model.names_functions();
+    let profile = device.training_profile(false, 0, WorkSplit::Operations, has_kernels);
     let report = found.report(&request, &files, profile.shape_cost)?;
     report.lines(settings.features.max_length).iter().try_for_each(print_line)?;
     if args.json {

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::find::{cuda_version, find};
 use super::gpu::{CUDA_VISIBLE_DEVICES, Gpu, Gpus};
 use super::isa::{Isa, ONEDNN_MAX_CPU_ISA};
+use super::kernels;
 use super::processor::{Amx, Processor};
 use super::session::Threads;
 use crate::error::{Error, Result};
@@ -20,6 +21,9 @@ const CACHED_TOKENS: usize = 1024;
 
 /// The time to compile a training shape on a CPU, as the number of padding tokens that take as long.
 const SHAPE_COST: usize = 4_500;
+
+/// The same where this program's kernels take the place of compiled functions: oneDNN still prepares its products.
+const KERNELS_SHAPE_COST: usize = 100;
 
 /// Batches that are evaluated at the same time where each one is computed by all threads: the second
 /// uses cores that are idle during the first's serial parts.
@@ -248,6 +252,30 @@ impl Device {
         BatchProfile { parallel_batches, batch_tokens, shape_cost: SHAPE_COST }
     }
 
+    /// As [`Device::profile`], of a session that trains; `has_kernels` is whether it computes with kernels of this
+    /// program, which are not compiled for a shape.
+    pub fn training_profile(
+        &self,
+        on_gpu: bool,
+        threads: usize,
+        split: WorkSplit,
+        has_kernels: bool,
+    ) -> BatchProfile {
+        let shape_cost = if has_kernels { KERNELS_SHAPE_COST } else { SHAPE_COST };
+        BatchProfile { shape_cost, ..self.profile(on_gpu, threads, split) }
+    }
+
+    /// Whether training computes the functions between matrix products with this program's kernels, for exports that
+    /// name these functions.
+    pub fn has_kernels(&self) -> bool {
+        self.kernels().is_some()
+    }
+
+    /// The instructions of these kernels; `None` where XLA compiles the functions: on a GPU, and without AVX2.
+    pub fn kernels(&self) -> Option<&'static str> {
+        self.gpu().is_none().then(|| kernels::instructions(self.processor)).flatten()
+    }
+
     fn count(&self, threads: usize) -> usize {
         if threads == 0 { self.cores } else { threads }
     }
@@ -299,6 +327,21 @@ mod tests {
         assert!(names(OneDnn::ChosenForAvx2));
         assert!(!names(OneDnn::TensorFlow(false)));
         assert!(!names(OneDnn::User(false)));
+    }
+
+    #[test]
+    fn kernels_are_for_cpus_with_avx2() {
+        // As far as the machine that runs this test has the instructions.
+        let of = |processor| Device { processor, ..DEVICE }.kernels();
+        let narrow = Processor { avx512: false, ..PROCESSOR };
+        assert_eq!(of(Processor { avx2: false, ..narrow }), None);
+        assert!(with_gpus((8, 0), None).kernels().is_none());
+        if Processor::detect().avx2 {
+            assert_eq!(of(narrow), Some("AVX2"));
+        } else {
+            println!("skipped: this processor has no AVX2");
+            assert_eq!(of(narrow), None);
+        }
     }
 
     #[test]

@@ -14,10 +14,11 @@ use super::cluster::Server;
 use super::feed::{Feed, Feeds};
 use super::library::Library;
 use super::proto::{MetaGraphDef, RunExperimental, RunOptions, SaverDef};
+use super::rewrite::WithKernels;
 use super::session::{Threads, explain, status_text};
 use super::trace::{self, Trace};
 use crate::error::{Error, Result};
-use crate::saved_model::{Signature, TensorSpec};
+use crate::saved_model::{Description, Signature, TensorSpec};
 
 /// One signature's tensors in the graph, by name.
 #[derive(Debug, Clone)]
@@ -46,6 +47,7 @@ pub(super) struct LoadedGraph {
     graph: Graph,
     calls: BTreeMap<String, Call>,
     saver: Option<SaverDef>,
+    has_kernels: bool,
     /// The metadata of the last traced run; `None` while runs are not traced.
     traced: Mutex<Option<Vec<u8>>>,
     /// Runs use the library, and the compiled programs that it holds.
@@ -60,29 +62,65 @@ impl LoadedGraph {
         threads: Threads,
         expected: &BTreeMap<String, Signature>,
     ) -> Result<Self> {
-        Self::load_with(library, path, &threads.options(None)?, expected)
+        Self::load_with(library, path, path, &threads.options(None)?, expected)
     }
 
-    /// As [`LoadedGraph::load`], in a session on the server of a worker.
+    /// As [`LoadedGraph::load`], the training graph in `path` of an export, with this program's kernels where the
+    /// processor has the instructions for them.
+    pub(super) fn load_training(
+        library: &Library,
+        export: &Description,
+        path: &Path,
+        threads: Threads,
+        expected: &BTreeMap<String, Signature>,
+    ) -> Result<Self> {
+        let options = threads.options(None)?;
+        Self::load_with_kernels(library, export, path, threads, &options, expected)
+    }
+
+    /// As [`LoadedGraph::load_training`], in a session on the server of a worker.
     pub(super) fn load_on(
         server: &Server,
         library: &Library,
+        export: &Description,
         path: &Path,
         expected: &BTreeMap<String, Signature>,
     ) -> Result<Self> {
-        let options = server.threads().options(Some(&server.worker()))?;
-        Self::load_with(library, path, &options, expected)
+        let threads = server.threads();
+        let options = threads.options(Some(&server.worker()))?;
+        Self::load_with_kernels(library, export, path, threads, &options, expected)
     }
 
+    fn load_with_kernels(
+        library: &Library,
+        export: &Description,
+        path: &Path,
+        threads: Threads,
+        options: &SessionOptions,
+        expected: &BTreeMap<String, Signature>,
+    ) -> Result<Self> {
+        let kernels = WithKernels::make(library, export, path, threads)?;
+        let source = kernels.as_ref().map_or(path, WithKernels::path);
+        let mut loaded = Self::load_with(library, path, source, options, expected)?;
+        loaded.has_kernels = kernels.is_some();
+        let weights = path.join("variables/variables");
+        if loaded.has_kernels && weights.with_extension("index").exists() {
+            loaded.restore(&weights)?;
+        }
+        Ok(loaded)
+    }
+
+    /// Loads the SavedModel in `source`, which stands for that in `path`.
     fn load_with(
         library: &Library,
         path: &Path,
+        source: &Path,
         options: &SessionOptions,
         expected: &BTreeMap<String, Signature>,
     ) -> Result<Self> {
         let mut graph = Graph::new();
         let bundle =
-            SavedModelBundle::load(options, ["serve"], &mut graph, path).map_err(|status| {
+            SavedModelBundle::load(options, ["serve"], &mut graph, source).map_err(|status| {
                 Error::new(format!("TensorFlow could not load it: {}", status_text(&status)))
                     .at(path)
                     .hint("export it anew with `python -m python_export --force …`")
@@ -106,6 +144,7 @@ impl LoadedGraph {
             graph,
             calls,
             saver,
+            has_kernels: false,
             traced: Mutex::new(None),
             _library: library.clone(),
         })
@@ -239,6 +278,11 @@ impl LoadedGraph {
             Error::new(format!("the weights could not be read: {}", status_text(&status)))
                 .at(prefix)
         })
+    }
+
+    /// Whether kernels of this program compute parts of the graph.
+    pub(super) fn has_kernels(&self) -> bool {
+        self.has_kernels
     }
 
     /// Whether the session computes on anything but CPUs.

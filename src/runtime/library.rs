@@ -8,7 +8,8 @@ use std::sync::Arc;
 use super::compiled::{CompiledPrograms, XLA_FLAGS};
 use super::device::Device;
 use super::find::{Found, INSTALL, TENSORFLOW_DIR, find, linked};
-use super::{abort, quiet};
+use super::session::Threads;
+use super::{abort, kernel_ops, quiet};
 use crate::error::{Error, Result};
 
 /// How a process uses TensorFlow.
@@ -81,16 +82,17 @@ impl Process {
     ///
     /// The file cannot be opened, or is not TensorFlow.
     pub fn load(self) -> Result<Library> {
-        {
+        let symbols = {
             // The library logs while it is opened, before it has read its log level.
             let _quiet = (!self.verbose).then(quiet::stderr).flatten();
-            check(&self.found)?;
+            let symbols = check(&self.found)?;
             tensorflow::library::load().map_err(|error| {
                 Error::new(format!("TensorFlow's library could not be loaded: {error}"))
                     .at(&self.found.library)
                     .hint("run `tfbert doctor`, which names what is wrong")
             })?;
-        }
+            symbols
+        };
         abort::explain(self.memory_hint);
         if let Some(notice) = self.device.notice() {
             log::info!("{notice}");
@@ -98,7 +100,7 @@ impl Process {
         let version = tensorflow::version().map_err(|error| {
             Error::new(format!("TensorFlow's version is not text: {error}")).at(&self.found.library)
         })?;
-        Ok(Library(Arc::new(Loaded { version, process: self })))
+        Ok(Library(Arc::new(Loaded { version, process: self, symbols })))
     }
 }
 
@@ -111,6 +113,9 @@ pub struct Library(Arc<Loaded>);
 struct Loaded {
     version: String,
     process: Process,
+    /// For functions of the C API that the crate `tensorflow` does not have. It is never closed: TensorFlow does not
+    /// survive being unloaded.
+    symbols: std::mem::ManuallyDrop<libloading::Library>,
 }
 
 impl Library {
@@ -124,6 +129,19 @@ impl Library {
         &self.0.process.found
     }
 
+    /// Registers this program's kernels, once for the process; whether they can be used.
+    ///
+    /// # Errors
+    ///
+    /// TensorFlow refuses them.
+    pub(super) fn register_kernels(&self, threads: Threads) -> Result<bool> {
+        let device = self.device();
+        if !device.has_kernels() {
+            return Ok(false);
+        }
+        kernel_ops::register(&self.0.symbols, device.processor(), threads.within_operation)
+    }
+
     /// The device that the process was prepared for.
     pub fn device(&self) -> &Device {
         &self.0.process.device
@@ -132,7 +150,7 @@ impl Library {
 
 /// Checks that a file is a shared library with the C API: the crate `tensorflow` panics where a
 /// function is missing.
-fn check(found: &Found) -> Result<()> {
+fn check(found: &Found) -> Result<std::mem::ManuallyDrop<libloading::Library>> {
     let refuse = |what: String| {
         Error::new(what).at(&found.library).hint(format!(
             "name another with `--tensorflow DIR`, or install TensorFlow with: {INSTALL}"
@@ -150,9 +168,7 @@ fn check(found: &Found) -> Result<()> {
             return Err(refuse(format!("it is not TensorFlow: it has no function `{symbol}`")));
         }
     }
-    // TensorFlow does not survive being unloaded, and is about to be loaded again.
-    std::mem::forget(library);
-    Ok(())
+    Ok(std::mem::ManuallyDrop::new(library))
 }
 
 /// The least level of messages in TensorFlow's log: with `-v` warnings, since below them each compiled

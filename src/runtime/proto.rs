@@ -343,3 +343,76 @@ pub struct ProtoValue {
     #[prost(bool, optional, tag = "4")]
     pub bool_value: Option<bool>,
 }
+
+/// `tensorflow.NodeDef`, without what only debuggers read.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct NodeDef {
+    /// The name in the graph or function.
+    #[prost(string, tag = "1")]
+    pub name: String,
+    /// The operation.
+    #[prost(string, tag = "2")]
+    pub op: String,
+    /// Where the inputs come from.
+    #[prost(string, repeated, tag = "3")]
+    pub input: Vec<String>,
+    /// The device that is asked for.
+    #[prost(string, tag = "4")]
+    pub device: String,
+    /// The operation's attributes.
+    #[prost(btree_map = "string, message", tag = "5")]
+    pub attr: std::collections::BTreeMap<String, AttrValue>,
+}
+
+impl NodeDef {
+    /// An attribute that lists number formats.
+    pub fn types(&self, attribute: &str) -> Vec<i32> {
+        let list = self.attr.get(attribute).and_then(|value| value.list.clone());
+        list.unwrap_or_default().types
+    }
+}
+
+/// `tensorflow.AttrValue`, of which one field is set. Values of other kinds are lost.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct AttrValue {
+    /// A list.
+    #[prost(message, optional, tag = "1")]
+    pub list: Option<ListValue>,
+    /// An integer.
+    #[prost(int64, optional, tag = "3")]
+    pub i: Option<i64>,
+    /// A float.
+    #[prost(float, optional, tag = "4")]
+    pub f: Option<f32>,
+    /// A function.
+    #[prost(message, optional, tag = "10")]
+    pub func: Option<NameAttrList>,
+}
+
+impl AttrValue {
+    /// An integer as a value.
+    pub fn int(value: i64) -> Self {
+        Self { i: Some(value), ..Self::default() }
+    }
+
+    /// A float as a value.
+    pub fn float(value: f32) -> Self {
+        Self { f: Some(value), ..Self::default() }
+    }
+}
+
+/// `tensorflow.AttrValue.ListValue` of number formats.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct ListValue {
+    /// Their numbers in `types.proto`.
+    #[prost(int32, repeated, tag = "6")]
+    pub types: Vec<i32>,
+}
+
+/// `tensorflow.NameAttrList`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct NameAttrList {
+    /// The function's name.
+    #[prost(string, tag = "1")]
+    pub name: String,
+}

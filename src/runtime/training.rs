@@ -80,19 +80,25 @@ impl TrainingSession {
         let split = if has_halves { WorkSplit::HalfBatches } else { WorkSplit::Operations };
         let device = library.device();
         let session_threads = device.threads(threads, split);
-        let graph = LoadedGraph::load(library, &folder, session_threads, signatures)?;
+        let graph = if whole_step {
+            LoadedGraph::load(library, &folder, session_threads, signatures)?
+        } else {
+            let model = &export.model;
+            LoadedGraph::load_training(library, model, &folder, session_threads, signatures)?
+        };
         if whole_step {
             // That graph lies without weights; a graph without them is loaded without values.
             graph.restore(&export.weights())?;
         }
-        let on_gpu = graph.on_gpu();
+        let (on_gpu, has_kernels) = (graph.on_gpu(), graph.has_kernels());
         if device.gpu().is_some() && !on_gpu {
             log::warn!(
                 "TensorFlow sees no GPU, although the driver lists one: computing on the CPU; \
                  `tfbert doctor` says what is missing"
             );
         }
-        if !on_gpu && !has_halves && !whole_step {
+        let is_old = !has_halves || device.has_kernels() && !has_kernels;
+        if !on_gpu && is_old && !whole_step {
             log::info!(
                 "{}: this export is of an earlier version; one made anew with `python -m \
                  python_export --force …` trains faster",
@@ -105,7 +111,7 @@ impl TrainingSession {
             graph,
             precision,
             threads: session_threads,
-            profile: device.profile(on_gpu, threads, split),
+            profile: device.training_profile(on_gpu, threads, split, has_kernels),
             halves: has_halves && !on_gpu,
             whole_step,
             group: None,
@@ -144,17 +150,28 @@ impl TrainingSession {
         reduce: Precision,
     ) -> Result<Self> {
         let path = export.workers_graph()?;
-        let graph = LoadedGraph::load_on(server, library, &path, &export.workers_signatures)?;
+        let graph = LoadedGraph::load_on(
+            server,
+            library,
+            &export.model,
+            &path,
+            &export.workers_signatures,
+        )?;
         // The graph lies in a folder without variables.
         graph.restore(&export.weights())?;
-        let on_gpu = graph.on_gpu();
+        let (on_gpu, has_kernels) = (graph.on_gpu(), graph.has_kernels());
         Ok(Self {
             library: library.clone(),
             export: export.clone(),
             graph,
             precision,
             threads: server.threads(),
-            profile: library.device().profile(on_gpu, threads, WorkSplit::HalfBatches),
+            profile: library.device().training_profile(
+                on_gpu,
+                threads,
+                WorkSplit::HalfBatches,
+                has_kernels,
+            ),
             halves: !on_gpu,
             whole_step: false,
             group: Some(Group { size: server.count(), precision: reduce }),

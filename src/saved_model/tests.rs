@@ -62,7 +62,7 @@ fn an_export_that_is_not_finished_is_refused_as_such() {
 fn an_export_of_another_contract_version_names_both() {
     let dir = saved_model("{\"contract_version\": 99}");
     let error = Export::read(dir.path()).unwrap_err();
-    assert!(error.what().contains("version is 99, this tfbert reads 1 to 2"), "{error}");
+    assert!(error.what().contains("version is 99, this tfbert reads 1 to 3"), "{error}");
 }
 
 #[test]

@@ -1,0 +1,120 @@
+//! The functions of TensorFlow's C API that register and run operations and that write files in memory
+//! (`tensorflow/c/ops.h`, `tensorflow/c/kernels.h`, `tensorflow/c/env.h`).
+
+use std::ffi::{CString, c_char, c_int, c_void};
+
+/// An object of the C API that only TensorFlow looks into.
+pub(super) type Opaque = *mut c_void;
+pub(super) type Create = extern "C" fn(Opaque) -> Opaque;
+pub(super) type Compute = extern "C" fn(Opaque, Opaque);
+type Delete = extern "C" fn(Opaque);
+type InferShapes = extern "C" fn(Opaque, Opaque);
+
+/// `TF_INTERNAL` of `TF_Code`.
+const INTERNAL: c_int = 13;
+
+macro_rules! c_api {
+    ($($name:ident: fn($($argument:ty),*) $(-> $result:ty)?;)*) => {
+        /// The functions of the C API that are called here, under their names.
+        #[allow(non_snake_case)]
+        #[derive(Clone, Copy)]
+        pub(super) struct Api {
+            $(pub(super) $name: unsafe extern "C" fn($($argument),*) $(-> $result)?,)*
+        }
+
+        impl Api {
+            /// Looks the functions up.
+            pub(super) fn find(library: &libloading::Library) -> std::result::Result<Self, libloading::Error> {
+                // SAFETY: the signatures are those of TensorFlow's headers.
+                #[allow(unsafe_code)]
+                unsafe {
+                    Ok(Self { $($name: *library.get(stringify!($name).as_bytes())?,)* })
+                }
+            }
+        }
+    };
+}
+
+c_api! {
+    TF_NewStatus: fn() -> Opaque;
+    TF_DeleteStatus: fn(Opaque);
+    TF_SetStatus: fn(Opaque, c_int, *const c_char);
+    TF_GetCode: fn(Opaque) -> c_int;
+    TF_Message: fn(Opaque) -> *const c_char;
+    TF_NewOpDefinitionBuilder: fn(*const c_char) -> Opaque;
+    TF_OpDefinitionBuilderAddAttr: fn(Opaque, *const c_char);
+    TF_OpDefinitionBuilderAddInput: fn(Opaque, *const c_char);
+    TF_OpDefinitionBuilderAddOutput: fn(Opaque, *const c_char);
+    TF_OpDefinitionBuilderSetShapeInferenceFunction: fn(Opaque, InferShapes);
+    TF_RegisterOpDefinition: fn(Opaque, Opaque);
+    TF_ShapeInferenceContextSetUnknownShape: fn(Opaque, Opaque);
+    TF_NewKernelBuilder: fn(*const c_char, *const c_char, Create, Compute, Delete) -> Opaque;
+    TF_RegisterKernelBuilder: fn(*const c_char, Opaque, Opaque);
+    TF_OpKernelConstruction_GetAttrInt64: fn(Opaque, *const c_char, *mut i64, Opaque);
+    TF_OpKernelConstruction_GetAttrFloat: fn(Opaque, *const c_char, *mut f32, Opaque);
+    TF_OpKernelConstruction_Failure: fn(Opaque, Opaque);
+    TF_OpKernelContext_Failure: fn(Opaque, Opaque);
+    TF_NumInputs: fn(Opaque) -> c_int;
+    TF_NumOutputs: fn(Opaque) -> c_int;
+    TF_ExpectedOutputDataType: fn(Opaque, c_int) -> c_int;
+    TF_GetInput: fn(Opaque, c_int, *mut Opaque, Opaque);
+    TF_AllocateOutput: fn(Opaque, c_int, c_int, *const i64, c_int, usize, Opaque) -> Opaque;
+    TF_CreateDir: fn(*const c_char, Opaque);
+    TF_DeleteRecursively: fn(*const c_char, *mut u64, *mut u64, Opaque);
+    TF_NewWritableFile: fn(*const c_char, *mut Opaque, Opaque);
+    TF_AppendWritableFile: fn(Opaque, *const c_char, usize, Opaque);
+    TF_CloseWritableFile: fn(Opaque, Opaque);
+    TF_TensorType: fn(Opaque) -> c_int;
+    TF_TensorData: fn(Opaque) -> *mut c_void;
+    TF_NumDims: fn(Opaque) -> c_int;
+    TF_Dim: fn(Opaque, c_int) -> i64;
+    TF_DeleteTensor: fn(Opaque);
+}
+
+/// A status of the C API.
+pub(super) struct Status<'a>(Opaque, &'a Api);
+
+impl<'a> Status<'a> {
+    pub(super) fn new(api: &'a Api) -> Self {
+        // SAFETY: the function takes nothing.
+        #[allow(unsafe_code)]
+        let status = unsafe { (api.TF_NewStatus)() };
+        Self(status, api)
+    }
+
+    /// For functions of the API.
+    pub(super) fn raw(&self) -> Opaque {
+        self.0
+    }
+
+    pub(super) fn ok(&self) -> std::result::Result<(), String> {
+        // SAFETY: the status lives; its message is read before it can change.
+        #[allow(unsafe_code)]
+        unsafe {
+            if (self.1.TF_GetCode)(self.0) == 0 {
+                return Ok(());
+            }
+            let message = std::ffi::CStr::from_ptr((self.1.TF_Message)(self.0));
+            Err(message.to_string_lossy().into_owned())
+        }
+    }
+
+    pub(super) fn set(&self, message: &str) {
+        let message = CString::new(message).unwrap_or_default();
+        // SAFETY: the status lives, and TensorFlow copies the message.
+        #[allow(unsafe_code)]
+        unsafe {
+            (self.1.TF_SetStatus)(self.0, INTERNAL, message.as_ptr());
+        }
+    }
+}
+
+impl Drop for Status<'_> {
+    fn drop(&mut self) {
+        // SAFETY: the status is this object's own.
+        #[allow(unsafe_code)]
+        unsafe {
+            (self.1.TF_DeleteStatus)(self.0);
+        }
+    }
+}

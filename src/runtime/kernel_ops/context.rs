@@ -1,0 +1,199 @@
+//! Arguments and results of a call of an operation, as slices.
+
+use std::ffi::c_int;
+
+use super::super::functions::{BFLOAT16, FLOAT, UINT8, UINT32};
+use super::super::kernels::{Bf16, Drop as Dropout};
+use super::api::{Api, Opaque, Status};
+
+pub(super) type Outcome<T> = std::result::Result<T, String>;
+
+/// Arguments and results of one call.
+pub(super) struct Context<'a> {
+    api: &'a Api,
+    context: Opaque,
+    inputs: Vec<Tensor<'a>>,
+}
+
+/// A tensor of TensorFlow's, as long as this object lives.
+pub(super) struct Tensor<'a> {
+    api: &'a Api,
+    tensor: Opaque,
+    pub(super) shape: Vec<i64>,
+}
+
+impl Drop for Tensor<'_> {
+    fn drop(&mut self) {
+        // SAFETY: the reference is this object's own.
+        #[allow(unsafe_code)]
+        unsafe {
+            (self.api.TF_DeleteTensor)(self.tensor);
+        }
+    }
+}
+
+/// An element of a tensor, and its number in `types.proto`. Each value of these types is valid for any bits.
+pub(super) trait Plain: Copy + 'static {
+    const NUMBER: i32;
+}
+
+impl Plain for f32 {
+    const NUMBER: i32 = FLOAT;
+}
+
+impl Plain for Bf16 {
+    const NUMBER: i32 = BFLOAT16;
+}
+
+impl Plain for u8 {
+    const NUMBER: i32 = UINT8;
+}
+
+impl Plain for u32 {
+    const NUMBER: i32 = UINT32;
+}
+
+impl Tensor<'_> {
+    pub(super) fn elements(&self) -> usize {
+        self.shape.iter().map(|&dim| usize::try_from(dim).unwrap_or(0)).product()
+    }
+
+    /// The dimension `index`.
+    pub(super) fn dim(&self, index: usize) -> usize {
+        self.shape.get(index).map_or(1, |&dim| usize::try_from(dim).unwrap_or(0))
+    }
+
+    /// The number of the format in `types.proto`.
+    pub(super) fn number(&self) -> i32 {
+        // SAFETY: the tensor lives.
+        #[allow(unsafe_code)]
+        unsafe {
+            (self.api.TF_TensorType)(self.tensor)
+        }
+    }
+
+    fn data<T: Plain>(&self) -> Outcome<*mut T> {
+        if self.number() != T::NUMBER {
+            return Err(format!("a tensor has the type {}, expected {}", self.number(), T::NUMBER));
+        }
+        // SAFETY: the tensor lives.
+        #[allow(unsafe_code)]
+        let data = unsafe { (self.api.TF_TensorData)(self.tensor) };
+        let data = data.cast::<T>();
+        if self.elements() > 0 && (data.is_null() || !data.is_aligned()) {
+            return Err("a tensor has no memory".into());
+        }
+        Ok(data)
+    }
+
+    pub(super) fn values<T: Plain>(&self) -> Outcome<&[T]> {
+        let (data, elements) = (self.data::<T>()?, self.elements());
+        if elements == 0 {
+            return Ok(&[]);
+        }
+        // SAFETY: a tensor of this type has so many elements, which nothing writes while it is an argument.
+        #[allow(unsafe_code)]
+        unsafe {
+            Ok(std::slice::from_raw_parts(data, elements))
+        }
+    }
+
+    pub(super) fn values_mut<T: Plain>(&mut self) -> Outcome<&mut [T]> {
+        let (data, elements) = (self.data::<T>()?, self.elements());
+        if elements == 0 {
+            return Ok(&mut []);
+        }
+        // SAFETY: a tensor of this type has so many elements, and only this call has it: it is a new result.
+        #[allow(unsafe_code)]
+        unsafe {
+            Ok(std::slice::from_raw_parts_mut(data, elements))
+        }
+    }
+}
+
+impl<'a> Context<'a> {
+    pub(super) fn open(api: &'a Api, context: Opaque) -> Outcome<Self> {
+        // SAFETY: the context is TensorFlow's for the time of the call.
+        #[allow(unsafe_code)]
+        let count = unsafe { (api.TF_NumInputs)(context) };
+        let mut inputs = Vec::with_capacity(usize::try_from(count).unwrap_or(0));
+        for index in 0..count {
+            let status = Status::new(api);
+            let mut tensor = std::ptr::null_mut();
+            // SAFETY: as above; the function writes a new reference.
+            #[allow(unsafe_code)]
+            let shape = unsafe {
+                (api.TF_GetInput)(context, index, &mut tensor, status.raw());
+                status.ok()?;
+                (0..(api.TF_NumDims)(tensor)).map(|dim| (api.TF_Dim)(tensor, dim)).collect()
+            };
+            inputs.push(Tensor { api, tensor, shape });
+        }
+        Ok(Self { api, context, inputs })
+    }
+
+    pub(super) fn input(&self, index: usize) -> Outcome<&Tensor<'a>> {
+        self.inputs.get(index).ok_or_else(|| format!("argument {index} is missing"))
+    }
+
+    /// How many arguments there are.
+    pub(super) fn inputs(&self) -> usize {
+        self.inputs.len()
+    }
+
+    /// The elements of an argument.
+    pub(super) fn values<T: Plain>(&self, index: usize) -> Outcome<&[T]> {
+        self.input(index)?.values()
+    }
+
+    /// Dropout from three arguments, the first of them the key.
+    pub(super) fn dropout(&self, index: usize) -> Outcome<Dropout> {
+        let [key, threshold, scale] = [index, index + 1, index + 2];
+        let short = || "dropout's arguments are too short".to_owned();
+        Ok(Dropout {
+            key: self.values::<u32>(key)?.try_into().map_err(|_| short())?,
+            threshold: *self.values::<u8>(threshold)?.first().ok_or_else(short)?,
+            scale: *self.values::<f32>(scale)?.first().ok_or_else(short)?,
+        })
+    }
+
+    /// A new result.
+    pub(super) fn output<T: Plain>(&self, index: c_int, shape: &[i64]) -> Outcome<Tensor<'a>> {
+        let elements: usize = shape.iter().map(|&dim| usize::try_from(dim).unwrap_or(0)).product();
+        let dims = c_int::try_from(shape.len()).unwrap_or(0);
+        let bytes = elements * size_of::<T>();
+        let status = Status::new(self.api);
+        // SAFETY: the shape outlives the call, and the context is TensorFlow's for the time of the call.
+        #[allow(unsafe_code)]
+        let tensor = unsafe {
+            (self.api.TF_AllocateOutput)(
+                self.context,
+                index,
+                T::NUMBER,
+                shape.as_ptr(),
+                dims,
+                bytes,
+                status.raw(),
+            )
+        };
+        status.ok()?;
+        Ok(Tensor { api: self.api, tensor, shape: shape.to_vec() })
+    }
+
+    /// The format of a result.
+    pub(super) fn output_type(&self, index: c_int) -> i32 {
+        // SAFETY: the context is TensorFlow's for the time of the call.
+        #[allow(unsafe_code)]
+        unsafe {
+            (self.api.TF_ExpectedOutputDataType)(self.context, index)
+        }
+    }
+
+    pub(super) fn outputs(&self) -> c_int {
+        // SAFETY: as above.
+        #[allow(unsafe_code)]
+        unsafe {
+            (self.api.TF_NumOutputs)(self.context)
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Training with this program's kernels beside training with the functions that XLA compiles, of the same export. An
+//! export of contract version 2 is trained without kernels.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use common::{copy_folder, losses, succeed, tfbert, tiny, train_export};
+use serde_json::Value;
+
+/// A copy of an export that says it has contract version 2.
+fn without_kernels(export: &Path, into: &Path) -> PathBuf {
+    copy_folder(export, into);
+    let file = into.join("assets.extra/tfbert.json");
+    let mut description: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    assert_eq!(description["contract_version"], 3);
+    description["contract_version"] = 2.into();
+    fs::write(file, description.to_string()).unwrap();
+    into.to_owned()
+}
+
+/// The losses of six steps of training on the shipped sample of SST-2. Every batch has a row of eight tokens, so that
+/// all are padded to eight, whatever a length costs.
+fn trained(model: &Path, run: &Path, flags: &[&str]) -> Vec<f64> {
+    let mut train = train_export(model, run);
+    succeed(train.args(["--log-steps", "1", "--max-length", "8"]).args(flags));
+    losses(run)
+}
+
+/// The operations of a traced step.
+fn operations(model: &Path) -> String {
+    let trace = tempfile::tempdir().unwrap();
+    let mut bench = tfbert();
+    bench.args(["bench", "--shapes", "4x12", "--steps", "1", "--precision", "f32", "--model"]);
+    succeed(bench.arg(model).arg(format!("--profile={}", trace.path().display())))
+}
+
+/// Whether kernels can run here; says so where they cannot.
+fn has_avx2() -> bool {
+    let has = fs::read_to_string("/proc/cpuinfo").is_ok_and(|text| text.contains(" avx2"));
+    if !has {
+        println!("skipped: this processor has no AVX2");
+    }
+    has
+}
+
+#[test]
+fn a_step_runs_kernels_in_place_of_compiled_functions() {
+    let dir = tempfile::tempdir().unwrap();
+    let old = without_kernels(&tiny("classify"), &dir.path().join("old"));
+    assert!(!operations(&old).contains("Tfbert"));
+    if has_avx2() {
+        let found = operations(&tiny("classify"));
+        for name in ["AddNormBackward", "GeluForward", "EmbedForward", "AddNormForward"] {
+            assert!(found.contains(&format!("Tfbert{name}")), "{name}: {found}");
+        }
+    }
+}
+
+#[test]
+fn losses_with_kernels_are_those_without_within_rounding() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |name: &str| dir.path().join(name);
+    let old = without_kernels(&tiny("classify"), &run("old"));
+    for threads in ["1", "2", "4"] {
+        let flags = ["--threads", threads];
+        let with = trained(&tiny("classify"), &run(&format!("with-{threads}")), &flags);
+        let without = trained(&old, &run(&format!("without-{threads}")), &flags);
+        assert_eq!((with.len(), without.len()), (6, 6));
+        for (step, (with, without)) in with.iter().zip(&without).enumerate() {
+            // Dropout is on: its masks are the same.
+            assert!((with - without).abs() < 2e-5, "step {step}: {with}, {without}");
+        }
+    }
+}
