@@ -130,16 +130,10 @@ impl Library {
     }
 
     /// Registers this program's kernels, once for the process; whether they can be used.
-    ///
-    /// # Errors
-    ///
-    /// TensorFlow refuses them.
-    pub(super) fn register_kernels(&self, threads: Threads) -> Result<bool> {
+    pub(super) fn register_kernels(&self, threads: Threads) -> bool {
         let device = self.device();
-        if !device.has_kernels() {
-            return Ok(false);
-        }
-        kernel_ops::register(&self.0.symbols, device.processor(), threads.within_operation)
+        device.has_kernels()
+            && kernel_ops::register(&self.0.symbols, device.processor(), threads.within_operation)
     }
 
     /// The device that the process was prepared for.

@@ -41,7 +41,7 @@ impl WithKernels {
         // Four elements of a row share a random word.
         let width = encoder.embedding_size.unwrap_or(encoder.hidden_size);
         let has_widths = width.is_multiple_of(4) && encoder.hidden_size.is_multiple_of(4);
-        if !export.names_functions() || !has_widths || !library.register_kernels(threads)? {
+        if !export.names_functions() || !has_widths || !library.register_kernels(threads) {
             return Ok(None);
         }
         Self::of(path, encoder)

@@ -97,7 +97,7 @@ impl TrainingSession {
                  `tfbert doctor` says what is missing"
             );
         }
-        let is_old = !has_halves || device.has_kernels() && !has_kernels;
+        let is_old = !has_halves || device.has_kernels() && !export.model.names_functions();
         if !on_gpu && is_old && !whole_step {
             log::info!(
                 "{}: this export is of an earlier version; one made anew with `python -m \

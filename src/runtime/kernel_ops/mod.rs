@@ -19,7 +19,6 @@ pub(super) use self::ram::RamFolder;
 use super::functions::Function;
 use super::kernels::Kernels;
 use super::processor::Processor;
-use crate::error::{Error, Result};
 
 /// What the registered operations compute with.
 struct Registered {
@@ -30,30 +29,32 @@ struct Registered {
 /// Operations are registered once for a process.
 static REGISTERED: OnceLock<Option<Registered>> = OnceLock::new();
 
-/// Registers the operations, once for the process; whether they can be used. `threads` are those of one kernel.
-///
-/// # Errors
-///
-/// TensorFlow refuses one.
+/// Registers the operations, once for the process; whether they can be used. `threads` are those of one kernel, in the
+/// first call.
 pub(super) fn register(
     library: &libloading::Library,
     processor: Processor,
     threads: usize,
-) -> Result<bool> {
+) -> bool {
     let registered = REGISTERED.get_or_init(|| {
         let kernels = Kernels::new(processor, threads)?;
         Some(Registered { api: Api::find(library).ok()?, kernels })
     });
     static REFUSED: OnceLock<Option<String>> = OnceLock::new();
     let Some(registered) = registered else {
-        return Ok(false);
+        return false;
     };
-    match REFUSED.get_or_init(|| register_all(&registered.api).err()) {
-        None => Ok(true),
-        Some(reason) => {
-            Err(Error::new(format!("TensorFlow refused an operation of this program: {reason}")))
+    let refused = REFUSED.get_or_init(|| {
+        let reason = register_all(&registered.api).err();
+        if let Some(reason) = &reason {
+            log::warn!(
+                "TensorFlow takes no kernels of this program ({reason}): XLA compiles these \
+                 functions, and training is slower"
+            );
         }
-    }
+        reason
+    });
+    refused.is_none()
 }
 
 fn register_all(api: &Api) -> std::result::Result<(), String> {
