@@ -5,7 +5,7 @@
 //! compilation, and each makes one pass over its data. Names, arguments and results are those of the Python functions,
 //! dropout masks are the same bits, and other results are equal within float32's rounding.
 //!
-//! Everything here is safe code over slices. `super::kernel_op` registers it as TensorFlow operations.
+//! Everything here is safe code over slices. `super::kernel_ops` registers it as TensorFlow operations.
 
 mod attention;
 mod element;

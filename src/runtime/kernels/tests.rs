@@ -247,6 +247,14 @@ fn results_are_the_same_bits_on_any_number_of_threads() {
 }
 
 #[test]
+fn results_are_the_same_bits_with_avx2_and_with_avx_512() {
+    if let [narrow, wide] = &all_kernels(1)[..] {
+        assert_eq!(results::<f32>(narrow), results::<f32>(wide));
+        assert_eq!(results::<Bf16>(narrow), results::<Bf16>(wide));
+    }
+}
+
+#[test]
 fn rounding_to_bf16_is_to_the_nearest_and_to_even() {
     let rounded = |bits: u32| Bf16::of(f32::from_bits(bits)).get().to_bits();
     assert_eq!(rounded(0x3F80_7FFF), 0x3F80_0000);
