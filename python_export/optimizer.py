@@ -143,7 +143,9 @@ class AdamW(tf.Module):
         return norm
 
     def _decay(self, parameters, constants):
-        """Multiplies `scales`, and so the moments of sparse parameters, by beta1 and beta2.
+        """Decays the moments of the word and position embeddings by beta1 and beta2.
+
+        They are stored divided by `scales`, so it is enough to multiply `scales`.
 
         Flushes if a scale becomes too small, or if the lazy rows' window is full.
         """

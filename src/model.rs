@@ -135,7 +135,7 @@ pub struct BatchProfile {
     /// The most tokens of an evaluation batch, padding included; `None` is no limit. A larger batch
     /// takes more time per token.
     pub batch_tokens: Option<usize>,
-    /// The time to compile one training shape, as the number of padding tokens that take as long.
+    /// The time that another training shape costs, as the number of padding tokens that take as long.
     pub shape_cost: usize,
 }
 

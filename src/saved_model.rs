@@ -20,12 +20,12 @@ pub use hugging_face::{HuggingFace, Weight};
 /// The newest version of the interface between exports and tfbert (`docs/contract.md`) that this program reads.
 const CONTRACT_VERSION: u32 = 3;
 
-/// From this version on, the functions of training graphs have the names and arguments for which this program has
-/// kernels.
+/// The first version whose training graphs call functions by names and with arguments that are fixed, so that this
+/// program's kernels can replace them.
 const NAMES_FUNCTIONS: u32 = 3;
 
-/// The oldest version of that interface that this program reads. Exports of version 1 have no signature `flush`:
-/// their training graph updates every row of the word embeddings in every step.
+/// The oldest version of that interface that this program reads. Exports of version 1 update all rows of the word
+/// embeddings in every step, so they have no signature `flush`, which brings rows up to date that were left out.
 const OLDEST_CONTRACT_VERSION: u32 = 1;
 
 /// A SavedModel's folder for files that TensorFlow does not read.

@@ -1,4 +1,4 @@
-//! Lengths to pad to: few, since each is a shape to compile, and close to the lengths of the data.
+//! Lengths to pad to: close to the lengths of the data, and not too many, since each is a shape to compile or prepare.
 
 /// The lengths to which the batches of a data set are padded, ascending. A batch gets the smallest that holds its
 /// longest row.
@@ -10,7 +10,7 @@ impl Buckets {
     /// over all lengths. (Multiples of 8 alone would pad SST-2's 13 tokens by a quarter.)
     ///
     /// `lengths` are those of batches of `rows` sequences, which are padded alike; `shape_cost` is the
-    /// time to compile a shape, as the number of padding tokens that take as long. No length exceeds
+    /// time that another shape costs, as the number of padding tokens that take as long. No length exceeds
     /// `max_length`.
     pub fn choose(
         lengths: impl Iterator<Item = usize>,

@@ -69,7 +69,7 @@ impl Function {
         Self::Unmerge,
     ];
 
-    /// The Python function's name, without its underscore.
+    /// The function's name in Python without the leading underscore: `gelu_forward` for `_gelu_forward`.
     fn name(self) -> &'static str {
         match self {
             Self::AddNormBackward => "add_norm_backward",

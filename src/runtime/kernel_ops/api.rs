@@ -3,7 +3,7 @@
 
 use std::ffi::{CString, c_char, c_int, c_void};
 
-/// An object of the C API that only TensorFlow looks into.
+/// A pointer to an object of TensorFlow's, such as a `TF_Status` or a `TF_Tensor`. What it holds is not public.
 pub(super) type Opaque = *mut c_void;
 pub(super) type Create = extern "C" fn(Opaque) -> Opaque;
 pub(super) type Compute = extern "C" fn(Opaque, Opaque);
@@ -17,7 +17,6 @@ macro_rules! c_api {
     ($($name:ident: fn($($argument:ty),*) $(-> $result:ty)?;)*) => {
         /// The functions of the C API that are called here, under their names.
         #[allow(non_snake_case)]
-        #[derive(Clone, Copy)]
         pub(super) struct Api {
             $(pub(super) $name: unsafe extern "C" fn($($argument),*) $(-> $result)?,)*
         }
@@ -82,13 +81,13 @@ impl<'a> Status<'a> {
         Self(status, api)
     }
 
-    /// For functions of the API.
+    /// The pointer that functions of the C API take.
     pub(super) fn raw(&self) -> Opaque {
         self.0
     }
 
     pub(super) fn ok(&self) -> std::result::Result<(), String> {
-        // SAFETY: the status lives; its message is read before it can change.
+        // SAFETY: this object owns the status, and the message is copied before the status changes.
         #[allow(unsafe_code)]
         unsafe {
             if (self.1.TF_GetCode)(self.0) == 0 {
@@ -101,7 +100,7 @@ impl<'a> Status<'a> {
 
     pub(super) fn set(&self, message: &str) {
         let message = CString::new(message).unwrap_or_default();
-        // SAFETY: the status lives, and TensorFlow copies the message.
+        // SAFETY: this object owns the status, and TensorFlow copies the message before it returns.
         #[allow(unsafe_code)]
         unsafe {
             (self.1.TF_SetStatus)(self.0, INTERNAL, message.as_ptr());

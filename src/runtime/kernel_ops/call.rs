@@ -9,7 +9,7 @@ use super::super::kernels::{
 };
 use super::context::{Context, Outcome, Plain, Tensor};
 
-/// What an operation of a graph computes: the function and its constants.
+/// A node of the graph that runs as a kernel: the function that it computes, and its attributes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Call {
     pub(super) function: Function,
@@ -18,7 +18,7 @@ pub(super) struct Call {
     pub(super) scale: f32,
 }
 
-/// Refuses arguments whose sizes do not fit together.
+/// An error unless `holds`, a condition on the shapes of the arguments.
 fn expect(holds: bool) -> Outcome<()> {
     if holds { Ok(()) } else { Err("the arguments' shapes do not fit together".into()) }
 }
@@ -238,17 +238,18 @@ impl Call {
     }
 }
 
-/// The sizes of a tensor `[batch, heads, queries, keys]`.
+/// The numbers of heads, queries and keys of attention scores, whose shape is `[batch, heads, queries, keys]`.
 fn scores(tensor: &Tensor<'_>) -> Scores {
     Scores { heads: tensor.dim(1), queries: tensor.dim(2), keys: tensor.dim(3) }
 }
 
-/// The sizes of a tensor `[batch, heads, length, size]`.
+/// The number of heads, the length and the size of a head of a tensor of the shape `[batch, heads, length, size]`.
 fn heads(tensor: &Tensor<'_>) -> Heads {
     Heads { heads: tensor.dim(1), length: tensor.dim(2), size: tensor.dim(3) }
 }
 
-/// Rows of a tensor with so many elements.
+/// How many rows of `width` a tensor of `elements` has. Four elements share a random word, so the width is a multiple
+/// of 4.
 fn rows(elements: usize, width: usize) -> Outcome<usize> {
     expect(width > 0 && width.is_multiple_of(4) && elements.is_multiple_of(width))?;
     Ok(elements / width)

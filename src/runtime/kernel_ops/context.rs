@@ -15,7 +15,7 @@ pub(super) struct Context<'a> {
     inputs: Vec<Tensor<'a>>,
 }
 
-/// A tensor of TensorFlow's, as long as this object lives.
+/// A reference to a tensor of TensorFlow's.
 pub(super) struct Tensor<'a> {
     api: &'a Api,
     tensor: Opaque,
@@ -24,7 +24,7 @@ pub(super) struct Tensor<'a> {
 
 impl Drop for Tensor<'_> {
     fn drop(&mut self) {
-        // SAFETY: the reference is this object's own.
+        // SAFETY: this object owns the reference, and drops it once.
         #[allow(unsafe_code)]
         unsafe {
             (self.api.TF_DeleteTensor)(self.tensor);
@@ -65,7 +65,7 @@ impl Tensor<'_> {
 
     /// The number of the format in `types.proto`.
     pub(super) fn number(&self) -> i32 {
-        // SAFETY: the tensor lives.
+        // SAFETY: this object owns a reference to the tensor.
         #[allow(unsafe_code)]
         unsafe {
             (self.api.TF_TensorType)(self.tensor)
@@ -76,7 +76,7 @@ impl Tensor<'_> {
         if self.number() != T::NUMBER {
             return Err(format!("a tensor has the type {}, expected {}", self.number(), T::NUMBER));
         }
-        // SAFETY: the tensor lives.
+        // SAFETY: this object owns a reference to the tensor.
         #[allow(unsafe_code)]
         let data = unsafe { (self.api.TF_TensorData)(self.tensor) };
         let data = data.cast::<T>();
@@ -91,7 +91,7 @@ impl Tensor<'_> {
         if elements == 0 {
             return Ok(&[]);
         }
-        // SAFETY: a tensor of this type has so many elements, which nothing writes while it is an argument.
+        // SAFETY: the memory holds `elements` values of this type, and nothing writes to an argument.
         #[allow(unsafe_code)]
         unsafe {
             Ok(std::slice::from_raw_parts(data, elements))
@@ -103,7 +103,7 @@ impl Tensor<'_> {
         if elements == 0 {
             return Ok(&mut []);
         }
-        // SAFETY: a tensor of this type has so many elements, and only this call has it: it is a new result.
+        // SAFETY: the memory holds `elements` values of this type, and is a new result that only this call knows.
         #[allow(unsafe_code)]
         unsafe {
             Ok(std::slice::from_raw_parts_mut(data, elements))
@@ -113,14 +113,14 @@ impl Tensor<'_> {
 
 impl<'a> Context<'a> {
     pub(super) fn open(api: &'a Api, context: Opaque) -> Outcome<Self> {
-        // SAFETY: the context is TensorFlow's for the time of the call.
+        // SAFETY: TensorFlow keeps the context valid until the kernel returns.
         #[allow(unsafe_code)]
         let count = unsafe { (api.TF_NumInputs)(context) };
         let mut inputs = Vec::with_capacity(usize::try_from(count).unwrap_or(0));
         for index in 0..count {
             let status = Status::new(api);
             let mut tensor = std::ptr::null_mut();
-            // SAFETY: as above; the function writes a new reference.
+            // SAFETY: as above; `TF_GetInput` writes a new reference into `tensor`.
             #[allow(unsafe_code)]
             let shape = unsafe {
                 (api.TF_GetInput)(context, index, &mut tensor, status.raw());
@@ -163,7 +163,7 @@ impl<'a> Context<'a> {
         let dims = c_int::try_from(shape.len()).unwrap_or(0);
         let bytes = elements * size_of::<T>();
         let status = Status::new(self.api);
-        // SAFETY: the shape outlives the call, and the context is TensorFlow's for the time of the call.
+        // SAFETY: the shape outlives this call, and TensorFlow keeps the context valid until the kernel returns.
         #[allow(unsafe_code)]
         let tensor = unsafe {
             (self.api.TF_AllocateOutput)(
@@ -182,7 +182,7 @@ impl<'a> Context<'a> {
 
     /// The format of a result.
     pub(super) fn output_type(&self, index: c_int) -> i32 {
-        // SAFETY: the context is TensorFlow's for the time of the call.
+        // SAFETY: TensorFlow keeps the context valid until the kernel returns.
         #[allow(unsafe_code)]
         unsafe {
             (self.api.TF_ExpectedOutputDataType)(self.context, index)
@@ -190,7 +190,7 @@ impl<'a> Context<'a> {
     }
 
     pub(super) fn outputs(&self) -> c_int {
-        // SAFETY: as above.
+        // SAFETY: TensorFlow keeps the context valid until the kernel returns.
         #[allow(unsafe_code)]
         unsafe {
             (self.api.TF_NumOutputs)(self.context)

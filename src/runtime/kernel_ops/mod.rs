@@ -1,8 +1,9 @@
-//! This program's kernels as TensorFlow operations, by the part of the C API that registers operations (`tensorflow/c/ops.h`
-//! and `tensorflow/c/kernels.h`).
+//! Registers this program's kernels as TensorFlow operations, through the C API (`tensorflow/c/ops.h` and
+//! `tensorflow/c/kernels.h`).
 //!
-//! An operation has the arguments and results of the function that it replaces, as one list each, so that a call of the
-//! function becomes one of the operation by its name alone.
+//! Each operation takes a list of arguments and gives a list of results, as `PartitionedCall` does, the operation that
+//! calls a function. So `super::rewrite` can turn a call of a function into an operation without touching the node's
+//! inputs, or the nodes that read its results.
 
 mod api;
 mod call;

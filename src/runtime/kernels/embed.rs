@@ -1,4 +1,4 @@
-//! The sum of the three embeddings, normalised, with dropout.
+//! The embedding layer: the sum of word, position and segment embeddings, LayerNorm of it, dropout, and the gradients.
 
 use super::norm::{Gradient, standardise};
 use super::random::Drop;
@@ -53,7 +53,7 @@ pub(in crate::runtime) fn embed_forward<T: Element>(kernels: &Kernels, of: Embed
     kernels.run(blocks.map(forward).collect());
 }
 
-/// Some rows, and the number of the first.
+/// A block of rows. `first` is the index of its first row in the whole tensor.
 struct Forward<'a, T> {
     first: usize,
     rows: EmbedForward<'a, T>,
@@ -99,9 +99,10 @@ pub(in crate::runtime) struct EmbedBackward<'a, T> {
     pub(in crate::runtime) inverse: &'a [f32],
     /// Of [`EmbedForward`].
     pub(in crate::runtime) gamma: &'a [f32],
-    /// The result's gradient is the sum of these two, `[N, H]` each.
+    /// The gradient of `y` from the matrix product that reads it, `[N, H]`. A residual sum reads `y` too, so that the
+    /// whole gradient is `dy + dresidual`.
     pub(in crate::runtime) dy: &'a [T],
-    /// See `dy`.
+    /// The gradient of `y` from the residual sum that reads it, `[N, H]`.
     pub(in crate::runtime) dresidual: &'a [T],
     /// Of [`EmbedForward`].
     pub(in crate::runtime) drop: Drop,
@@ -135,7 +136,8 @@ pub(in crate::runtime) fn embed_backward<T: Element>(kernels: &Kernels, of: Embe
     add_up(&dbeta, of.dbeta);
 }
 
-/// Some rows, and the number of their first element. Sums are those of these rows, and are 0 before.
+/// A block of rows. `first` is the index of its first element in the whole tensor, on which the dropout mask depends.
+/// `dgamma` and `dbeta` are sums over this block alone, and 0 before it is computed.
 struct Backward<'a, T> {
     first: usize,
     rows: EmbedBackward<'a, T>,

@@ -35,6 +35,7 @@ const BLOCK_ROWS: usize = 64;
 
 /// The vector instructions that kernels are compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 enum Instructions {
     /// AVX2 and FMA.
     Avx2,
@@ -98,13 +99,13 @@ pub(super) fn instructions(processor: Processor) -> Option<&'static str> {
     })
 }
 
-/// A part of a function's work that depends on no other part. `compute` must be inlined, so that it is compiled for the
-/// instructions of its caller.
+/// Some rows of a kernel's work. Blocks are independent, so that several threads can compute them. Implementations mark
+/// `compute` with `#[inline(always)]`, so that it is compiled for the instructions of the function that calls it.
 trait Block: Send {
     fn compute(self);
 }
 
-/// Computes kernels: with which instructions, and on how many threads.
+/// How kernels are computed: with which instructions, and on how many threads.
 #[derive(Debug)]
 pub(super) struct Kernels {
     instructions: Instructions,

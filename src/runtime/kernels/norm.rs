@@ -43,7 +43,7 @@ pub(in crate::runtime) fn add_norm_forward<T: Element>(kernels: &Kernels, of: No
     kernels.run(blocks.map(forward).collect());
 }
 
-/// Some rows, and the number of their first element.
+/// A block of rows. `first` is the index of its first element in the whole tensor, on which the dropout mask depends.
 struct Forward<'a, T> {
     first: usize,
     rows: NormForward<'a, T>,
@@ -103,9 +103,10 @@ pub(in crate::runtime) struct NormBackward<'a, T> {
     pub(in crate::runtime) inverse: &'a [f32],
     /// Of [`NormForward`].
     pub(in crate::runtime) gamma: &'a [f32],
-    /// The result's gradient is the sum of these two, `[N, H]` each.
+    /// The gradient of `y` from the matrix product that reads it, `[N, H]`. A residual sum reads `y` too, so that the
+    /// whole gradient is `dy + dresidual`.
     pub(in crate::runtime) dy: &'a [T],
-    /// See `dy`.
+    /// The gradient of `y` from the residual sum that reads it, `[N, H]`.
     pub(in crate::runtime) dresidual: &'a [T],
     /// Of [`NormForward`].
     pub(in crate::runtime) drop: Drop,
@@ -160,7 +161,8 @@ pub(in crate::runtime) fn add_norm_backward<T: Element>(
     add_up(&dbeta, of.dbeta);
 }
 
-/// Some rows, and the number of their first element. Sums are those of these rows, and are 0 before.
+/// A block of rows. `first` is the index of its first element in the whole tensor, on which the dropout mask depends.
+/// `dbias`, `dgamma` and `dbeta` are sums over this block alone, and 0 before it is computed.
 struct Backward<'a, T> {
     first: usize,
     rows: NormBackward<'a, T>,
