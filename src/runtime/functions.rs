@@ -51,6 +51,17 @@ pub(super) enum Function {
     Unmerge,
 }
 
+/// What is known of a function.
+struct Facts {
+    /// The name in Python without the leading underscore: `gelu_forward` for `_gelu_forward`.
+    name: &'static str,
+    operation: &'static str,
+    /// The formats of its arguments.
+    inputs: &'static [Format],
+    /// The formats of its results.
+    outputs: &'static [Format],
+}
+
 impl Function {
     pub(super) const ALL: [Self; 14] = [
         Self::AddNormBackward,
@@ -69,65 +80,59 @@ impl Function {
         Self::Unmerge,
     ];
 
-    /// The function's name in Python without the leading underscore: `gelu_forward` for `_gelu_forward`.
-    fn name(self) -> &'static str {
+    fn facts(self) -> Facts {
+        let facts = |name, operation, inputs, outputs| Facts { name, operation, inputs, outputs };
         match self {
-            Self::AddNormBackward => "add_norm_backward",
-            Self::AddNormForward => "add_norm_forward",
-            Self::Draw => "draw",
-            Self::DropProbabilities => "drop_probabilities",
-            Self::EmbedBackward => "embed_backward",
-            Self::EmbedForward => "embed_forward",
-            Self::GeluBackward => "gelu_backward",
-            Self::GeluForward => "gelu_forward",
-            Self::Merge => "merge",
-            Self::MergeParts => "merge_parts",
-            Self::ScaleAndOffset => "scale_and_offset",
-            Self::ScoresGradient => "scores_gradient",
-            Self::Split => "split",
-            Self::Unmerge => "unmerge",
+            Self::AddNormBackward => facts(
+                "add_norm_backward",
+                "TfbertAddNormBackward",
+                &[X, F, F, X, X, W, B, F],
+                &[X, F, X, F, F],
+            ),
+            Self::AddNormForward => facts(
+                "add_norm_forward",
+                "TfbertAddNormForward",
+                &[X, F, X, F, F, W, B, F],
+                &[X, X, F],
+            ),
+            Self::Draw => facts("draw", "TfbertDraw", &[X, W], &[W]),
+            Self::DropProbabilities => {
+                facts("drop_probabilities", "TfbertDropProbabilities", &[X, B, W, B, F], &[X, X])
+            }
+            Self::EmbedBackward => facts(
+                "embed_backward",
+                "TfbertEmbedBackward",
+                &[X, F, F, X, X, W, B, F],
+                &[F, F, F],
+            ),
+            Self::EmbedForward => {
+                facts("embed_forward", "TfbertEmbedForward", &[F, F, F, F, F, W, B, F], &[X, X, F])
+            }
+            Self::GeluBackward => facts("gelu_backward", "TfbertGeluBackward", &[X, F, X, X], &[X]),
+            Self::GeluForward => facts("gelu_forward", "TfbertGeluForward", &[X, F], &[X]),
+            Self::Merge => facts("merge", "TfbertMerge", &[X], &[X]),
+            // Up to three parts: see `has_formats`.
+            Self::MergeParts => facts("merge_parts", "TfbertMergeParts", &[X, X, X], &[X]),
+            Self::ScaleAndOffset => {
+                facts("scale_and_offset", "TfbertScaleAndOffset", &[X, F], &[X])
+            }
+            Self::ScoresGradient => {
+                facts("scores_gradient", "TfbertScoresGradient", &[X, X, X, X, W, B, F], &[X, X])
+            }
+            // Up to three parts: see `has_formats`.
+            Self::Split => facts("split", "TfbertSplit", &[X, F, F], &[X, X, X]),
+            Self::Unmerge => facts("unmerge", "TfbertUnmerge", &[X, X], &[X]),
         }
     }
 
     /// The name of the TensorFlow operation that this program registers for it.
     pub(super) fn operation(self) -> &'static str {
-        match self {
-            Self::AddNormBackward => "TfbertAddNormBackward",
-            Self::AddNormForward => "TfbertAddNormForward",
-            Self::Draw => "TfbertDraw",
-            Self::DropProbabilities => "TfbertDropProbabilities",
-            Self::EmbedBackward => "TfbertEmbedBackward",
-            Self::EmbedForward => "TfbertEmbedForward",
-            Self::GeluBackward => "TfbertGeluBackward",
-            Self::GeluForward => "TfbertGeluForward",
-            Self::Merge => "TfbertMerge",
-            Self::MergeParts => "TfbertMergeParts",
-            Self::ScaleAndOffset => "TfbertScaleAndOffset",
-            Self::ScoresGradient => "TfbertScoresGradient",
-            Self::Split => "TfbertSplit",
-            Self::Unmerge => "TfbertUnmerge",
-        }
+        self.facts().operation
     }
 
-    /// The formats of arguments and results.
-    fn signature(self) -> (&'static [Format], &'static [Format]) {
-        match self {
-            Self::AddNormBackward => (&[X, F, F, X, X, W, B, F], &[X, F, X, F, F]),
-            Self::AddNormForward => (&[X, F, X, F, F, W, B, F], &[X, X, F]),
-            Self::Draw => (&[X, W], &[W]),
-            Self::DropProbabilities => (&[X, B, W, B, F], &[X, X]),
-            Self::EmbedBackward => (&[X, F, F, X, X, W, B, F], &[F, F, F]),
-            Self::EmbedForward => (&[F, F, F, F, F, W, B, F], &[X, X, F]),
-            Self::GeluBackward => (&[X, F, X, X], &[X]),
-            Self::GeluForward => (&[X, F], &[X]),
-            Self::Merge => (&[X], &[X]),
-            Self::ScaleAndOffset => (&[X, F], &[X]),
-            Self::ScoresGradient => (&[X, X, X, X, W, B, F], &[X, X]),
-            // Up to three parts: see `has_formats`.
-            Self::MergeParts => (&[X, X, X], &[X]),
-            Self::Split => (&[X, F, F], &[X, X, X]),
-            Self::Unmerge => (&[X, X], &[X]),
-        }
+    /// Its place in [`Function::ALL`]: the value of the operation's attribute `function`.
+    pub(super) fn number(self) -> usize {
+        self as usize
     }
 
     /// The function that a node of a graph calls, if it is one of these.
@@ -138,14 +143,14 @@ impl Function {
         // Such as `__inference__gelu_forward_1234`.
         let called = node.attr.get("f")?.func.as_ref()?.name.strip_prefix("__inference__")?;
         let (name, number) = called.rsplit_once('_')?;
-        let function = Self::ALL.into_iter().find(|function| function.name() == name)?;
+        let function = Self::ALL.into_iter().find(|function| function.facts().name == name)?;
         let is_number = number.bytes().all(|byte| byte.is_ascii_digit());
         (is_number && function.has_formats(&node.types("Tin"), &node.types("Tout")))
             .then_some(function)
     }
 
     fn has_formats(self, inputs: &[i32], outputs: &[i32]) -> bool {
-        let (mut expected_inputs, mut expected_outputs) = self.signature();
+        let Facts { inputs: mut expected_inputs, outputs: mut expected_outputs, .. } = self.facts();
         match self {
             Self::MergeParts => expected_inputs = &expected_inputs[..inputs.len().clamp(1, 3)],
             Self::Split => expected_outputs = &expected_outputs[..outputs.len().clamp(1, 3)],
@@ -158,5 +163,17 @@ impl Function {
         [FLOAT, BFLOAT16].into_iter().any(|computed| {
             fits(computed, expected_inputs, inputs) && fits(computed, expected_outputs, outputs)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_functions_number_is_its_place_in_the_list() {
+        for (place, function) in Function::ALL.into_iter().enumerate() {
+            assert_eq!(function.number(), place);
+        }
     }
 }

@@ -80,6 +80,7 @@ fn text(error: prost::DecodeError) -> String {
 fn with_kernel(mut node: NodeDef, function: Function, encoder: &Encoder) -> NodeDef {
     node.op = function.operation().into();
     node.attr.retain(|name, _| name == "Tin" || name == "Tout");
+    node.attr.insert("function".into(), AttrValue::int(function.number() as i64));
     let heads = encoder.num_attention_heads;
     let head_size = encoder.hidden_size / heads.max(1);
     node.attr.insert("heads".into(), AttrValue::int(heads as i64));
@@ -219,7 +220,7 @@ mod tests {
         let found = with_kernel(node.clone(), Function::Merge, &encoder);
         assert_eq!((found.op.as_str(), &found.input), ("TfbertMerge", &node.input));
         let names: Vec<&str> = found.attr.keys().map(String::as_str).collect();
-        assert_eq!(names, ["Tin", "Tout", "epsilon", "heads", "scale"]);
+        assert_eq!(names, ["Tin", "Tout", "epsilon", "function", "heads", "scale"]);
         assert_eq!(found.attr["heads"].i, Some(4));
         assert_eq!((found.attr["epsilon"].f, found.attr["scale"].f), (Some(1e-12), Some(0.25)));
     }

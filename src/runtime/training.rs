@@ -81,15 +81,14 @@ impl TrainingSession {
         let device = library.device();
         let session_threads = device.threads(threads, split);
         let graph = if whole_step {
-            LoadedGraph::load(library, &folder, session_threads, signatures)?
+            let graph = LoadedGraph::load(library, &folder, session_threads, signatures)?;
+            // That graph lies without weights; a graph without them is loaded without values.
+            graph.restore(&export.weights())?;
+            graph
         } else {
             let model = &export.model;
             LoadedGraph::load_training(library, model, &folder, session_threads, signatures)?
         };
-        if whole_step {
-            // That graph lies without weights; a graph without them is loaded without values.
-            graph.restore(&export.weights())?;
-        }
         let (on_gpu, has_kernels) = (graph.on_gpu(), graph.has_kernels());
         if device.gpu().is_some() && !on_gpu {
             log::warn!(

@@ -5,8 +5,8 @@ use std::ffi::{CString, c_char, c_int, c_void};
 
 /// A pointer to an object of TensorFlow's, such as a `TF_Status` or a `TF_Tensor`. What it holds is not public.
 pub(super) type Opaque = *mut c_void;
-pub(super) type Create = extern "C" fn(Opaque) -> Opaque;
-pub(super) type Compute = extern "C" fn(Opaque, Opaque);
+type Create = extern "C" fn(Opaque) -> Opaque;
+type Compute = extern "C" fn(Opaque, Opaque);
 type Delete = extern "C" fn(Opaque);
 type InferShapes = extern "C" fn(Opaque, Opaque);
 

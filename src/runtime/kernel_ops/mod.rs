@@ -10,10 +10,10 @@ mod call;
 mod context;
 mod ram;
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::sync::OnceLock;
 
-use self::api::{Api, Compute, Create, Opaque, Status};
+use self::api::{Api, Opaque, Status};
 use self::call::Call;
 use self::context::Context;
 pub(super) use self::ram::RamFolder;
@@ -39,33 +39,25 @@ pub(super) fn register(
 ) -> bool {
     let registered = REGISTERED.get_or_init(|| {
         let kernels = Kernels::new(processor, threads)?;
-        Some(Registered { api: Api::find(library).ok()?, kernels })
-    });
-    static REFUSED: OnceLock<Option<String>> = OnceLock::new();
-    let Some(registered) = registered else {
-        return false;
-    };
-    let refused = REFUSED.get_or_init(|| {
-        let reason = register_all(&registered.api).err();
-        if let Some(reason) = &reason {
+        let api = Api::find(library).map_err(|error| error.to_string());
+        let registered = api.and_then(|api| {
+            Function::ALL.into_iter().try_for_each(|function| register_one(&api, function))?;
+            Ok(Registered { api, kernels })
+        });
+        let warn = |reason: &String| {
             log::warn!(
                 "TensorFlow takes no kernels of this program ({reason}): XLA compiles these \
                  functions, and training is slower"
             );
-        }
-        reason
+        };
+        registered.inspect_err(warn).ok()
     });
-    refused.is_none()
-}
-
-fn register_all(api: &Api) -> std::result::Result<(), String> {
-    Function::ALL.into_iter().try_for_each(|function| register_one(api, function))
+    registered.is_some()
 }
 
 fn register_one(api: &Api, function: Function) -> std::result::Result<(), String> {
     let text = |text: &str| CString::new(text).unwrap_or_default();
     let (name, device) = (text(function.operation()), text("CPU"));
-    let (create, compute) = callbacks(function);
     let status = Status::new(api);
     // SAFETY: builders are used before they are registered, which consumes them; texts outlive the calls.
     #[allow(unsafe_code)]
@@ -74,6 +66,7 @@ fn register_one(api: &Api, function: Function) -> std::result::Result<(), String
         for attribute in [
             "Tin: list(type) >= 0",
             "Tout: list(type) >= 0",
+            "function: int",
             "heads: int",
             "epsilon: float",
             "scale: float",
@@ -102,83 +95,61 @@ extern "C" fn infer_shapes(context: Opaque, status: Opaque) {
     }
 }
 
-/// The functions that TensorFlow calls for an operation.
-fn callbacks(function: Function) -> (Create, Compute) {
-    macro_rules! create {
-        ($($name:ident),*) => {
-            match function {
-                $(Function::$name => {
-                    extern "C" fn create(context: Opaque) -> Opaque {
-                        create_call(Function::$name, context)
-                    }
-                    create as Create
-                })*
-            }
-        };
-    }
-    let create = create!(
-        AddNormBackward,
-        AddNormForward,
-        Draw,
-        DropProbabilities,
-        EmbedBackward,
-        EmbedForward,
-        GeluBackward,
-        GeluForward,
-        Merge,
-        MergeParts,
-        ScaleAndOffset,
-        ScoresGradient,
-        Split,
-        Unmerge
-    );
-    (create, compute)
-}
-
-/// Reads an operation's attributes.
-fn create_call(function: Function, context: Opaque) -> Opaque {
+/// Makes the kernel of a node: a [`Call`] with the node's attributes.
+extern "C" fn create(context: Opaque) -> Opaque {
     let Some(Some(Registered { api, .. })) = REGISTERED.get() else {
         return std::ptr::null_mut();
     };
-    let (mut heads, mut epsilon, mut scale) = (1i64, 0.0f32, 1.0f32);
     let status = Status::new(api);
-    // SAFETY: the context is TensorFlow's for the time of this call; the numbers are written before they are read.
-    #[allow(unsafe_code)]
-    unsafe {
-        (api.TF_OpKernelConstruction_GetAttrInt64)(
-            context,
-            c"heads".as_ptr(),
-            &mut heads,
-            status.raw(),
-        );
-        if status.ok().is_ok() {
-            (api.TF_OpKernelConstruction_GetAttrFloat)(
-                context,
-                c"epsilon".as_ptr(),
-                &mut epsilon,
-                status.raw(),
-            );
-        }
-        if status.ok().is_ok() {
-            (api.TF_OpKernelConstruction_GetAttrFloat)(
-                context,
-                c"scale".as_ptr(),
-                &mut scale,
-                status.raw(),
-            );
-        }
-        if status.ok().is_err() {
-            (api.TF_OpKernelConstruction_Failure)(context, status.raw());
-            return std::ptr::null_mut();
+    match read_call(api, context, &status) {
+        Ok(call) => Box::into_raw(Box::new(call)).cast(),
+        Err(what) => {
+            status.set(&what);
+            // SAFETY: TensorFlow keeps the context valid until this function returns.
+            #[allow(unsafe_code)]
+            unsafe {
+                (api.TF_OpKernelConstruction_Failure)(context, status.raw());
+            }
+            std::ptr::null_mut()
         }
     }
-    let heads = usize::try_from(heads).unwrap_or(1).max(1);
-    Box::into_raw(Box::new(Call { function, heads, epsilon, scale })).cast()
+}
+
+/// Reads a node's attributes.
+fn read_call(api: &Api, context: Opaque, status: &Status<'_>) -> std::result::Result<Call, String> {
+    let integer = |name: &CStr| {
+        let mut value = 0;
+        // SAFETY: TensorFlow keeps the context valid until `create` returns; the name and the value outlive the call.
+        #[allow(unsafe_code)]
+        unsafe {
+            let get = api.TF_OpKernelConstruction_GetAttrInt64;
+            get(context, name.as_ptr(), &mut value, status.raw());
+        }
+        status.ok()?;
+        usize::try_from(value).map_err(|_| format!("{} is negative", name.to_string_lossy()))
+    };
+    let float = |name: &CStr| {
+        let mut value = 0.0;
+        // SAFETY: as in `integer`.
+        #[allow(unsafe_code)]
+        unsafe {
+            let get = api.TF_OpKernelConstruction_GetAttrFloat;
+            get(context, name.as_ptr(), &mut value, status.raw());
+        }
+        status.ok().map(|()| value)
+    };
+    let function = Function::ALL.get(integer(c"function")?).copied();
+    Ok(Call {
+        function: function.ok_or("there is no function of that number")?,
+        heads: integer(c"heads")?.max(1),
+        epsilon: float(c"epsilon")?,
+        scale: float(c"scale")?,
+    })
 }
 
 extern "C" fn delete(call: Opaque) {
     if !call.is_null() {
-        // SAFETY: `create_call` made it, and TensorFlow deletes it once.
+        // SAFETY: `create` made it, and TensorFlow deletes it once.
         #[allow(unsafe_code)]
         unsafe {
             drop(Box::from_raw(call.cast::<Call>()));
@@ -188,7 +159,7 @@ extern "C" fn delete(call: Opaque) {
 
 extern "C" fn compute(call: Opaque, context: Opaque) {
     let Some(Some(Registered { api, kernels })) = REGISTERED.get() else { return };
-    // SAFETY: `create_call` made it, and TensorFlow deletes it after the last call.
+    // SAFETY: `create` made it, and TensorFlow deletes it after the last call.
     #[allow(unsafe_code)]
     let call = unsafe { *call.cast::<Call>() };
     let run = || Context::open(api, context).and_then(|context| call.run(kernels, &context));
