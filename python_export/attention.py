@@ -6,7 +6,15 @@ the operations between them are compiled functions as in `fused`.
 
 import tensorflow as tf
 
-from .fused import as_f32, bytes_of, column_sums, first_bytes, named, random_words, xla_compiled
+from .fused import (
+    as_f32,
+    bytes_of,
+    column_sums,
+    first_bytes,
+    not_compiled,
+    random_words,
+    xla_compiled,
+)
 from .fused_pre_norm import FusedPreNormOps
 
 
@@ -58,13 +66,13 @@ def _merge(x):
     return tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [-1, width])
 
 
-@named
+@not_compiled
 def _merge_parts(*parts):
     """The heads of several parts, merged and side by side: `[batch * length, parts * H]`."""
     return tf.concat([_merge(part) for part in parts], 1)
 
 
-@named
+@not_compiled
 def _unmerge(x, like):
     """`[batch * length, A * head_size]` to the shape of `like`, `[batch, A, length, head_size]`."""
     shape = tf.shape(like)

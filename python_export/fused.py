@@ -33,8 +33,9 @@ def xla_compiled(function):
     return tf.function(function, jit_compile=True, autograph=False)
 
 
-def named(function):
-    """A function of the graph that TensorFlow does not compile: `tfbert` has a kernel for it."""
+def not_compiled(function):
+    """A function of plain operations. It is a function of the graph so that a call of it can be
+    replaced by a kernel of `tfbert`."""
     return tf.function(function, autograph=False)
 
 

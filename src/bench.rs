@@ -240,15 +240,16 @@ pub fn num_labels(head: Head) -> usize {
 /// ```
 ///
 /// with `h` hidden and `i` intermediate units. A head that reads the first position alone
-/// ([`Head::reads_first_position`]) needs the keys and values of all tokens in the last layer, and everything else for one token of each sequence:
+/// ([`Head::reads_first_position`]) needs the keys and values of all tokens in the last layer, and everything else
+/// for one token of each sequence:
 ///
 /// ```text
 /// its last layer = 2 · tokens · 2 h²  +  2 · sequences · (2 h² + 2 h i)  +  2 · 2 · sequences · length · h
 /// ```
 ///
 /// The backward pass takes twice as many operations as the forward pass. For the weights of a whole layer this
-/// gives the usual 6 · parameters · tokens (Kaplan et al. 2020, section 2.1, with attention added). Embeddings are looked up and the head is small:
-/// neither is counted.
+/// gives the usual 6 · parameters · tokens (Kaplan et al. 2020, section 2.1, with attention added). Embeddings are
+/// looked up and the head is small: neither is counted.
 pub fn step_flops(encoder: &Encoder, head: Head, shape: BatchShape) -> f64 {
     let Products { weights, attention, .. } = Products::count(encoder, head, shape);
     weights + attention

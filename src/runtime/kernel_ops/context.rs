@@ -3,7 +3,7 @@
 use std::ffi::c_int;
 
 use super::super::functions::{BFLOAT16, FLOAT, UINT8, UINT32};
-use super::super::kernels::{Bf16, Drop as Dropout};
+use super::super::kernels::{Bf16, Dropout};
 use super::api::{Api, Opaque, Status};
 
 pub(super) type Outcome<T> = std::result::Result<T, String>;

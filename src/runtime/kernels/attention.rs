@@ -1,7 +1,7 @@
 //! What lies between attention's matrix products and its soft-max (Vaswani et al., 2017).
 
+use super::dropout::Dropout;
 use super::math::dot;
-use super::random::Drop;
 use super::{Block, Element, Kernels};
 
 /// Elements of a block of a function that treats each element alike.
@@ -70,7 +70,7 @@ pub(in crate::runtime) fn drop_probabilities<T: Element>(
     kernels: &Kernels,
     p: &[T],
     random: &[u8],
-    drop: Drop,
+    drop: Dropout,
     kept: &mut [T],
     signed: &mut [T],
 ) {
@@ -83,7 +83,7 @@ pub(in crate::runtime) fn drop_probabilities<T: Element>(
 struct Probabilities<'a, T> {
     p: &'a [T],
     random: &'a [u8],
-    drop: Drop,
+    drop: Dropout,
     kept: &'a mut [T],
     signed: &'a mut [T],
 }
@@ -114,7 +114,7 @@ pub(in crate::runtime) struct ScoresGradient<'a, T> {
     /// The factor on the scores.
     pub(in crate::runtime) scale: f32,
     /// Dropout of the probabilities.
-    pub(in crate::runtime) drop: Drop,
+    pub(in crate::runtime) drop: Dropout,
     /// The gradient of the scores before scaling, of the shape of `signed`.
     pub(in crate::runtime) dscores: &'a mut [T],
     /// The probabilities after dropout again.

@@ -1,7 +1,7 @@
 //! The embedding layer: the sum of word, position and segment embeddings, LayerNorm of it, dropout, and the gradients.
 
+use super::dropout::Dropout;
 use super::norm::{Gradient, standardise};
-use super::random::Drop;
 use super::{BLOCK_ROWS, Block, Element, Kernels, add_up};
 
 /// Arguments and results of [`embed_forward`]: `[batch, length]` tokens of width H, N in all.
@@ -19,7 +19,7 @@ pub(in crate::runtime) struct EmbedForward<'a, T> {
     /// Added to the variance.
     pub(in crate::runtime) epsilon: f32,
     /// Dropout of the result.
-    pub(in crate::runtime) drop: Drop,
+    pub(in crate::runtime) drop: Dropout,
     /// The result, `[N, H]`.
     pub(in crate::runtime) y: &'a mut [T],
     /// The rows with mean 0 and variance 1, `[N, H]`.
@@ -105,7 +105,7 @@ pub(in crate::runtime) struct EmbedBackward<'a, T> {
     /// The gradient of `y` from the residual sum that reads it, `[N, H]`.
     pub(in crate::runtime) dresidual: &'a [T],
     /// Of [`EmbedForward`].
-    pub(in crate::runtime) drop: Drop,
+    pub(in crate::runtime) drop: Dropout,
     /// The gradient of the sum of the embeddings, `[N, H]`.
     pub(in crate::runtime) dz: &'a mut [f32],
     /// Of the scale, `[H]`.

@@ -8,23 +8,23 @@
 //! Everything here is safe code over slices. `super::kernel_ops` registers it as TensorFlow operations.
 
 mod attention;
+mod dropout;
 mod element;
 mod embed;
 mod gelu;
 mod heads;
 mod math;
 mod norm;
-mod random;
 
 pub(super) use attention::{
     Scores, ScoresGradient, drop_probabilities, scale_and_offset, scores_gradient,
 };
+pub(super) use dropout::{Dropout, draw};
 pub(super) use element::{Bf16, Element};
 pub(super) use embed::{EmbedBackward, EmbedForward, embed_backward, embed_forward};
 pub(super) use gelu::{gelu_backward, gelu_forward};
 pub(super) use heads::{Heads, merge, split, unmerge};
 pub(super) use norm::{NormBackward, NormForward, add_norm_backward, add_norm_forward};
-pub(super) use random::{Drop, draw};
 
 use rayon::prelude::*;
 

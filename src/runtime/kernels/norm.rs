@@ -1,7 +1,7 @@
 //! Layer normalisation (Ba, Kiros and Hinton, 2016) of a residual sum, and its gradient.
 
+use super::dropout::Dropout;
 use super::math::{dot, sum};
-use super::random::Drop;
 use super::{BLOCK_ROWS, Block, Element, Kernels, add_up};
 
 /// Arguments and results of [`add_norm_forward`]: N rows of width H.
@@ -19,7 +19,7 @@ pub(in crate::runtime) struct NormForward<'a, T> {
     /// Added to the variance.
     pub(in crate::runtime) epsilon: f32,
     /// Dropout of `x + bias`.
-    pub(in crate::runtime) drop: Drop,
+    pub(in crate::runtime) drop: Dropout,
     /// The result, `[N, H]`.
     pub(in crate::runtime) y: &'a mut [T],
     /// The rows with mean 0 and variance 1, `[N, H]`.
@@ -109,7 +109,7 @@ pub(in crate::runtime) struct NormBackward<'a, T> {
     /// The gradient of `y` from the residual sum that reads it, `[N, H]`.
     pub(in crate::runtime) dresidual: &'a [T],
     /// Of [`NormForward`].
-    pub(in crate::runtime) drop: Drop,
+    pub(in crate::runtime) drop: Dropout,
     /// The gradient of `x`, `[N, H]`.
     pub(in crate::runtime) dx: &'a mut [T],
     /// Of the bias, `[H]`.

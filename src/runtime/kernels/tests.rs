@@ -14,7 +14,7 @@ const SIZE: usize = 68;
 const WIDTH: usize = HEADS * SIZE;
 const TOKENS: usize = BATCH * LENGTH;
 const EPSILON: f32 = 1e-3;
-const DROP: Drop = Drop { key: [0xDEAD_BEEF, 12_345], threshold: 77, scale: 256.0 / 179.0 };
+const DROP: Dropout = Dropout { key: [0xDEAD_BEEF, 12_345], threshold: 77, scale: 256.0 / 179.0 };
 const SCALE: f32 = 0.3;
 
 /// Kernels of every kind that this processor can run.

@@ -7,7 +7,7 @@ const AT_ONCE: usize = 64;
 
 /// Dropout at one place of the graph.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::runtime) struct Drop {
+pub(in crate::runtime) struct Dropout {
     /// The key of the mask.
     pub(in crate::runtime) key: [u32; 2],
     /// An element is kept where its random byte is at least this.
@@ -16,7 +16,7 @@ pub(in crate::runtime) struct Drop {
     pub(in crate::runtime) scale: f32,
 }
 
-impl Drop {
+impl Dropout {
     /// Drops elements of a row, and scales the others. The row's first element has the number `first` among those of
     /// the tensor, a multiple of 4.
     #[inline(always)]
