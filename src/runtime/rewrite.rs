@@ -58,7 +58,11 @@ impl WithKernels {
                 with_kernel(node, function, encoder).encode_to_vec()
             }))
         })
-        .map_err(|error| Error::new(format!("its graphs are damaged: {error}")).at(&graphs))?;
+        .map_err(|error| {
+            Error::new(format!("its graphs are damaged: {error}"))
+                .at(&graphs)
+                .hint("export it anew with `python -m python_export --force …`")
+        })?;
         if replaced == 0 {
             return Ok(None);
         }
