@@ -17,6 +17,9 @@ f(sqrt(V)), where f(x) = sum a' / (x + E), with a' those decayed a. Only the E d
 step, and little: 1 / (x + E) is interpolated in log E at a few nodes for all steps (Chebyshev's),
 so that f takes one division for each node, not for each step. The terms' coefficients are the
 sums of a' times the interpolation's weights, over the steps from a row's first missed one on.
+
+On a CPU with AVX2 the Rust binary computes the compiled functions with kernels of its own: see
+`fused`.
 """
 
 import math

@@ -2,6 +2,9 @@
 
 The moments and accumulators are exported empty, so that an export is as large as its weights;
 `reset` gives them their shapes.
+
+On a CPU with AVX2 the Rust binary computes the compiled functions with kernels of its own: see
+`fused`.
 """
 
 from typing import NamedTuple

@@ -42,6 +42,16 @@ pub enum Part {
     Waiting,
 }
 
+/// The kernels of this program that update weights, by TensorFlow's names of their types.
+const ADAMW_KERNELS: [&str; 6] = [
+    "TfbertCaughtUp",
+    "TfbertMissed",
+    "TfbertMove",
+    "TfbertRowSquareSums",
+    "TfbertScaleMoments",
+    "TfbertUpdate",
+];
+
 impl Part {
     const ALL: [Self; 7] = [
         Self::MatrixProducts,
@@ -60,6 +70,8 @@ impl Part {
             Self::AttentionProducts
         } else if has("MatMul") {
             Self::MatrixProducts
+        } else if ADAMW_KERNELS.contains(&operation) {
+            Self::Update
         } else if operation == "PartitionedCall"
             || has("Tfbert")
             || has("Softmax")
@@ -69,9 +81,10 @@ impl Part {
             Self::BetweenProducts
         } else if operation == "StatefulPartitionedCall"
             || has("Resource")
+            || operation == "AssignVariableOp"
             || ["L2Loss", "Sqrt", "RealDiv", "Mul", "AddV2", "Sub"].contains(&operation)
         {
-            // Compiled functions that write variables, and what moves rows of the word embeddings.
+            // Compiled functions that change variables, and what moves rows of the word embeddings.
             Self::Update
         } else if operation == "Cast" {
             Self::Casts

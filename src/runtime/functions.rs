@@ -5,7 +5,9 @@ use super::proto::NodeDef;
 /// Number formats, by their numbers in TensorFlow's `types.proto`.
 pub(super) const FLOAT: i32 = 1;
 pub(super) const UINT8: i32 = 4;
+pub(super) const BOOL: i32 = 10;
 pub(super) const BFLOAT16: i32 = 14;
+pub(super) const RESOURCE: i32 = 20;
 pub(super) const UINT32: i32 = 22;
 
 /// The number format of an argument or a result.
@@ -13,30 +15,58 @@ pub(super) const UINT32: i32 = 22;
 enum Format {
     /// That of the computation: float32 or bfloat16, the same everywhere in a call.
     Computed,
+    /// One to three of `Computed`. A list has at most one of this kind.
+    Several,
     Float,
     Byte,
     Word,
+    Bool,
+    /// A float32 variable that the function reads.
+    Read,
+    /// A float32 variable that the function changes.
+    Changed,
 }
 
 impl Format {
     fn fits(self, computed: i32, found: i32) -> bool {
         found
             == match self {
-                Self::Computed => computed,
+                Self::Computed | Self::Several => computed,
                 Self::Float => FLOAT,
                 Self::Byte => UINT8,
                 Self::Word => UINT32,
+                Self::Bool => BOOL,
+                Self::Read | Self::Changed => RESOURCE,
             }
     }
 }
 
-use Format::{Byte as B, Computed as X, Float as F, Word as W};
+/// Whether a call's formats are those of a function.
+fn all_fit(computed: i32, expected: &[Format], found: &[i32]) -> bool {
+    let several = expected.iter().any(|format| *format == Format::Several);
+    let Some(more) = found.len().checked_sub(expected.len()) else { return false };
+    let repeated = |format: &Format| match format {
+        Format::Several => 1 + more,
+        _ => 1,
+    };
+    more <= if several { 2 } else { 0 }
+        && expected
+            .iter()
+            .flat_map(|format| std::iter::repeat_n(format, repeated(format)))
+            .zip(found)
+            .all(|(format, found)| format.fits(computed, *found))
+}
 
-/// A function of `python_export/fused.py` or `python_export/attention.py`.
+use Format::{
+    Bool, Byte as B, Changed as C, Computed as X, Float as F, Read as R, Several as XS, Word as W,
+};
+
+/// A function of `python_export`: of `fused`, `attention`, `optimizer` or `lazy_rows`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Function {
     AddNormBackward,
     AddNormForward,
+    CaughtUp,
     Draw,
     DropProbabilities,
     EmbedBackward,
@@ -45,10 +75,15 @@ pub(super) enum Function {
     GeluForward,
     Merge,
     MergeParts,
+    Missed,
+    Move,
+    RowSquareSums,
     ScaleAndOffset,
+    ScaleMoments,
     ScoresGradient,
     Split,
     Unmerge,
+    Update,
 }
 
 /// What is known of a function.
@@ -63,9 +98,10 @@ struct Facts {
 }
 
 impl Function {
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 20] = [
         Self::AddNormBackward,
         Self::AddNormForward,
+        Self::CaughtUp,
         Self::Draw,
         Self::DropProbabilities,
         Self::EmbedBackward,
@@ -74,10 +110,15 @@ impl Function {
         Self::GeluForward,
         Self::Merge,
         Self::MergeParts,
+        Self::Missed,
+        Self::Move,
+        Self::RowSquareSums,
         Self::ScaleAndOffset,
+        Self::ScaleMoments,
         Self::ScoresGradient,
         Self::Split,
         Self::Unmerge,
+        Self::Update,
     ];
 
     fn facts(self) -> Facts {
@@ -95,6 +136,9 @@ impl Function {
                 &[X, F, X, F, F, W, B, F],
                 &[X, X, F],
             ),
+            Self::CaughtUp => {
+                facts("caught_up", "TfbertCaughtUp", &[F, F, F, F, F, F, F], &[F, F, F])
+            }
             Self::Draw => facts("draw", "TfbertDraw", &[X, W], &[W]),
             Self::DropProbabilities => {
                 facts("drop_probabilities", "TfbertDropProbabilities", &[X, B, W, B, F], &[X, X])
@@ -111,17 +155,22 @@ impl Function {
             Self::GeluBackward => facts("gelu_backward", "TfbertGeluBackward", &[X, F, X, X], &[X]),
             Self::GeluForward => facts("gelu_forward", "TfbertGeluForward", &[X, F], &[X]),
             Self::Merge => facts("merge", "TfbertMerge", &[X], &[X]),
-            // Up to three parts: see `has_formats`.
-            Self::MergeParts => facts("merge_parts", "TfbertMergeParts", &[X, X, X], &[X]),
+            Self::MergeParts => facts("merge_parts", "TfbertMergeParts", &[XS], &[X]),
+            Self::Missed => facts("missed", "TfbertMissed", &[F, F], &[F, F, F]),
+            Self::Move => facts("move", "TfbertMove", &[C, R, R, F, F, F, F, F, F, F], &[]),
+            Self::RowSquareSums => facts("row_square_sums", "TfbertRowSquareSums", &[XS], &[F]),
             Self::ScaleAndOffset => {
                 facts("scale_and_offset", "TfbertScaleAndOffset", &[X, F], &[X])
             }
+            Self::ScaleMoments => facts("scale_moments", "TfbertScaleMoments", &[C, C, F], &[]),
             Self::ScoresGradient => {
                 facts("scores_gradient", "TfbertScoresGradient", &[X, X, X, X, W, B, F], &[X, X])
             }
-            // Up to three parts: see `has_formats`.
-            Self::Split => facts("split", "TfbertSplit", &[X, F, F], &[X, X, X]),
+            Self::Split => facts("split", "TfbertSplit", &[X, F, F], &[XS]),
             Self::Unmerge => facts("unmerge", "TfbertUnmerge", &[X, X], &[X]),
+            Self::Update => {
+                facts("update", "TfbertUpdate", &[C, C, C, XS, F, Bool, F, F, F, F, F], &[])
+            }
         }
     }
 
@@ -135,9 +184,20 @@ impl Function {
         self as usize
     }
 
+    /// How many of its arguments are variables. They come first.
+    pub(super) fn variables(self) -> usize {
+        let inputs = self.facts().inputs;
+        inputs.iter().take_while(|format| matches!(format, Format::Read | Format::Changed)).count()
+    }
+
+    /// How many variables it changes. They come before those that it only reads.
+    pub(super) fn changed_variables(self) -> usize {
+        self.facts().inputs.iter().take_while(|format| **format == Format::Changed).count()
+    }
+
     /// The function that a node of a graph calls, if it is one of these.
     pub(super) fn called_by(node: &NodeDef) -> Option<Self> {
-        if node.op != "PartitionedCall" {
+        if !matches!(node.op.as_str(), "PartitionedCall" | "StatefulPartitionedCall") {
             return None;
         }
         // Such as `__inference__gelu_forward_1234`.
@@ -145,23 +205,15 @@ impl Function {
         let (name, number) = called.rsplit_once('_')?;
         let function = Self::ALL.into_iter().find(|function| function.facts().name == name)?;
         let is_number = number.bytes().all(|byte| byte.is_ascii_digit());
-        (is_number && function.has_formats(&node.types("Tin"), &node.types("Tout")))
-            .then_some(function)
+        let (inputs, outputs) = (node.types("Tin"), node.types("Tout"));
+        let has_inputs = node.input.len() >= inputs.len();
+        (is_number && has_inputs && function.has_formats(&inputs, &outputs)).then_some(function)
     }
 
     fn has_formats(self, inputs: &[i32], outputs: &[i32]) -> bool {
-        let Facts { inputs: mut expected_inputs, outputs: mut expected_outputs, .. } = self.facts();
-        match self {
-            Self::MergeParts => expected_inputs = &expected_inputs[..inputs.len().clamp(1, 3)],
-            Self::Split => expected_outputs = &expected_outputs[..outputs.len().clamp(1, 3)],
-            _ => {}
-        }
-        let fits = |computed, expected: &[Format], found: &[i32]| {
-            expected.len() == found.len()
-                && expected.iter().zip(found).all(|(format, found)| format.fits(computed, *found))
-        };
+        let facts = self.facts();
         [FLOAT, BFLOAT16].into_iter().any(|computed| {
-            fits(computed, expected_inputs, inputs) && fits(computed, expected_outputs, outputs)
+            all_fit(computed, facts.inputs, inputs) && all_fit(computed, facts.outputs, outputs)
         })
     }
 }

@@ -384,6 +384,12 @@ pub struct AttrValue {
     /// A float.
     #[prost(float, optional, tag = "4")]
     pub f: Option<f32>,
+    /// A truth value.
+    #[prost(bool, optional, tag = "5")]
+    pub b: Option<bool>,
+    /// A number format, by its number in `types.proto`.
+    #[prost(int32, optional, tag = "6")]
+    pub r#type: Option<i32>,
     /// A function.
     #[prost(message, optional, tag = "10")]
     pub func: Option<NameAttrList>,
@@ -398,6 +404,21 @@ impl AttrValue {
     /// A float as a value.
     pub fn float(value: f32) -> Self {
         Self { f: Some(value), ..Self::default() }
+    }
+
+    /// A truth value as a value.
+    pub fn bool(value: bool) -> Self {
+        Self { b: Some(value), ..Self::default() }
+    }
+
+    /// A number format as a value.
+    pub fn number_format(number: i32) -> Self {
+        Self { r#type: Some(number), ..Self::default() }
+    }
+
+    /// A list of number formats as a value.
+    pub fn number_formats(numbers: Vec<i32>) -> Self {
+        Self { list: Some(ListValue { types: numbers }), ..Self::default() }
     }
 }
 

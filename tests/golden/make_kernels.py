@@ -19,6 +19,9 @@ WIDTH, TOKENS = HEADS * SIZE, BATCH * LENGTH
 EPSILON, THRESHOLD, DROP_SCALE = 1e-3, 77, 256 / 179
 KEY = (0xDEADBEEF, 12345)
 SCALE = 0.3
+RATE, DECAY, BETA1, BETA2, ADAM_EPSILON, CLIP = 0.02, 0.01, 0.9, 0.98, 1e-3, 0.7
+STEPS = 5
+STORED = BETA1**STEPS, BETA2**STEPS
 
 
 def values(salt, *shape):
@@ -124,6 +127,42 @@ def attention():
     }
 
 
+def adamw():
+    """AdamW with a gradient of two terms, by Loshchilov and Hutter's algorithm 2; epsilon is added
+    to the moment's root as it is, and `rate` has the bias correction."""
+    weights, m, v = optimizer_state()
+    gradient = CLIP * (values(4, TOKENS, WIDTH).astype(np.float64) + values(5, TOKENS, WIDTH))
+    new_m = BETA1 * m + (1 - BETA1) * gradient
+    new_v = BETA2 * v + (1 - BETA2) * gradient**2
+    step = RATE * new_m / (np.sqrt(new_v) + ADAM_EPSILON)
+    table_step = RATE * (STORED[0] * m) / (np.sqrt(STORED[1] * v) + ADAM_EPSILON)
+    return {
+        "update": [weights - step - DECAY * weights, new_m, new_v],
+        "move": (1 - DECAY) * weights - table_step,
+        "scale_moments": [STORED[0] * m, STORED[1] * v],
+        "row_square_sums": ((gradient / CLIP) ** 2).sum(1),
+    }
+
+
+def optimizer_state():
+    """Weights and two moments, the second positive."""
+    weights, m, v = (values(salt, TOKENS, WIDTH).astype(np.float64) for salt in (1, 2, 3))
+    return weights, m / 10, (v + 1.01) / 100
+
+
+def caught_up():
+    """Row i has the first i of five steps, and makes the others one by one, with moments that decay
+    in each; `STORED` are their scales after the last."""
+    weights, m, v = optimizer_state()
+    for row in range(TOKENS):
+        for step in range(row, STEPS):
+            rate, epsilon, decay = 0.01 + 0.001 * step, 1e-3 + 5e-5 * step, 0.01 + 0.002 * step
+            first, second = BETA1 ** (step + 1), BETA2 ** (step + 1)
+            moved = rate * (first * m[row]) / (np.sqrt(second * v[row]) + epsilon)
+            weights[row] = (1 - decay) * weights[row] - moved
+    return {"caught_up": [weights, STORED[0] * m, STORED[1] * v]}
+
+
 def plain(found):
     """Arrays as flat lists of as many digits as float32 has."""
     if isinstance(found, np.ndarray):
@@ -133,7 +172,7 @@ def plain(found):
 
 golden = {
     name: plain(found)
-    for part in (gelu(), add_norm(), embed(), heads(), attention())
+    for part in (gelu(), add_norm(), embed(), heads(), attention(), adamw(), caught_up())
     for name, found in part.items()
 }
 path = Path(__file__).with_name("kernels.json")

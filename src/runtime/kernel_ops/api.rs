@@ -57,6 +57,8 @@ c_api! {
     TF_NumOutputs: fn(Opaque) -> c_int;
     TF_ExpectedOutputDataType: fn(Opaque, c_int) -> c_int;
     TF_GetInput: fn(Opaque, c_int, *mut Opaque, Opaque);
+    TF_ForwardInputOrAllocateOutput:
+        fn(Opaque, *const c_int, c_int, c_int, *const i64, c_int, *mut c_int, Opaque) -> Opaque;
     TF_AllocateOutput: fn(Opaque, c_int, c_int, *const i64, c_int, usize, Opaque) -> Opaque;
     TF_CreateDir: fn(*const c_char, Opaque);
     TF_DeleteRecursively: fn(*const c_char, *mut u64, *mut u64, Opaque);

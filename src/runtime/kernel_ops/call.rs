@@ -8,6 +8,7 @@ use super::super::kernels::{
     Scores, ScoresGradient,
 };
 use super::context::{Context, Outcome, Plain, Tensor};
+use super::optimizer;
 
 /// A node of the graph that runs as a kernel: the function that it computes, and its attributes.
 #[derive(Debug, Clone, Copy)]
@@ -19,7 +20,7 @@ pub(super) struct Call {
 }
 
 /// An error unless `holds`, a condition on the shapes of the arguments.
-fn expect(holds: bool) -> Outcome<()> {
+pub(super) fn expect(holds: bool) -> Outcome<()> {
     if holds { Ok(()) } else { Err("the arguments' shapes do not fit together".into()) }
 }
 
@@ -28,6 +29,8 @@ impl Call {
     pub(super) fn run(self, kernels: &Kernels, context: &Context<'_>) -> Outcome<()> {
         let number = match self.function {
             Function::EmbedForward => context.output_type(0),
+            Function::Move | Function::ScaleMoments => FLOAT,
+            Function::Update => context.input(3)?.number(),
             _ => context.input(0)?.number(),
         };
         match number {
@@ -100,6 +103,12 @@ impl Call {
                 kernels::drop_probabilities(kernels, p, random, drop, kept, signed);
             }
             Function::ScoresGradient => self.scores_gradient::<T>(kernels, c)?,
+            Function::CaughtUp => optimizer::caught_up(kernels, c)?,
+            Function::Missed => optimizer::missed(c)?,
+            Function::Move => optimizer::move_table(kernels, c)?,
+            Function::RowSquareSums => optimizer::row_square_sums::<T>(kernels, c)?,
+            Function::ScaleMoments => optimizer::scale_moments(kernels, c)?,
+            Function::Update => optimizer::update::<T>(kernels, c)?,
         }
         Ok(())
     }

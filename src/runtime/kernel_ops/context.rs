@@ -2,7 +2,7 @@
 
 use std::ffi::c_int;
 
-use super::super::functions::{BFLOAT16, FLOAT, UINT8, UINT32};
+use super::super::functions::{BFLOAT16, BOOL, FLOAT, UINT8, UINT32};
 use super::super::kernels::{Bf16, Dropout};
 use super::api::{Api, Opaque, Status};
 
@@ -12,6 +12,8 @@ pub(super) type Outcome<T> = std::result::Result<T, String>;
 pub(super) struct Context<'a> {
     api: &'a Api,
     context: Opaque,
+    /// How many arguments the call changes. They come first, and are not in `inputs`.
+    changed: usize,
     inputs: Vec<Tensor<'a>>,
 }
 
@@ -51,6 +53,21 @@ impl Plain for u8 {
 
 impl Plain for u32 {
     const NUMBER: i32 = UINT32;
+}
+
+/// A truth value: a byte, 0 for false.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(super) struct Truth(u8);
+
+impl Truth {
+    pub(super) fn get(self) -> bool {
+        self.0 != 0
+    }
+}
+
+impl Plain for Truth {
+    const NUMBER: i32 = BOOL;
 }
 
 impl Tensor<'_> {
@@ -103,7 +120,7 @@ impl Tensor<'_> {
         if elements == 0 {
             return Ok(&mut []);
         }
-        // SAFETY: the memory holds `elements` values of this type, and is a new result that only this call knows.
+        // SAFETY: the memory holds `elements` values of this type, and is a result that only this call knows: new memory, or an argument's that nothing else holds.
         #[allow(unsafe_code)]
         unsafe {
             Ok(std::slice::from_raw_parts_mut(data, elements))
@@ -112,33 +129,72 @@ impl Tensor<'_> {
 }
 
 impl<'a> Context<'a> {
-    pub(super) fn open(api: &'a Api, context: Opaque) -> Outcome<Self> {
+    /// The arguments of a call that changes the first `changed` of them.
+    pub(super) fn open(api: &'a Api, context: Opaque, changed: usize) -> Outcome<Self> {
         // SAFETY: TensorFlow keeps the context valid until the kernel returns.
         #[allow(unsafe_code)]
         let count = unsafe { (api.TF_NumInputs)(context) };
-        let mut inputs = Vec::with_capacity(usize::try_from(count).unwrap_or(0));
-        for index in 0..count {
-            let status = Status::new(api);
-            let mut tensor = std::ptr::null_mut();
-            // SAFETY: as above; `TF_GetInput` writes a new reference into `tensor`.
-            #[allow(unsafe_code)]
-            let shape = unsafe {
-                (api.TF_GetInput)(context, index, &mut tensor, status.raw());
-                status.ok()?;
-                (0..(api.TF_NumDims)(tensor)).map(|dim| (api.TF_Dim)(tensor, dim)).collect()
-            };
-            inputs.push(Tensor { api, tensor, shape });
-        }
-        Ok(Self { api, context, inputs })
+        let count = usize::try_from(count).unwrap_or(0);
+        let mut this = Self { api, context, changed, inputs: Vec::new() };
+        this.inputs =
+            (changed..count).map(|index| this.read_input(index)).collect::<Outcome<_>>()?;
+        Ok(this)
+    }
+
+    /// A new reference to an argument.
+    fn read_input(&self, index: usize) -> Outcome<Tensor<'a>> {
+        let (api, status) = (self.api, Status::new(self.api));
+        let mut tensor = std::ptr::null_mut();
+        // SAFETY: TensorFlow keeps the context valid until the kernel returns; `TF_GetInput` writes a new reference into
+        // `tensor`.
+        #[allow(unsafe_code)]
+        let shape = unsafe {
+            (api.TF_GetInput)(self.context, index as c_int, &mut tensor, status.raw());
+            status.ok()?;
+            (0..(api.TF_NumDims)(tensor)).map(|dim| (api.TF_Dim)(tensor, dim)).collect()
+        };
+        Ok(Tensor { api, tensor, shape })
     }
 
     pub(super) fn input(&self, index: usize) -> Outcome<&Tensor<'a>> {
-        self.inputs.get(index).ok_or_else(|| format!("argument {index} is missing"))
+        let tensor = index.checked_sub(self.changed).and_then(|index| self.inputs.get(index));
+        tensor.ok_or_else(|| format!("argument {index} is missing"))
+    }
+
+    /// The result in place of an argument that the call changes, with the argument's elements. It has the argument's
+    /// memory if nothing else holds that.
+    pub(super) fn changed<T: Plain>(&self, index: usize) -> Outcome<Tensor<'a>> {
+        // This reference ends here: TensorFlow gives the memory only if there is no other.
+        let shape = self.read_input(index)?.shape.clone();
+        let dims = c_int::try_from(shape.len()).unwrap_or(0);
+        let (index, status) = (index as c_int, Status::new(self.api));
+        let mut forwarded: c_int = -1;
+        // SAFETY: the pointers are valid for this call, and TensorFlow keeps the context valid until the kernel returns.
+        #[allow(unsafe_code)]
+        let tensor = unsafe {
+            (self.api.TF_ForwardInputOrAllocateOutput)(
+                self.context,
+                &index,
+                1,
+                index,
+                shape.as_ptr(),
+                dims,
+                &mut forwarded,
+                status.raw(),
+            )
+        };
+        status.ok()?;
+        let mut output = Tensor { api: self.api, tensor, shape };
+        if forwarded != index {
+            let input = self.read_input(index as usize)?;
+            output.values_mut::<T>()?.copy_from_slice(input.values()?);
+        }
+        Ok(output)
     }
 
     /// How many arguments there are.
     pub(super) fn inputs(&self) -> usize {
-        self.inputs.len()
+        self.changed + self.inputs.len()
     }
 
     /// The elements of an argument.
@@ -146,14 +202,19 @@ impl<'a> Context<'a> {
         self.input(index)?.values()
     }
 
+    /// The element of an argument that has one.
+    pub(super) fn scalar<T: Plain>(&self, index: usize) -> Outcome<T> {
+        let first = self.values(index)?.first().copied();
+        first.ok_or_else(|| format!("argument {index} is empty"))
+    }
+
     /// Dropout from three arguments, the first of them the key.
     pub(super) fn dropout(&self, index: usize) -> Outcome<Dropout> {
-        let [key, threshold, scale] = [index, index + 1, index + 2];
-        let short = || "dropout's arguments are too short".to_owned();
+        let key = self.values::<u32>(index)?.try_into();
         Ok(Dropout {
-            key: self.values::<u32>(key)?.try_into().map_err(|_| short())?,
-            threshold: *self.values::<u8>(threshold)?.first().ok_or_else(short)?,
-            scale: *self.values::<f32>(scale)?.first().ok_or_else(short)?,
+            key: key.map_err(|_| "the key is not two words".to_owned())?,
+            threshold: self.scalar(index + 1)?,
+            scale: self.scalar(index + 2)?,
         })
     }
 

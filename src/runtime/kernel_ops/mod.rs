@@ -8,6 +8,7 @@
 mod api;
 mod call;
 mod context;
+mod optimizer;
 mod ram;
 
 use std::ffi::{CStr, CString};
@@ -162,7 +163,9 @@ extern "C" fn compute(call: Opaque, context: Opaque) {
     // SAFETY: `create` made it, and TensorFlow deletes it after the last call.
     #[allow(unsafe_code)]
     let call = unsafe { *call.cast::<Call>() };
-    let run = || Context::open(api, context).and_then(|context| call.run(kernels, &context));
+    let changed = call.function.changed_variables();
+    let open = || Context::open(api, context, changed);
+    let run = || open().and_then(|context| call.run(kernels, &context));
     // A panic must not leave this function.
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run))
         .unwrap_or_else(|_| Err("a defect of tfbert".into()));

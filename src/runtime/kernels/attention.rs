@@ -1,7 +1,7 @@
 //! What lies between attention's matrix products and its soft-max (Vaswani et al., 2017).
 
 use super::dropout::Dropout;
-use super::math::dot;
+use super::math::short_dot;
 use super::{Block, Element, Kernels};
 
 /// Elements of a block of a function that treats each element alike.
@@ -163,7 +163,7 @@ impl<T: Element> Block for Gradient<'_, T> {
             let (head, query) = (row / queries, row % queries);
             let merged = &a.merged[query * width + head * size..][..size];
             let dmerged = &a.dmerged[query * width + head * size..][..size];
-            let total = dot(merged, dmerged);
+            let total = short_dot(merged, dmerged);
             for (((signed, dkept), dscore), kept) in signed.iter().zip(dkept).zip(dscores).zip(kept)
             {
                 let signed = signed.get();

@@ -84,6 +84,21 @@ pub(super) fn dot<T: Element>(x: &[T], y: &[T]) -> f32 {
     sum_of_lanes(lanes)
 }
 
+/// The scalar product of two short rows: [`dot`] adds up more lanes than they have elements.
+#[inline(always)]
+pub(super) fn short_dot<T: Element>(x: &[T], y: &[T]) -> f32 {
+    const SHORT: usize = 16;
+    let ((x_chunks, x_rest), (y_chunks, y_rest)) = (x.as_chunks::<SHORT>(), y.as_chunks::<SHORT>());
+    let mut lanes = [0.0f32; SHORT];
+    for (x, y) in x_chunks.iter().zip(y_chunks) {
+        lanes = std::array::from_fn(|lane| x[lane].get().mul_add(y[lane].get(), lanes[lane]));
+    }
+    let four: [f32; 4] = halve(halve::<8, SHORT>(lanes));
+    let rest = x_rest.iter().zip(y_rest);
+    let rest = rest.fold(0.0f32, |sum, (x, y)| x.get().mul_add(y.get(), sum));
+    (four[0] + four[2]) + (four[1] + four[3]) + rest
+}
+
 #[inline(always)]
 fn sum_of_lanes(lanes: [f32; LANES]) -> f32 {
     let four: [f32; 4] =

@@ -1,21 +1,24 @@
 //! The element-wise functions of a training step on a CPU, as kernels of this program.
 //!
-//! An export has these functions in a form that XLA compiles, once for each shape (`python_export/fused.py` and
-//! `python_export/attention.py`). On a processor with AVX2 or AVX-512 the functions here take their place: they need no
+//! An export has these functions in a form that XLA compiles, once for each shape (`fused.py`, `attention.py`,
+//! `optimizer.py` and `lazy_rows.py` of `python_export`). On a processor with AVX2 or AVX-512 the functions here take their place: they need no
 //! compilation, and each makes one pass over its data. Names, arguments and results are those of the Python functions,
 //! dropout masks are the same bits, and other results are equal within float32's rounding.
 //!
 //! Everything here is safe code over slices. `super::kernel_ops` registers it as TensorFlow operations.
 
+mod adamw;
 mod attention;
 mod dropout;
 mod element;
 mod embed;
 mod gelu;
 mod heads;
+mod lazy_rows;
 mod math;
 mod norm;
 
+pub(super) use adamw::{Clip, Constants, move_table, row_square_sums, scale_moments, update};
 pub(super) use attention::{
     Scores, ScoresGradient, drop_probabilities, scale_and_offset, scores_gradient,
 };
@@ -24,6 +27,7 @@ pub(super) use element::{Bf16, Element};
 pub(super) use embed::{EmbedBackward, EmbedForward, embed_backward, embed_forward};
 pub(super) use gelu::{gelu_backward, gelu_forward};
 pub(super) use heads::{Heads, merge, split, unmerge};
+pub(super) use lazy_rows::{CaughtUp, Missed, NODES, caught_up, missed};
 pub(super) use norm::{NormBackward, NormForward, add_norm_backward, add_norm_forward};
 
 use rayon::prelude::*;

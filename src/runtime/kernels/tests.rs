@@ -159,7 +159,85 @@ fn results<T: Element>(kernels: &Kernels) -> BTreeMap<&'static str, Vec<Vec<f32>
     };
     scores_gradient(kernels, of, gradient);
     found.insert("scores_gradient", vec![f32s(&dscores), f32s(&one)]);
+    found.extend(adamw_results::<T>(kernels));
+    found.insert("caught_up", caught_up_result(kernels));
     found
+}
+
+const CONSTANTS: Constants =
+    Constants { decay: 0.01, rate: 0.02, beta1: 0.9, beta2: 0.98, epsilon: 1e-3 };
+const STEPS: i32 = 5;
+
+/// The moments' scales after five steps.
+fn stored() -> [f32; 2] {
+    [CONSTANTS.beta1.powi(STEPS), CONSTANTS.beta2.powi(STEPS)]
+}
+
+/// Weights and two moments, the second positive.
+fn optimizer_state() -> [Vec<f32>; 3] {
+    let [weights, m, v] = [1, 2, 3].map(|salt| values::<f32>(salt, TOKENS * WIDTH));
+    let m = m.iter().map(|m| m / 10.0).collect();
+    [weights, m, v.iter().map(|v| (v + 1.01) / 100.0).collect()]
+}
+
+fn adamw_results<T: Element>(kernels: &Kernels) -> BTreeMap<&'static str, Vec<Vec<f32>>> {
+    let [one, other] = [4, 5].map(|salt| values::<T>(salt, TOKENS * WIDTH));
+    let terms = [&one[..], &other[..]];
+    let clip = Clip { factor: 0.7, finite: true };
+    let mut found = BTreeMap::new();
+    let mut updated = optimizer_state();
+    update(kernels, updated.each_mut().map(|part| &mut part[..]), &terms, clip, CONSTANTS);
+    found.insert("update", updated.to_vec());
+    let [mut weights, mut m, mut v] = optimizer_state();
+    move_table(kernels, &mut weights, &m, &v, CONSTANTS, stored());
+    found.insert("move", vec![weights]);
+    scale_moments(kernels, &mut m, &mut v, stored());
+    found.insert("scale_moments", vec![m, v]);
+    let mut sums = vec![0.0; TOKENS];
+    row_square_sums(kernels, &terms, WIDTH, &mut sums);
+    found.insert("row_square_sums", vec![sums]);
+    found
+}
+
+/// Rows that have 0, 1, 2 … of five steps, in a window that has room for one more.
+fn caught_up_result(kernels: &Kernels) -> Vec<Vec<f32>> {
+    let mut steps = vec![0.0f32; 3 * (STEPS as usize + 1)];
+    let mut product = 1.0;
+    for (index, step) in steps.chunks_exact_mut(3).take(STEPS as usize).enumerate() {
+        let number = index as f32;
+        let [first, second] =
+            [CONSTANTS.beta1, CONSTANTS.beta2].map(|beta| beta.powi(index as i32 + 1));
+        product *= 1.0 - (0.01 + 0.002 * number);
+        let root = second.sqrt();
+        step.copy_from_slice(&[
+            (0.01 + 0.001 * number) * first / root,
+            (1e-3 + 5e-5 * number) / root,
+            product,
+        ]);
+    }
+    let rows = STEPS as usize + 2;
+    let (mut coefficients, mut epsilons) = (vec![0.0; rows * NODES], [0.0; NODES]);
+    let mut factors = vec![0.0; rows];
+    let of =
+        Missed { coefficients: &mut coefficients, epsilons: &mut epsilons, factors: &mut factors };
+    missed(&steps, STEPS as f32, of);
+    let [weights, m, v] = optimizer_state();
+    let mut found = [(); 3].map(|()| vec![0.0; TOKENS * WIDTH]);
+    let [new_weights, new_m, new_v] = &mut found;
+    let of = CaughtUp {
+        coefficients: &coefficients[..TOKENS * NODES],
+        epsilons,
+        factors: &factors[..TOKENS],
+        weights: &weights,
+        m: &m,
+        v: &v,
+        scales: stored(),
+        new_weights,
+        new_m,
+        new_v,
+    };
+    caught_up(kernels, of);
+    found.to_vec()
 }
 
 /// The largest difference of two results, relative to their largest value.
@@ -252,6 +330,51 @@ fn results_are_the_same_bits_with_avx2_and_with_avx_512() {
         assert_eq!(results::<f32>(narrow), results::<f32>(wide));
         assert_eq!(results::<Bf16>(narrow), results::<Bf16>(wide));
     }
+}
+
+#[test]
+fn a_gradient_that_is_not_finite_changes_no_weight_and_no_moment() {
+    let unchanged = Constants { decay: 0.0, rate: 0.0, beta1: 1.0, beta2: 1.0, ..CONSTANTS };
+    for kernels in all_kernels(1) {
+        let mut state = optimizer_state();
+        let gradient = vec![f32::NAN; TOKENS * WIDTH];
+        let clip = Clip { factor: f32::NAN, finite: false };
+        let parts = state.each_mut().map(|part| &mut part[..]);
+        update(&kernels, parts, &[&gradient], clip, unchanged);
+        assert_eq!(state, optimizer_state());
+    }
+}
+
+#[test]
+fn an_update_of_several_blocks_is_the_same_on_any_number_of_threads() {
+    const ELEMENTS: usize = 100_003;
+    let terms = [4, 5].map(|salt| values::<Bf16>(salt, ELEMENTS));
+    let run = |kernels: &Kernels| {
+        let mut state = [1, 2, 3].map(|salt| values::<f32>(salt, ELEMENTS));
+        state[2].iter_mut().for_each(|v| *v += 1.0);
+        let parts = state.each_mut().map(|part| &mut part[..]);
+        let clip = Clip { factor: 0.5, finite: true };
+        update(kernels, parts, &terms.each_ref().map(|term| &term[..]), clip, CONSTANTS);
+        state
+    };
+    for (one, three) in all_kernels(1).iter().zip(&all_kernels(3)) {
+        let found = run(one);
+        assert_eq!(found, run(three));
+        let last = ELEMENTS - 1;
+        let gradient = 0.5 * (terms[0][last].get() + terms[1][last].get());
+        let m = 0.9 * values::<f32>(2, ELEMENTS)[last] + 0.1 * gradient;
+        assert!((found[1][last] - m).abs() < 1e-6, "{} {m}", found[1][last]);
+    }
+}
+
+#[test]
+fn rows_without_a_missed_step_stay() {
+    let (mut coefficients, mut epsilons, mut factors) = ([1.0; 8], [0.0; NODES], [0.0; 2]);
+    let of =
+        Missed { coefficients: &mut coefficients, epsilons: &mut epsilons, factors: &mut factors };
+    missed(&[0.0; 3], 0.0, of);
+    assert_eq!((coefficients, factors[0]), ([0.0; 8], 1.0));
+    assert!(epsilons.iter().all(|epsilon| epsilon.is_finite() && *epsilon > 0.0));
 }
 
 #[test]
