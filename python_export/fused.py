@@ -7,8 +7,9 @@ differentiation gives; a value that they need is computed in the forward functio
 see `plain`.
 
 On a CPU with AVX2 the Rust binary computes most of these functions, and those of `attention`,
-`optimizer` and `lazy_rows`, with kernels of its own (`docs/contract.md` lists them). Whoever changes what such a function computes
-changes its kernel in `src/runtime/kernels` too, and `CONTRACT_VERSION`.
+`optimizer` and `lazy_rows`, with kernels of its own (`docs/contract.md` lists them). Whoever
+changes what such a function computes changes its kernel in `src/runtime/kernels` too, and
+`CONTRACT_VERSION`.
 
 Inside a compiled function all arithmetic is float32; a result that a matrix product reads has the
 dtype of the argument that a matrix product wrote. `N` is batch * length, `H` a width.

@@ -55,10 +55,40 @@ fn a_step_runs_kernels_in_place_of_compiled_functions() {
     assert!(!operations(&old).contains("Tfbert"));
     if has_kernels() {
         let found = operations(&tiny("classify"));
-        for name in ["AddNormBackward", "GeluForward", "EmbedForward", "AddNormForward"] {
+        for name in ["AddNormBackward", "GeluForward", "EmbedForward", "RowSquareSums", "Update"] {
             assert!(found.contains(&format!("Tfbert{name}")), "{name}: {found}");
         }
     }
+}
+
+#[test]
+fn with_kernels_training_compiles_nothing() {
+    if !has_kernels() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let programs = |model: &Path, name: &str| {
+        let (run, cache) = (dir.path().join(name), dir.path().join(format!("cache-{name}")));
+        let mut train = train_export(model, &run);
+        succeed(train.args(["--max-steps", "3", "--accumulate", "2"]).env("TFBERT_CACHE", &cache));
+        let files = files_below(&cache);
+        files.iter().filter(|name| name.starts_with("xla_compile_cache")).count()
+    };
+    assert_eq!(programs(&tiny("classify"), "with"), 0);
+    let old = without_kernels(&tiny("classify"), &dir.path().join("old"));
+    assert!(programs(&old, "without") > 0);
+}
+
+/// The names of all files below a folder.
+fn files_below(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let names = |path: PathBuf| {
+        if path.is_dir() {
+            return files_below(&path);
+        }
+        vec![path.file_name().unwrap().to_string_lossy().into_owned()]
+    };
+    entries.flat_map(names).collect()
 }
 
 #[test]
@@ -69,14 +99,21 @@ fn losses_with_kernels_are_those_without_within_rounding() {
     let dir = tempfile::tempdir().unwrap();
     let run = |name: &str| dir.path().join(name);
     let old = without_kernels(&tiny("classify"), &run("old"));
-    for threads in ["1", "2", "4"] {
-        let flags = ["--threads", threads];
-        let with = trained(&tiny("classify"), &run(&format!("with-{threads}")), &flags);
-        let without = trained(&old, &run(&format!("without-{threads}")), &flags);
-        assert_eq!((with.len(), without.len()), (6, 6));
+    for flags in [
+        ["--threads", "1"],
+        ["--threads", "2"],
+        ["--threads", "4"],
+        ["--accumulate", "2"],
+        // The state of rows that no batch reads is made up for at every checkpoint.
+        ["--save-steps", "2"],
+    ] {
+        let name = flags.concat();
+        let with = trained(&tiny("classify"), &run(&format!("with{name}")), &flags);
+        let without = trained(&old, &run(&format!("without{name}")), &flags);
+        assert_eq!((with.len(), without.len()), (6, 6), "{name}");
         for (step, (with, without)) in with.iter().zip(&without).enumerate() {
             // Dropout is on: its masks are the same.
-            assert!((with - without).abs() < 2e-5, "step {step}: {with}, {without}");
+            assert!((with - without).abs() < 2e-5, "{name}, step {step}: {with}, {without}");
         }
     }
 }

@@ -43,7 +43,7 @@ impl Format {
 
 /// Whether a call's formats are those of a function.
 fn all_fit(computed: i32, expected: &[Format], found: &[i32]) -> bool {
-    let several = expected.iter().any(|format| *format == Format::Several);
+    let several = expected.contains(&Format::Several);
     let Some(more) = found.len().checked_sub(expected.len()) else { return false };
     let repeated = |format: &Format| match format {
         Format::Several => 1 + more,
@@ -68,6 +68,7 @@ pub(super) enum Function {
     AddNormForward,
     CaughtUp,
     Draw,
+    Drop,
     DropProbabilities,
     EmbedBackward,
     EmbedForward,
@@ -98,11 +99,12 @@ struct Facts {
 }
 
 impl Function {
-    pub(super) const ALL: [Self; 20] = [
+    pub(super) const ALL: [Self; 21] = [
         Self::AddNormBackward,
         Self::AddNormForward,
         Self::CaughtUp,
         Self::Draw,
+        Self::Drop,
         Self::DropProbabilities,
         Self::EmbedBackward,
         Self::EmbedForward,
@@ -140,6 +142,7 @@ impl Function {
                 facts("caught_up", "TfbertCaughtUp", &[F, F, F, F, F, F, F], &[F, F, F])
             }
             Self::Draw => facts("draw", "TfbertDraw", &[X, W], &[W]),
+            Self::Drop => facts("drop", "TfbertDrop", &[X, W, B, F], &[X]),
             Self::DropProbabilities => {
                 facts("drop_probabilities", "TfbertDropProbabilities", &[X, B, W, B, F], &[X, X])
             }

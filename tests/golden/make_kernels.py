@@ -79,6 +79,7 @@ def add_norm():
     dy = values(6, TOKENS, WIDTH).astype(np.float64) + values(7, TOKENS, WIDTH)
     dz, dgamma, dbeta = norm_gradient(normed, inverse, gamma, dy)
     return {
+        "drop": x * keep(x.shape) * DROP_SCALE,
         "add_norm_forward": [normed * gamma + beta, normed, inverse],
         "add_norm_backward": [dz * mask, (dz * mask).sum(0), dz, dgamma, dbeta],
     }

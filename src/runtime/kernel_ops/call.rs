@@ -93,6 +93,11 @@ impl Call {
                 let mut random = c.output::<u32>(0, &[words as i64])?;
                 kernels::draw(kernels, key, random.values_mut()?);
             }
+            Function::Drop => {
+                let (x, drop) = (c.values::<T>(0)?, c.dropout(1)?);
+                let mut y = c.output::<T>(0, &c.input(0)?.shape)?;
+                kernels::drop_elements(kernels, x, drop, y.values_mut()?);
+            }
             Function::DropProbabilities => {
                 let (p, random) = (c.values::<T>(0)?, c.values::<u8>(1)?);
                 expect(random.len() >= p.len())?;

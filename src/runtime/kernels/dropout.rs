@@ -1,6 +1,6 @@
 //! Dropout's random bytes, as `random_words` of `python_export/fused.py` draws them.
 
-use super::{Block, Kernels};
+use super::{Block, Element, Kernels};
 
 /// Elements whose mask is drawn at once.
 const AT_ONCE: usize = 64;
@@ -85,6 +85,48 @@ impl Block for Draw<'_> {
     fn compute(self) {
         for (index, word) in self.words.iter_mut().enumerate() {
             *word = random_word((self.first + index) as u32, self.key);
+        }
+    }
+}
+
+/// Elements of a block of [`drop_elements`], a multiple of 4.
+const BLOCK: usize = 1 << 14;
+
+/// `_drop`: x after dropout.
+pub(in crate::runtime) fn drop_elements<T: Element>(
+    kernels: &Kernels,
+    x: &[T],
+    drop: Dropout,
+    y: &mut [T],
+) {
+    let blocks = x.chunks(BLOCK).zip(y.chunks_mut(BLOCK)).enumerate();
+    let block = |(block, (x, y))| Elements { first: block * BLOCK, x, drop, y };
+    kernels.run(blocks.map(block).collect());
+}
+
+/// Some elements. `first` is the number of the first of them in the tensor.
+struct Elements<'a, T> {
+    first: usize,
+    x: &'a [T],
+    drop: Dropout,
+    y: &'a mut [T],
+}
+
+impl<T: Element> Block for Elements<'_, T> {
+    #[inline(always)]
+    fn compute(self) {
+        const ROW: usize = 512;
+        let mut row = [0.0f32; ROW];
+        let chunks = self.x.chunks(ROW).zip(self.y.chunks_mut(ROW)).enumerate();
+        for (chunk, (x, y)) in chunks {
+            let row = &mut row[..x.len()];
+            for (to, x) in row.iter_mut().zip(x) {
+                *to = x.get();
+            }
+            self.drop.apply(self.first + chunk * ROW, row);
+            for (y, from) in y.iter_mut().zip(&*row) {
+                *y = T::of(*from);
+            }
         }
     }
 }

@@ -132,8 +132,8 @@ impl Block for CaughtUp<'_> {
             for ((moved, weight), (m, v)) in moved.iter_mut().zip(weights).zip(m.iter().zip(v)) {
                 let root = v.sqrt();
                 let mut sum = 0.0;
-                for node in 0..NODES {
-                    sum += coefficients[node] / (root + self.epsilons[node]);
+                for (coefficient, epsilon) in coefficients.iter().zip(self.epsilons) {
+                    sum += coefficient / (root + epsilon);
                 }
                 *moved = factor * weight - m * sum;
             }

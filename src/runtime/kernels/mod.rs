@@ -22,7 +22,7 @@ pub(super) use adamw::{Clip, Constants, move_table, row_square_sums, scale_momen
 pub(super) use attention::{
     Scores, ScoresGradient, drop_probabilities, scale_and_offset, scores_gradient,
 };
-pub(super) use dropout::{Dropout, draw};
+pub(super) use dropout::{Dropout, draw, drop_elements};
 pub(super) use element::{Bf16, Element};
 pub(super) use embed::{EmbedBackward, EmbedForward, embed_backward, embed_forward};
 pub(super) use gelu::{gelu_backward, gelu_forward};

@@ -120,6 +120,9 @@ fn results<T: Element>(kernels: &Kernels) -> BTreeMap<&'static str, Vec<Vec<f32>
     embed_backward(kernels, backward);
     found.insert("embed_backward", vec![dwords, dgamma, dbeta]);
 
+    drop_elements(kernels, &x, DROP, &mut y);
+    found.insert("drop", vec![f32s(&y)]);
+
     let of = Heads { heads: HEADS, length: LENGTH, size: SIZE };
     let [mut q, mut k, mut v] = [(); 3].map(|()| out(rows));
     let (product, product_bias) = (values::<T>(1, 3 * rows), values::<f32>(2, 3 * WIDTH));
