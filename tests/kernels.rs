@@ -6,20 +6,8 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{copy_folder, losses, succeed, tfbert, tiny, train_export};
-use serde_json::Value;
+use common::{losses, succeed, tfbert, tiny, train_export, without_kernels};
 use tfbert::runtime::Device;
-
-/// A copy of an export that says it has contract version 2.
-fn without_kernels(export: &Path, into: &Path) -> PathBuf {
-    copy_folder(export, into);
-    let file = into.join("assets.extra/tfbert.json");
-    let mut description: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
-    assert_eq!(description["contract_version"], 3);
-    description["contract_version"] = 2.into();
-    fs::write(file, description.to_string()).unwrap();
-    into.to_owned()
-}
 
 /// The losses of six steps of training on the shipped sample of SST-2. Every batch has a row of eight tokens, so that
 /// all are padded to eight, whatever a length costs.

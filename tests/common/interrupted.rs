@@ -35,6 +35,11 @@ pub fn random() -> ChaCha8Rng {
 
 /// A run of 120 steps in one shape, with a checkpoint every 3.
 pub fn command(output: &Path) -> Command {
+    command_of(&tiny("classify"), output)
+}
+
+/// The same of another export.
+pub fn command_of(export: &Path, output: &Path) -> Command {
     let mut command = tfbert();
     command
         .args(["train", "--task", "sst2", "--data-dir", "data", "--precision", "f32", "--json"])
@@ -43,7 +48,7 @@ pub fn command(output: &Path) -> Command {
         .args(["--log-steps", "2", "--save-steps", "3", "--eval-steps", "20", "--threads", "1"])
         .args(["--eval-batch-size", "4", "--keep-checkpoints", "1"])
         .arg("--model")
-        .arg(tiny("classify"))
+        .arg(export)
         .arg("--output")
         .arg(output);
     command

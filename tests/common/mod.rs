@@ -119,3 +119,15 @@ pub fn copy_folder(from: &Path, to: &Path) {
         }
     }
 }
+
+/// A copy of an export that says it has contract version 2: XLA compiles the functions that otherwise have kernels.
+pub fn without_kernels(export: &Path, into: &Path) -> PathBuf {
+    copy_folder(export, into);
+    let file = into.join("assets.extra/tfbert.json");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let mut description: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(description["contract_version"], 3);
+    description["contract_version"] = 2.into();
+    std::fs::write(file, description.to_string()).unwrap();
+    into.to_owned()
+}
