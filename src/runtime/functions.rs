@@ -41,20 +41,14 @@ impl Format {
     }
 }
 
-/// Whether a call's formats are those of a function.
+/// Whether the formats of a call's arguments, or of its results, are those that a function has.
 fn all_fit(computed: i32, expected: &[Format], found: &[i32]) -> bool {
-    let several = expected.contains(&Format::Several);
+    // What is found beyond the expected ones belongs to `Several`.
     let Some(more) = found.len().checked_sub(expected.len()) else { return false };
-    let repeated = |format: &Format| match format {
-        Format::Several => 1 + more,
-        _ => 1,
-    };
-    more <= if several { 2 } else { 0 }
-        && expected
-            .iter()
-            .flat_map(|format| std::iter::repeat_n(format, repeated(format)))
-            .zip(found)
-            .all(|(format, found)| format.fits(computed, *found))
+    let most = if expected.contains(&Format::Several) { 2 } else { 0 };
+    let repeated = |format: &Format| if *format == Format::Several { 1 + more } else { 1 };
+    let expected = expected.iter().flat_map(|format| std::iter::repeat_n(format, repeated(format)));
+    more <= most && expected.zip(found).all(|(format, found)| format.fits(computed, *found))
 }
 
 use Format::{

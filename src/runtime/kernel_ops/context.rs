@@ -120,7 +120,8 @@ impl Tensor<'_> {
         if elements == 0 {
             return Ok(&mut []);
         }
-        // SAFETY: the memory holds `elements` values of this type, and is a result that only this call knows: new memory, or an argument's that nothing else holds.
+        // SAFETY: the memory holds `elements` values of this type. Only this call knows it: it is new, or that of an
+        // argument that nothing else holds.
         #[allow(unsafe_code)]
         unsafe {
             Ok(std::slice::from_raw_parts_mut(data, elements))

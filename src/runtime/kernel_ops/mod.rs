@@ -3,7 +3,7 @@
 //!
 //! Each operation takes a list of arguments and gives a list of results, as `PartitionedCall` does, the operation that
 //! calls a function. So `super::rewrite` can turn a call of a function into an operation without touching the node's
-//! inputs, or the nodes that read its results.
+//! inputs, or the nodes that read its results. Where a function takes variables, the operation takes their values.
 
 mod api;
 mod call;

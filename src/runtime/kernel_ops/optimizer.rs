@@ -1,4 +1,4 @@
-//! What the operations of AdamW and of its late updates of rows compute, as `super::call` for the others.
+//! The operations of AdamW, and of the updates that rows of a table missed. `super::call` has the others.
 
 use super::super::kernels::{self, CaughtUp, Clip, Constants, Element, Kernels, Missed};
 use super::call::expect;
@@ -72,7 +72,7 @@ pub(super) fn missed(c: &Context<'_>) -> Outcome<()> {
 pub(super) fn caught_up(kernels: &Kernels, c: &Context<'_>) -> Outcome<()> {
     let (coefficients, factors) = (c.values(0)?, c.values::<f32>(2)?);
     let epsilons = c.values(1)?.try_into();
-    let epsilons = epsilons.map_err(|_| "there is another number of nodes".to_owned())?;
+    let epsilons = epsilons.map_err(|_| "the epsilons are not as many as there are nodes".to_owned())?;
     let (weights, m, v) = (c.values::<f32>(3)?, c.values(4)?, c.values(5)?);
     let shape = &c.input(3)?.shape;
     expect(coefficients.len() == kernels::NODES * factors.len())?;
@@ -114,5 +114,5 @@ fn constants(c: &Context<'_>, first: usize) -> Outcome<Constants> {
 
 /// The moments' scales, an argument of two elements.
 fn scales(c: &Context<'_>, index: usize) -> Outcome<[f32; 2]> {
-    c.values::<f32>(index)?.try_into().map_err(|_| "there are other than two scales".to_owned())
+    c.values::<f32>(index)?.try_into().map_err(|_| "the scales are not two numbers".to_owned())
 }
