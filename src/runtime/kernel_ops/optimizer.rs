@@ -72,7 +72,8 @@ pub(super) fn missed(c: &Context<'_>) -> Outcome<()> {
 pub(super) fn caught_up(kernels: &Kernels, c: &Context<'_>) -> Outcome<()> {
     let (coefficients, factors) = (c.values(0)?, c.values::<f32>(2)?);
     let epsilons = c.values(1)?.try_into();
-    let epsilons = epsilons.map_err(|_| "the epsilons are not as many as there are nodes".to_owned())?;
+    let epsilons =
+        epsilons.map_err(|_| "the epsilons are not as many as there are nodes".to_owned())?;
     let (weights, m, v) = (c.values::<f32>(3)?, c.values(4)?, c.values(5)?);
     let shape = &c.input(3)?.shape;
     expect(coefficients.len() == kernels::NODES * factors.len())?;
