@@ -34,8 +34,9 @@ pub const ASSETS: &str = "assets.extra";
 /// The description's file in [`ASSETS`].
 const FILE: &str = "tfbert.json";
 
-/// The hint for a file that cannot be used.
-const EXPORT_ANEW: &str = "export it anew with `python -m python_export --force …`";
+/// The hint for a file of an export that cannot be used.
+pub const EXPORT_ANEW: &str =
+    "make the export anew: `python -m python_export --force` with the other flags that made it";
 
 /// What exports and trained models both say of themselves.
 #[derive(Debug, Clone, PartialEq)]

@@ -9,7 +9,7 @@ use super::request::{Inputs, Request, request, rest_request};
 use super::{CARD, Source, card, check_folder, copy, write_text};
 use crate::error::{Error, Result};
 use crate::files::{DISK_HINT, replace_folder};
-use crate::saved_model::{ASSETS, Signature, TensorSpec};
+use crate::saved_model::{ASSETS, EXPORT_ANEW, Signature, TensorSpec};
 
 /// The signature that requests name.
 pub const SIGNATURE: &str = "serving_default";
@@ -71,9 +71,9 @@ pub fn check_serving(source: &Source, dir: &Path, overwrite: bool) -> Result<()>
 pub(super) fn signature(source: &Source) -> Result<&Signature> {
     let model = &source.trained.model;
     model.serving_signatures.get(SIGNATURE).ok_or_else(|| {
-        Error::new(format!("the model has no signature `{SIGNATURE}`")).at(&model.dir).hint(
-            "export the encoder anew with `python -m python_export --force …` and train again",
-        )
+        Error::new(format!("the model has no signature `{SIGNATURE}`"))
+            .at(&model.dir)
+            .hint(format!("{EXPORT_ANEW}, and train again"))
     })
 }
 

@@ -18,7 +18,7 @@ use super::rewrite::WithKernels;
 use super::session::{Threads, explain, status_text};
 use super::trace::{self, Trace};
 use crate::error::{Error, Result};
-use crate::saved_model::{Description, Signature, TensorSpec};
+use crate::saved_model::{Description, EXPORT_ANEW, Signature, TensorSpec};
 
 /// One signature's tensors in the graph, by name.
 #[derive(Debug, Clone)]
@@ -123,7 +123,7 @@ impl LoadedGraph {
             SavedModelBundle::load(options, ["serve"], &mut graph, source).map_err(|status| {
                 Error::new(format!("TensorFlow could not load it: {}", status_text(&status)))
                     .at(path)
-                    .hint("export it anew with `python -m python_export --force …`")
+                    .hint(EXPORT_ANEW)
             })?;
         #[allow(deprecated)] // The safe form shows signatures only, not the saver.
         let saver = saver_def(&bundle.meta_graph_def)
@@ -131,10 +131,9 @@ impl LoadedGraph {
         let mut calls = BTreeMap::new();
         for (name, signature) in expected {
             let call = resolve(&graph, &bundle, name, signature).map_err(|what| {
-                Error::new(what).at(path).hint(
-                    "the file is not what its `tfbert.json` says; export it anew with \
-                     `python -m python_export --force …`",
-                )
+                Error::new(what)
+                    .at(path)
+                    .hint(format!("the file is not what its `tfbert.json` says; {EXPORT_ANEW}"))
             })?;
             calls.insert(name.clone(), call);
         }

@@ -20,7 +20,7 @@ use crate::model::{
     Batch, BatchProfile, Forward, Model, Precision, Predictor, SharedInputs, Signals, StepInputs,
     StepOutcome,
 };
-use crate::saved_model::{ASSETS, Export, Signature};
+use crate::saved_model::{ASSETS, EXPORT_ANEW, Export, Signature};
 
 /// A model that is trained.
 pub struct TrainingSession {
@@ -99,8 +99,7 @@ impl TrainingSession {
         let is_old = !has_halves || device.has_kernels() && !export.model.names_functions();
         if !on_gpu && is_old && !whole_step {
             log::info!(
-                "{}: this export is of an earlier version; one made anew with `python -m \
-                 python_export --force …` trains faster",
+                "{}: this export is of an earlier version, and a new one trains faster: {EXPORT_ANEW}",
                 dir.display()
             );
         }
