@@ -3,11 +3,11 @@
 mod common;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use common::{
-    copy_folder, fail, last_json, losses, succeed, text, tfbert, tiny, train_export, train_tiny,
-    without_kernels,
+    copy_folder, fail, files, last_json, losses, succeed, text, tfbert, tiny, train_export,
+    train_tiny, without_kernels,
 };
 
 #[test]
@@ -123,21 +123,6 @@ fn a_training_file_is_tokenised_once_and_trains_to_the_same_bytes_without_a_cach
     assert_eq!(kept(), 1);
     assert!(!train("other-stride", &["--doc-stride", "32"]).1);
     assert_eq!(kept(), 2);
-}
-
-/// The files below a folder whose names hold `part`.
-fn files(dir: &Path, part: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files(&path, part));
-        } else if path.file_name().unwrap().to_string_lossy().contains(part) {
-            found.push(path);
-        }
-    }
-    found.sort();
-    found
 }
 
 #[test]

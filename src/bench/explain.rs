@@ -42,16 +42,6 @@ pub enum Part {
     Waiting,
 }
 
-/// The kernels of this program that update weights, by TensorFlow's names of their types.
-const ADAMW_KERNELS: [&str; 6] = [
-    "TfbertCaughtUp",
-    "TfbertMissed",
-    "TfbertMove",
-    "TfbertRowSquareSums",
-    "TfbertScaleMoments",
-    "TfbertUpdate",
-];
-
 impl Part {
     const ALL: [Self; 7] = [
         Self::MatrixProducts,
@@ -70,7 +60,7 @@ impl Part {
             Self::AttentionProducts
         } else if has("MatMul") {
             Self::MatrixProducts
-        } else if ADAMW_KERNELS.contains(&operation) {
+        } else if has("TfbertAdamW") {
             Self::Update
         } else if operation == "PartitionedCall"
             || has("Tfbert")
@@ -295,9 +285,11 @@ mod tests {
                 ("_MklMatMul", 0.06),
                 ("MatMul", 0.02),
                 ("_MklBatchMatMulV2", 0.02),
-                ("PartitionedCall", 0.01),
+                ("PartitionedCall", 0.005),
+                ("TfbertGeluForward", 0.005),
                 ("_MklSoftmax", 0.01),
-                ("StatefulPartitionedCall", 0.02),
+                ("StatefulPartitionedCall", 0.01),
+                ("TfbertAdamWUpdate", 0.01),
                 ("ResourceApplyAdam", 0.01),
                 ("Cast", 0.002),
                 ("StridedSlice", 0.004),

@@ -85,6 +85,8 @@ pub(super) enum Function {
 struct Facts {
     /// The name in Python without the leading underscore: `gelu_forward` for `_gelu_forward`.
     name: &'static str,
+    /// The TensorFlow operation that takes its place. Those of the optimiser begin with `TfbertAdamW`, which
+    /// `bench --explain` reads.
     operation: &'static str,
     /// The formats of its arguments.
     inputs: &'static [Format],
@@ -133,7 +135,7 @@ impl Function {
                 &[X, X, F],
             ),
             Self::CaughtUp => {
-                facts("caught_up", "TfbertCaughtUp", &[F, F, F, F, F, F, F], &[F, F, F])
+                facts("caught_up", "TfbertAdamWCaughtUp", &[F, F, F, F, F, F, F], &[F, F, F])
             }
             Self::Draw => facts("draw", "TfbertDraw", &[X, W], &[W]),
             Self::Drop => facts("drop", "TfbertDrop", &[X, W, B, F], &[X]),
@@ -153,20 +155,24 @@ impl Function {
             Self::GeluForward => facts("gelu_forward", "TfbertGeluForward", &[X, F], &[X]),
             Self::Merge => facts("merge", "TfbertMerge", &[X], &[X]),
             Self::MergeParts => facts("merge_parts", "TfbertMergeParts", &[XS], &[X]),
-            Self::Missed => facts("missed", "TfbertMissed", &[F, F], &[F, F, F]),
-            Self::Move => facts("move", "TfbertMove", &[C, R, R, F, F, F, F, F, F, F], &[]),
-            Self::RowSquareSums => facts("row_square_sums", "TfbertRowSquareSums", &[XS], &[F]),
+            Self::Missed => facts("missed", "TfbertAdamWMissed", &[F, F], &[F, F, F]),
+            Self::Move => facts("move", "TfbertAdamWMove", &[C, R, R, F, F, F, F, F, F, F], &[]),
+            Self::RowSquareSums => {
+                facts("row_square_sums", "TfbertAdamWRowSquareSums", &[XS], &[F])
+            }
             Self::ScaleAndOffset => {
                 facts("scale_and_offset", "TfbertScaleAndOffset", &[X, F], &[X])
             }
-            Self::ScaleMoments => facts("scale_moments", "TfbertScaleMoments", &[C, C, F], &[]),
+            Self::ScaleMoments => {
+                facts("scale_moments", "TfbertAdamWScaleMoments", &[C, C, F], &[])
+            }
             Self::ScoresGradient => {
                 facts("scores_gradient", "TfbertScoresGradient", &[X, X, X, X, W, B, F], &[X, X])
             }
             Self::Split => facts("split", "TfbertSplit", &[X, F, F], &[XS]),
             Self::Unmerge => facts("unmerge", "TfbertUnmerge", &[X, X], &[X]),
             Self::Update => {
-                facts("update", "TfbertUpdate", &[C, C, C, XS, F, Bool, F, F, F, F, F], &[])
+                facts("update", "TfbertAdamWUpdate", &[C, C, C, XS, F, Bool, F, F, F, F, F], &[])
             }
         }
     }

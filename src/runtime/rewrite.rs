@@ -15,7 +15,7 @@ use super::library::Library;
 use super::proto::{AttrValue, NodeDef};
 use super::session::Threads;
 use crate::error::{Error, Result};
-use crate::saved_model::{Description, Encoder};
+use crate::saved_model::{Description, EXPORT_ANEW, Encoder};
 
 /// The file of a SavedModel's graphs.
 const GRAPHS: &str = "saved_model.pb";
@@ -60,9 +60,7 @@ impl WithKernels {
             }))
         })
         .map_err(|error| {
-            Error::new(format!("its graphs are damaged: {error}"))
-                .at(&graphs)
-                .hint("export it anew with `python -m python_export --force …`")
+            Error::new(format!("its graphs are damaged: {error}")).at(&graphs).hint(EXPORT_ANEW)
         })?;
         if replaced == 0 {
             return Ok(None);
@@ -81,7 +79,8 @@ fn text(error: prost::DecodeError) -> String {
     error.to_string()
 }
 
-/// A call of a function as this program's operation, with what it needs around it.
+/// The nodes that take the place of a call of a function: this program's operation, and where it takes variables, those
+/// that read and assign them.
 fn with_kernel(mut node: NodeDef, function: Function, encoder: &Encoder) -> Vec<NodeDef> {
     node.op = function.operation().into();
     node.attr.retain(|name, _| name == "Tin" || name == "Tout");
@@ -161,8 +160,8 @@ fn with_values(node: NodeDef, count: usize, changed: usize) -> Vec<NodeDef> {
     nodes
 }
 
-/// A copy of a message in which `change` replaced the messages that `fields` leads to: each by those that it gives; it
-/// gives `None` for those that stay.
+/// A copy of a protocol buffer message in which other messages take the place of those that `fields`, a path of field
+/// numbers, leads to. `change` gets each of them and returns those that replace it, or `None` if it stays.
 fn map_fields(
     message: &[u8],
     fields: &[u32],
@@ -332,7 +331,7 @@ mod tests {
             ("call/destroy_0", "DestroyResourceOp", texts(&["w", "^call/read_0"])),
             (
                 "call/compute",
-                "TfbertMove",
+                "TfbertAdamWMove",
                 texts(&[
                     "call/read_0:value:0",
                     "call/read_1:value:0",

@@ -120,6 +120,21 @@ pub fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
+/// The files below a folder whose names hold `part`.
+pub fn files(dir: &Path, part: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path, part));
+        } else if path.file_name().unwrap().to_string_lossy().contains(part) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
 /// A copy of an export that says it has contract version 2: XLA compiles the functions that otherwise have kernels.
 pub fn without_kernels(export: &Path, into: &Path) -> PathBuf {
     copy_folder(export, into);
