@@ -18,8 +18,8 @@ step, and little: 1 / (x + E) is interpolated in log E at a few nodes for all st
 so that f takes one division for each node, not for each step. The terms' coefficients are the
 sums of a' times the interpolation's weights, over the steps from a row's first missed one on.
 
-On a CPU with AVX2 the Rust binary computes the compiled functions with kernels of its own: see
-`fused`.
+On a CPU with AVX2 the Rust binary does not run the functions marked `xla_compiled` below: it has
+kernels that compute the same. Change both together, as the module `fused` says.
 """
 
 import math

@@ -3,8 +3,8 @@
 The moments and accumulators are exported empty, so that an export is as large as its weights;
 `reset` gives them their shapes.
 
-On a CPU with AVX2 the Rust binary computes the compiled functions with kernels of its own: see
-`fused`.
+On a CPU with AVX2 the Rust binary does not run the functions marked `xla_compiled` below: it has
+kernels that compute the same. Change both together, as the module `fused` says.
 """
 
 from typing import NamedTuple

@@ -248,8 +248,8 @@ pub fn num_labels(head: Head) -> usize {
 /// ```
 ///
 /// The backward pass takes twice as many operations as the forward pass. For the weights of a whole layer this
-/// gives the usual 6 · parameters · tokens (Kaplan et al. 2020, section 2.1, with attention added). Embeddings are
-/// looked up and the head is small: neither is counted.
+/// gives the usual 6 · parameters · tokens (Kaplan et al. 2020, section 2.1, with attention added). Two
+/// parts are not counted: the embeddings, which are read and not multiplied, and the head, which is small.
 pub fn step_flops(encoder: &Encoder, head: Head, shape: BatchShape) -> f64 {
     let Products { weights, attention, .. } = Products::count(encoder, head, shape);
     weights + attention

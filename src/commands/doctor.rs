@@ -171,7 +171,7 @@ fn processor(device: &Device) -> String {
     let word = |has: bool| if has { "yes" } else { "no" };
     format!(
         "{} cores, AVX2 {}, AVX-512 {}, AVX-512 bf16 {}, AMX bf16 {}; oneDNN: {}; \
-         training between products: {}",
+         training, apart from matrix products: {}",
         device.cores(),
         word(processor.avx2),
         word(processor.avx512),

@@ -12,7 +12,7 @@ pub(super) type Outcome<T> = std::result::Result<T, String>;
 pub(super) struct Context<'a> {
     api: &'a Api,
     context: Opaque,
-    /// How many arguments the call changes. They come first, and are not in `inputs`.
+    /// The number of arguments that the operation changes. They are the first ones; `inputs` has those after them.
     changed: usize,
     inputs: Vec<Tensor<'a>>,
 }
@@ -130,7 +130,8 @@ impl Tensor<'_> {
 }
 
 impl<'a> Context<'a> {
-    /// The arguments of a call that changes the first `changed` of them.
+    /// Reads the arguments of a call but for the first `changed`, which the operation changes: [`Context::changed`] takes
+    /// each of those.
     pub(super) fn open(api: &'a Api, context: Opaque, changed: usize) -> Outcome<Self> {
         // SAFETY: TensorFlow keeps the context valid until the kernel returns.
         #[allow(unsafe_code)]
@@ -162,10 +163,10 @@ impl<'a> Context<'a> {
         tensor.ok_or_else(|| format!("argument {index} is missing"))
     }
 
-    /// The result in place of an argument that the call changes, with the argument's elements. It has the argument's
-    /// memory if nothing else holds that.
+    /// A result that begins as a copy of an argument which the operation changes. If nothing else holds the argument's
+    /// memory, the result takes that over and nothing is copied.
     pub(super) fn changed<T: Plain>(&self, index: usize) -> Outcome<Tensor<'a>> {
-        // This reference ends here: TensorFlow gives the memory only if there is no other.
+        // The tensor is dropped at the end of this line: TensorFlow passes its memory on only if there is no reference.
         let shape = self.read_input(index)?.shape.clone();
         let dims = c_int::try_from(shape.len()).unwrap_or(0);
         let (index, status) = (index as c_int, Status::new(self.api));

@@ -150,7 +150,7 @@ fn read_call(api: &Api, context: Opaque, status: &Status<'_>) -> std::result::Re
 
 extern "C" fn delete(call: Opaque) {
     if !call.is_null() {
-        // SAFETY: `create` made it, and TensorFlow deletes it once.
+        // SAFETY: `call` points to the `Call` that `create` allocated, and TensorFlow frees it once.
         #[allow(unsafe_code)]
         unsafe {
             drop(Box::from_raw(call.cast::<Call>()));
@@ -160,7 +160,8 @@ extern "C" fn delete(call: Opaque) {
 
 extern "C" fn compute(call: Opaque, context: Opaque) {
     let Some(Some(Registered { api, kernels })) = REGISTERED.get() else { return };
-    // SAFETY: `create` made it, and TensorFlow deletes it after the last call.
+    // SAFETY: `call` points to the `Call` that `create` allocated, which TensorFlow frees (by `delete`) only after its
+    // last `compute`.
     #[allow(unsafe_code)]
     let call = unsafe { *call.cast::<Call>() };
     let changed = call.function.changed_variables();

@@ -3,10 +3,10 @@
 use super::math::dot;
 use super::{Block, Element, Kernels};
 
-/// Elements that a block updates.
+/// Elements of a block.
 const BLOCK: usize = 1 << 15;
 
-/// Elements whose gradient is added up at once. It stays in the first cache.
+/// How many elements of the gradient are computed at a time, in a buffer that fits into the L1 cache.
 const AT_ONCE: usize = 1024;
 
 /// What is done to a gradient first.

@@ -11,7 +11,8 @@ pub(in crate::runtime) const NODES: usize = 4;
 const SMALLEST_HALF_SPREAD: f64 = 1e-4;
 const SMALLEST_EPSILON: f64 = 1e-30;
 
-/// Results of [`missed`], for a window of W steps.
+/// What rows need to make up for the steps that they missed: the results of [`missed`]. W is the number of steps that
+/// the window has room for.
 pub(in crate::runtime) struct Missed<'a> {
     /// `[W + 1, NODES]`, by the number of steps that a row already has.
     pub(in crate::runtime) coefficients: &'a mut [f32],
@@ -60,7 +61,8 @@ pub(in crate::runtime) fn missed(steps: &[f32], count: f32, of: Missed<'_>) {
     }
 }
 
-/// The weights of Chebyshev's nodes, `cos` of `angles`, in the interpolation at `cos(angle)`.
+/// The interpolated value at the point `cos(angle)` is a weighted sum of the values at Chebyshev's nodes, the points
+/// `cos(angles)`. These are the weights.
 fn weights_of_nodes(angle: f64, angles: [f64; NODES]) -> [f64; NODES] {
     angles.map(|node| {
         let terms = (1..NODES).map(|k| 2.0 * (k as f64 * angle).cos() * (k as f64 * node).cos());

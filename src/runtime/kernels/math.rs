@@ -2,8 +2,9 @@
 
 use super::Element;
 
-/// Partial sums of a row. Their number is the same on every processor, so that sums are too. There are many, since the
-/// compiler unrolls loops over 32 before it vectorises, which leaves scalar additions.
+/// The number of partial sums in which a row is added up. It is fixed, so that a sum has the same bits on every
+/// processor. It is large because LLVM replaces a loop of 32 or fewer rounds by its rounds before it looks for vector
+/// instructions, and then finds none.
 const LANES: usize = 128;
 
 /// `exp(x)` for x ≤ 0, with a relative error below 3e-7; below -87, where it is less than 2e-38, it is that at -87.
