@@ -242,7 +242,7 @@ fn memory_that_runs_out_names_the_batch_and_the_flags() {
     let output = limited("ulimit -v 4500000", &train).output().unwrap();
     let stderr = text(&output).1;
     assert!(!output.status.success(), "{stderr}");
-    // TensorFlow gives an error, or ends the process from inside a compiled function.
+    // TensorFlow gives an error, or ends the process from inside an operation.
     assert!(stderr.contains("error: "), "{stderr}");
     assert!(
         stderr.contains("batch 16384 × 128") || stderr.contains("batch of 16384 × 128"),

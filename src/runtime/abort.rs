@@ -1,7 +1,8 @@
 //! The message to the user when TensorFlow ends the process.
 //!
-//! TensorFlow cannot report memory that runs out inside a compiled function, or a failed check of its
-//! own: it writes a line or two to stderr and calls `abort`.
+//! TensorFlow cannot report memory that runs out inside a compiled function or inside Eigen, or a failed
+//! check of its own: the process writes a line or two to stderr and calls `abort`. Where a C++ exception
+//! (`std::bad_alloc`) reaches Rust's main function, that line speaks of `foreign exceptions`.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -55,7 +56,10 @@ fn message() -> Line {
     }
     let _ = line.write_str("; its reason is printed above");
     if let Some(hint) = MEMORY_HINT.get().filter(|hint| !hint.is_empty()) {
-        let _ = write!(line, "\nhint: `std::bad_alloc` means that memory ran out: {hint}");
+        let _ = write!(
+            line,
+            "\nhint: `std::bad_alloc` or `foreign exceptions` means that memory ran out: {hint}"
+        );
     }
     let _ = line.write_str("\n");
     line

@@ -72,14 +72,20 @@ pub(super) fn status_text(status: &Status) -> String {
     reason(&status.to_string())
 }
 
-/// The reason in TensorFlow's message: its first line, without the name of the server that reports it.
+/// The reason in TensorFlow's message: its first line, without the name of the server that reports it and without the
+/// functions (`{{function_node NAME}} `) that the operation is in.
 fn reason(text: &str) -> String {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let first = lines.next().unwrap_or("no reason given");
-    match (first.split_once("From /job:"), lines.next()) {
+    let line = match (first.split_once("From /job:"), lines.next()) {
         (Some((code, server)), Some(next)) if server.ends_with(':') => format!("{code}{next}"),
         _ => first.to_owned(),
-    }
+    };
+    let mut parts = line.split("{{function_node ");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        text + part.split_once("}}").map_or(part, |(_, rest)| rest.trim_start())
+    })
 }
 
 /// A failed run as an error for people.
@@ -110,5 +116,11 @@ mod tests {
             reason("\nAborted: From /job:worker/replica:0/task:0:")
         );
         assert_eq!(reason(""), "no reason given");
+    }
+
+    #[test]
+    fn the_reason_does_not_name_the_functions_that_an_operation_is_in() {
+        let text = "Internal: {{function_node __inference_train_1}} {{function_node __inference_train_1}} Add: broken";
+        assert_eq!(reason(text), "Internal: Add: broken");
     }
 }

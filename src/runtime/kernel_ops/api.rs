@@ -1,7 +1,8 @@
 //! The functions of TensorFlow's C API that register and run operations and that write files in memory
 //! (`tensorflow/c/ops.h`, `tensorflow/c/kernels.h`, `tensorflow/c/env.h`).
 
-use std::ffi::{CString, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::fmt;
 
 /// A pointer to an object of TensorFlow's, such as a `TF_Status` or a `TF_Tensor`. What it holds is not public.
 pub(super) type Opaque = *mut c_void;
@@ -72,6 +73,42 @@ c_api! {
     TF_DeleteTensor: fn(Opaque);
 }
 
+/// Why a call failed.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// A value of `TF_Code`. TensorFlow's own is kept, so that memory that runs out is reported as such.
+    code: c_int,
+    text: String,
+}
+
+impl Failure {
+    /// The same failure, with the name of the operation in front.
+    pub(super) fn of(self, operation: &str) -> Self {
+        Self { text: format!("{operation}: {}", self.text), ..self }
+    }
+}
+
+impl From<String> for Failure {
+    fn from(text: String) -> Self {
+        Self { code: INTERNAL, text }
+    }
+}
+
+impl From<&str> for Failure {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// The result of a call, or why it failed.
+pub(super) type Outcome<T> = std::result::Result<T, Failure>;
+
 /// A status of the C API.
 pub(super) struct Status<'a>(Opaque, &'a Api);
 
@@ -88,24 +125,25 @@ impl<'a> Status<'a> {
         self.0
     }
 
-    pub(super) fn ok(&self) -> std::result::Result<(), String> {
+    pub(super) fn ok(&self) -> Outcome<()> {
         // SAFETY: this object owns the status, and the message is copied before the status changes.
         #[allow(unsafe_code)]
         unsafe {
-            if (self.1.TF_GetCode)(self.0) == 0 {
+            let code = (self.1.TF_GetCode)(self.0);
+            if code == 0 {
                 return Ok(());
             }
-            let message = std::ffi::CStr::from_ptr((self.1.TF_Message)(self.0));
-            Err(message.to_string_lossy().into_owned())
+            let message = CStr::from_ptr((self.1.TF_Message)(self.0));
+            Err(Failure { code, text: message.to_string_lossy().into_owned() })
         }
     }
 
-    pub(super) fn set(&self, message: &str) {
-        let message = CString::new(message).unwrap_or_default();
+    pub(super) fn set(&self, failure: Failure) {
+        let message = CString::new(failure.text).unwrap_or_default();
         // SAFETY: this object owns the status, and TensorFlow copies the message before it returns.
         #[allow(unsafe_code)]
         unsafe {
-            (self.1.TF_SetStatus)(self.0, INTERNAL, message.as_ptr());
+            (self.1.TF_SetStatus)(self.0, failure.code, message.as_ptr());
         }
     }
 }

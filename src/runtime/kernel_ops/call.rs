@@ -7,7 +7,8 @@ use super::super::kernels::{
     self, Bf16, Element, EmbedBackward, EmbedForward, Heads, Kernels, NormBackward, NormForward,
     Scores, ScoresGradient,
 };
-use super::context::{Context, Outcome, Plain, Tensor};
+use super::api::Outcome;
+use super::context::{Context, Plain, Tensor};
 use super::optimizer;
 
 /// A node of the graph that runs as a kernel: the function that it computes, and its attributes.
@@ -36,7 +37,7 @@ impl Call {
         match number {
             FLOAT => self.run_in::<f32>(kernels, context),
             BFLOAT16 => self.run_in::<Bf16>(kernels, context),
-            other => Err(format!("it does not compute with the type {other}")),
+            other => Err(format!("it does not compute with the type {other}").into()),
         }
     }
 
@@ -89,7 +90,7 @@ impl Call {
             Function::Draw => {
                 let words = c.input(0)?.elements().div_ceil(4);
                 let key = c.values::<u32>(1)?.try_into();
-                let key = key.map_err(|_| "the key is not two words".to_owned())?;
+                let key = key.map_err(|_| "the key is not two words")?;
                 let mut random = c.output::<u32>(0, &[words as i64])?;
                 kernels::draw(kernels, key, random.values_mut()?);
             }

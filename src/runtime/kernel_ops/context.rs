@@ -4,9 +4,7 @@ use std::ffi::c_int;
 
 use super::super::functions::{BFLOAT16, BOOL, FLOAT, UINT8, UINT32};
 use super::super::kernels::{Bf16, Dropout};
-use super::api::{Api, Opaque, Status};
-
-pub(super) type Outcome<T> = std::result::Result<T, String>;
+use super::api::{Api, Opaque, Outcome, Status};
 
 /// Arguments and results of one call.
 pub(super) struct Context<'a> {
@@ -91,7 +89,8 @@ impl Tensor<'_> {
 
     fn data<T: Plain>(&self) -> Outcome<*mut T> {
         if self.number() != T::NUMBER {
-            return Err(format!("a tensor has the type {}, expected {}", self.number(), T::NUMBER));
+            let (found, expected) = (self.number(), T::NUMBER);
+            return Err(format!("a tensor has the type {found}, expected {expected}").into());
         }
         // SAFETY: this object owns a reference to the tensor.
         #[allow(unsafe_code)]
@@ -160,7 +159,7 @@ impl<'a> Context<'a> {
 
     pub(super) fn input(&self, index: usize) -> Outcome<&Tensor<'a>> {
         let tensor = index.checked_sub(self.changed).and_then(|index| self.inputs.get(index));
-        tensor.ok_or_else(|| format!("argument {index} is missing"))
+        tensor.ok_or_else(|| format!("argument {index} is missing").into())
     }
 
     /// A result that begins as a copy of an argument which the operation changes. If nothing else holds the argument's
@@ -207,14 +206,14 @@ impl<'a> Context<'a> {
     /// The element of an argument that has one.
     pub(super) fn scalar<T: Plain>(&self, index: usize) -> Outcome<T> {
         let first = self.values(index)?.first().copied();
-        first.ok_or_else(|| format!("argument {index} is empty"))
+        first.ok_or_else(|| format!("argument {index} is empty").into())
     }
 
     /// Dropout from three arguments, the first of them the key.
     pub(super) fn dropout(&self, index: usize) -> Outcome<Dropout> {
         let key = self.values::<u32>(index)?.try_into();
         Ok(Dropout {
-            key: key.map_err(|_| "the key is not two words".to_owned())?,
+            key: key.map_err(|_| "the key is not two words")?,
             threshold: self.scalar(index + 1)?,
             scale: self.scalar(index + 2)?,
         })

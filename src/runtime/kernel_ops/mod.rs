@@ -14,7 +14,7 @@ mod ram;
 use std::ffi::{CStr, CString};
 use std::sync::OnceLock;
 
-use self::api::{Api, Opaque, Status};
+use self::api::{Api, Failure, Opaque, Outcome, Status};
 use self::call::Call;
 use self::context::Context;
 pub(super) use self::ram::RamFolder;
@@ -40,12 +40,12 @@ pub(super) fn register(
 ) -> bool {
     let registered = REGISTERED.get_or_init(|| {
         let kernels = Kernels::new(processor, threads)?;
-        let api = Api::find(library).map_err(|error| error.to_string());
+        let api = Api::find(library).map_err(|error| error.to_string().into());
         let registered = api.and_then(|api| {
             Function::ALL.into_iter().try_for_each(|function| register_one(&api, function))?;
             Ok(Registered { api, kernels })
         });
-        let warn = |reason: &String| {
+        let warn = |reason: &Failure| {
             log::warn!(
                 "TensorFlow takes no kernels of this program ({reason}): XLA compiles these \
                  functions, and training is slower"
@@ -56,7 +56,7 @@ pub(super) fn register(
     registered.is_some()
 }
 
-fn register_one(api: &Api, function: Function) -> std::result::Result<(), String> {
+fn register_one(api: &Api, function: Function) -> Outcome<()> {
     let text = |text: &str| CString::new(text).unwrap_or_default();
     let (name, device) = (text(function.operation()), text("CPU"));
     let status = Status::new(api);
@@ -104,8 +104,8 @@ extern "C" fn create(context: Opaque) -> Opaque {
     let status = Status::new(api);
     match read_call(api, context, &status) {
         Ok(call) => Box::into_raw(Box::new(call)).cast(),
-        Err(what) => {
-            status.set(&what);
+        Err(failure) => {
+            status.set(failure);
             // SAFETY: TensorFlow keeps the context valid until this function returns.
             #[allow(unsafe_code)]
             unsafe {
@@ -117,8 +117,8 @@ extern "C" fn create(context: Opaque) -> Opaque {
 }
 
 /// Reads a node's attributes.
-fn read_call(api: &Api, context: Opaque, status: &Status<'_>) -> std::result::Result<Call, String> {
-    let integer = |name: &CStr| {
+fn read_call(api: &Api, context: Opaque, status: &Status<'_>) -> Outcome<Call> {
+    let integer = |name: &CStr| -> Outcome<usize> {
         let mut value = 0;
         // SAFETY: TensorFlow keeps the context valid until `create` returns; the name and the value outlive the call.
         #[allow(unsafe_code)]
@@ -127,7 +127,8 @@ fn read_call(api: &Api, context: Opaque, status: &Status<'_>) -> std::result::Re
             get(context, name.as_ptr(), &mut value, status.raw());
         }
         status.ok()?;
-        usize::try_from(value).map_err(|_| format!("{} is negative", name.to_string_lossy()))
+        let value = usize::try_from(value);
+        Ok(value.map_err(|_| format!("{} is negative", name.to_string_lossy()))?)
     };
     let float = |name: &CStr| {
         let mut value = 0.0;
@@ -170,9 +171,9 @@ extern "C" fn compute(call: Opaque, context: Opaque) {
     // A panic must not leave this function.
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run))
         .unwrap_or_else(|_| Err("a defect of tfbert".into()));
-    if let Err(what) = outcome {
+    if let Err(failure) = outcome {
         let status = Status::new(api);
-        status.set(&format!("{}: {what}", call.function.operation()));
+        status.set(failure.of(call.function.operation()));
         // SAFETY: both live for the time of this call.
         #[allow(unsafe_code)]
         unsafe {

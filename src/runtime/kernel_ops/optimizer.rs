@@ -1,8 +1,9 @@
 //! The operations of AdamW, and of the updates that rows of a table missed. `super::call` has the others.
 
 use super::super::kernels::{self, CaughtUp, Clip, Constants, Element, Kernels, Missed};
+use super::api::Outcome;
 use super::call::expect;
-use super::context::{Context, Outcome, Plain, Truth};
+use super::context::{Context, Plain, Truth};
 
 /// `update(variable, m, v, terms, clip, constants)`.
 pub(super) fn update<T: Plain + Element>(kernels: &Kernels, c: &Context<'_>) -> Outcome<()> {
@@ -115,5 +116,5 @@ fn constants(c: &Context<'_>, first: usize) -> Outcome<Constants> {
 
 /// The moments' scales, an argument of two elements.
 fn scales(c: &Context<'_>, index: usize) -> Outcome<[f32; 2]> {
-    c.values::<f32>(index)?.try_into().map_err(|_| "the scales are not two numbers".to_owned())
+    Ok(c.values::<f32>(index)?.try_into().map_err(|_| "the scales are not two numbers")?)
 }

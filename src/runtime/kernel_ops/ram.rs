@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::api::{Api, Status};
+use super::api::{Api, Outcome, Status};
 use super::{REGISTERED, Registered};
 use crate::error::{Error, Result};
 
@@ -24,8 +24,8 @@ impl RamFolder {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder = Self { path: PathBuf::from(format!("ram://tfbert-{number}")) };
         let api = api().ok_or_else(|| Error::new("the operations are not registered"))?;
-        write(api, &folder.path, name, bytes).map_err(|what| {
-            Error::new(format!("TensorFlow cannot write a file in memory: {what}"))
+        write(api, &folder.path, name, bytes).map_err(|failure| {
+            Error::new(format!("TensorFlow cannot write a file in memory: {failure}"))
                 .at(&folder.path.join(name))
         })?;
         Ok(folder)
@@ -41,7 +41,7 @@ fn api() -> Option<&'static Api> {
     REGISTERED.get().and_then(Option::as_ref).map(|Registered { api, .. }| api)
 }
 
-fn write(api: &Api, folder: &Path, name: &str, bytes: &[u8]) -> std::result::Result<(), String> {
+fn write(api: &Api, folder: &Path, name: &str, bytes: &[u8]) -> Outcome<()> {
     let (folder, file) = (c_path(folder), c_path(&folder.join(name)));
     let status = Status::new(api);
     let mut handle = std::ptr::null_mut();
@@ -74,8 +74,8 @@ impl Drop for RamFolder {
         unsafe {
             (api.TF_DeleteRecursively)(path.as_ptr(), &mut files, &mut folders, status.raw());
         }
-        if let Err(what) = status.ok() {
-            log::debug!("{}: {what}", self.path.display());
+        if let Err(failure) = status.ok() {
+            log::debug!("{}: {failure}", self.path.display());
         }
     }
 }
