@@ -67,6 +67,7 @@ pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
         cluster: None,
         reporter: None,
         sweep: None,
+        session: None,
     };
     if args.seeds.is_some() {
         return seeds::run(args, &task, &mut trainer);
@@ -86,6 +87,8 @@ pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
     if let Some(cluster) = &trainer.cluster {
         worker::end(cluster, &result)?;
     }
+    // The process ends, which frees the memory faster than TensorFlow does.
+    std::mem::forget(trainer.session.take());
     result
 }
 
@@ -111,6 +114,8 @@ struct Trainer {
     reporter: Option<Reporter>,
     /// Set before each run of a sweep.
     sweep: Option<OfSweep>,
+    /// The session of the last run, of one worker alone.
+    session: Option<TrainingSession>,
 }
 
 /// What a run of a sweep has besides its arguments. Its result is not printed.
@@ -139,6 +144,7 @@ impl Trainer {
     /// One run, from the files to the result, which the chief alone has.
     fn train(&mut self, args: &TrainArgs, task: &Task) -> Result<Option<Complete>> {
         let began = Instant::now();
+        self.session = None;
         let of_sweep = self.sweep.take();
         let prints = of_sweep.is_none();
         let mode = flags::mode(args);
@@ -271,6 +277,9 @@ impl Trainer {
         let result = finish(&job, &record, &outcome, began, tokenised_in)?;
         if prints {
             print_result(args, task, &result, &output)?;
+        }
+        if cluster.is_none() {
+            self.session = Some(model);
         }
         Ok(Some(Complete { result, labels: labels.len() }))
     }

@@ -296,15 +296,18 @@ impl<'a> Recorder<'a> {
         Ok(best)
     }
 
-    /// The prefix of the best evaluation's weights, whose files are compared with their checksums.
+    /// The prefix of the best evaluation's weights. Its files are compared with their checksums, unless
+    /// those were computed a moment ago, when the run ended with this checkpoint.
     pub(super) fn best_weights(&self, best: &Best) -> Result<PathBuf> {
         self.folder.check_held()?;
-        self.checkpoints.check(best.step).map_err(|error| {
-            Error::new(format!(
-                "the best checkpoint, of which the final model is made, is damaged: {error}"
-            ))
-            .hint("the same command with `--resume` trains it again from an earlier one")
-        })?;
+        if self.saved_step() != Some(best.step) {
+            self.checkpoints.check(best.step).map_err(|error| {
+                Error::new(format!(
+                    "the best checkpoint, of which the final model is made, is damaged: {error}"
+                ))
+                .hint("the same command with `--resume` trains it again from an earlier one")
+            })?;
+        }
         Ok(self.checkpoints.weights(best.step))
     }
 

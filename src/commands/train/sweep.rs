@@ -80,6 +80,7 @@ pub fn run(args: &SweepArgs, cli: &Cli) -> Result<()> {
         cluster: None,
         reporter: None,
         sweep: None,
+        session: None,
     };
     let folder = SweepFolder::open(&dir, mode)?;
     log::info!("{}", announcement(args, &runs));
