@@ -45,8 +45,8 @@ pub struct BenchArgs {
     #[arg(long)]
     pub eval: bool,
 
-    /// Trace one more step of each shape, and with `--eval` an evaluation: a table of the time in
-    /// each operation, and a file for chrome://tracing or Perfetto in DIR [default: runs/bench].
+    /// Trace three more steps of each shape, and with `--eval` three evaluations. Of the fastest: a table of
+    /// the time in each operation, and a file for chrome://tracing or Perfetto in DIR [default: runs/bench].
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true,
           default_missing_value = "runs/bench")]
     pub profile: Option<PathBuf>,

@@ -87,8 +87,9 @@ pub fn run(args: &TrainArgs, cli: &Cli) -> Result<()> {
     if let Some(cluster) = &trainer.cluster {
         worker::end(cluster, &result)?;
     }
-    // The process ends, which frees the memory faster than TensorFlow does.
-    std::mem::forget(trainer.session.take());
+    if let Some(session) = trainer.session.take() {
+        session.drop_at_end_of_process();
+    }
     result
 }
 

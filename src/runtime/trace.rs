@@ -78,6 +78,11 @@ impl Trace {
         Ok(Self { ops })
     }
 
+    /// The time of all operations, in seconds.
+    pub fn seconds(&self) -> f64 {
+        self.ops.iter().map(|op| op.micros).sum::<f64>() / 1e6
+    }
+
     /// The types of operations by their time, longest first.
     pub fn by_type(&self) -> Vec<OpTime> {
         let mut times: BTreeMap<&str, (usize, f64)> = BTreeMap::new();

@@ -211,6 +211,12 @@ impl TrainingSession {
         self.graph.devices()
     }
 
+    /// Drops this where the process ends soon: its memory is not freed, which takes TensorFlow longer than
+    /// the operating system.
+    pub fn drop_at_end_of_process(self) {
+        self.graph.drop_at_end_of_process();
+    }
+
     /// Traces runs from now on, which slows them down.
     pub fn start_trace(&self) {
         self.graph.start_trace();

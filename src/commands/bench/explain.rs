@@ -5,6 +5,8 @@ use tfbert::error::{Error, Result};
 use tfbert::model::Precision;
 use tfbert::runtime::{Device, Threads, TrainingSession, WorkSplit};
 
+use super::profile::fastest_trace;
+
 /// The machine's rates: of matrix products as measured, of memory by a probe.
 pub(super) fn rates(device: &Device, threads: usize, products: f64) -> Rates {
     let Threads { within_operation, operations } = device.threads(threads, WorkSplit::HalfBatches);
@@ -21,7 +23,7 @@ pub(super) fn check(explain: bool, whole_step: bool) -> Result<()> {
     Ok(())
 }
 
-/// Traces a step of a shape and explains it.
+/// Traces steps of a shape and explains the fastest.
 pub(super) fn step(
     model: &mut TrainingSession,
     shape: BatchShape,
@@ -30,9 +32,8 @@ pub(super) fn step(
     rates: Rates,
     step_seconds: f64,
 ) -> Result<Explanation> {
-    model.start_trace();
-    bench::one_step(model, shape, settings)?;
-    let times = model.take_trace()?.by_type();
+    let trace = fastest_trace(model, |model| bench::one_step(model, shape, settings))?;
+    let times = trace.by_type();
     let work = StepWork { encoder: &settings.encoder, head: settings.head, shape, precision };
     Ok(work.explain(rates, step_seconds, times.iter().map(|time| (time.op.as_str(), time.seconds))))
 }
