@@ -60,6 +60,7 @@ def parser() -> argparse.ArgumentParser:
     mode.add_argument("--tokenise", action="store_true", help="SQuAD's training file instead")
     parser.add_argument("--data-dir", type=Path, default=os.environ.get("TFBERT_DATA"))
     parser.add_argument("--max-steps", type=int, help="with --run: only so many updates")
+    parser.add_argument("--no-warm", action="store_true", help="with --run: only cold runs")
     parser.add_argument("--default-steps", type=int, default=30, help="batches by the defaults")
     parser.add_argument("--output", type=Path, help="the result's file [default: in benches/runs]")
     return parser

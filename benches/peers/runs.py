@@ -2,7 +2,7 @@
 
 tfbert runs twice in a round: cold, with an empty cache, and warm, with what the cold run kept
 (tokenised features and compiled programs). The Trainer keeps nothing between runs, so one run of it
-stands against both.
+stands against both. `--no-warm` leaves the warm run out.
 """
 
 import argparse
@@ -56,20 +56,22 @@ def one_task(args: argparse.Namespace, task: str, precision: str) -> dict:
                 found = run_trainer(args, setting, Path(scratch), precision, form)
                 theirs[form].append(found)
                 print_run(task, f"Trainer {form}", found)
-            warm = run_tfbert(args, setting, Path(scratch), "warm")
-        ours.append({"cold": cold, "warm": warm})
+            ours.append({"cold": cold})
+            if not args.no_warm:
+                ours[-1]["warm"] = run_tfbert(args, setting, Path(scratch), "warm")
     seconds = {form: [one["seconds"] for one in of] for form, of in theirs.items()}
     best = best_form(seconds)
     result = {"task": task, "best": best, "tfbert": ours, "trainer": theirs}
-    for kind in ("cold", "warm"):
+    for kind in ours[0]:
         pairs = zip(ours, theirs[best], strict=False)
         ratios = [their["seconds"] / our[kind]["seconds"] for our, their in pairs]
         result[f"{kind}_ratio"] = statistics.median(ratios)
         each = " ".join(f"{ratio:.2f}" for ratio in ratios)
         print(f"{task}: Trainer ({best}) / tfbert {kind}: {result[f'{kind}_ratio']:.2f} of {each}")
-    result["cold_by_warm"] = statistics.median(
-        our["cold"]["seconds"] / our["warm"]["seconds"] for our in ours
-    )
+    if not args.no_warm:
+        result["cold_by_warm"] = statistics.median(
+            our["cold"]["seconds"] / our["warm"]["seconds"] for our in ours
+        )
     return result
 
 

@@ -14,6 +14,7 @@ from settings_file import read_setting
 import compare
 import contenders
 import record
+import runs
 from runs import SETTINGS, tasks
 from steps import ratios, summary
 
@@ -50,6 +51,20 @@ def test_the_faster_number_format_is_measured_unless_it_is_named(monkeypatch):
     assert choose(Namespace(precision="auto", peer_precision=None), peer) == "bf16"
     assert choose(Namespace(precision="auto", peer_precision="f32"), peer) == "f32"
     assert choose(Namespace(precision="bf16", peer_precision=None), peer) == "bf16"
+
+
+@pytest.mark.parametrize("no_warm", [False, True])
+def test_without_warm_runs_the_cold_ones_are_compared(no_warm, monkeypatch):
+    seconds = {"cold": 2.0, "warm": 1.0}
+    monkeypatch.setattr(runs, "run_tfbert", lambda *given: {"seconds": seconds[given[3]]})
+    monkeypatch.setattr(runs, "run_trainer", lambda *_: {"seconds": 3.0, "metrics": {}})
+    monkeypatch.setattr(runs, "print_run", lambda *_: None)
+    args = Namespace(forms=["eager"], rounds=2, threads=2, no_warm=no_warm)
+    found = runs.one_task(args, "sst2", "f32")
+    assert found["cold_ratio"] == 1.5
+    assert (found.get("warm_ratio"), found.get("cold_by_warm")) == (
+        (None, None) if no_warm else (3.0, 2.0)
+    )
 
 
 @pytest.mark.parametrize("task", tasks())
