@@ -69,7 +69,8 @@ pub fn run(args: &BenchArgs, cli: &Cli) -> Result<()> {
     if args.explain {
         let rates = explain::rates(&device, threads, peak);
         for (&shape, measured) in args.shapes.iter().zip(&found) {
-            let seconds = measured.step_seconds;
+            // The traced step is the fastest of several too.
+            let seconds = measured.min_step_seconds;
             let step = explain::step(&mut model, shape, &settings, precision, rates, seconds)?;
             print_line(explain::table(&step, rates))?;
             explained.push(json!({ "rates": rates, "step": step }));
