@@ -91,7 +91,7 @@ impl Trace {
             time.0 += 1;
             time.1 += op.micros;
         }
-        let all: f64 = self.ops.iter().map(|op| op.micros).sum();
+        let all = 1e6 * self.seconds();
         let mut times: Vec<OpTime> = times
             .into_iter()
             .map(|(op, (calls, micros))| OpTime {

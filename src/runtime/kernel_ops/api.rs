@@ -83,7 +83,7 @@ pub(super) struct Failure {
 
 impl Failure {
     /// The same failure, with the name of the operation in front.
-    pub(super) fn of(self, operation: &str) -> Self {
+    pub(super) fn in_operation(self, operation: &str) -> Self {
         Self { text: format!("{operation}: {}", self.text), ..self }
     }
 }

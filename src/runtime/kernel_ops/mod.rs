@@ -161,7 +161,7 @@ extern "C" fn delete(call: Opaque) {
 
 extern "C" fn compute(call: Opaque, context: Opaque) {
     let Some(Some(Registered { api, kernels })) = REGISTERED.get() else { return };
-    // SAFETY: `call` points to the `Call` that `create` allocated, which TensorFlow frees (by `delete`) only after its
+    // SAFETY: `create` allocated the `Call` that `call` points to. `delete` frees it, which TensorFlow calls after the
     // last `compute`.
     #[allow(unsafe_code)]
     let call = unsafe { *call.cast::<Call>() };
@@ -173,7 +173,7 @@ extern "C" fn compute(call: Opaque, context: Opaque) {
         .unwrap_or_else(|_| Err("a defect of tfbert".into()));
     if let Err(failure) = outcome {
         let status = Status::new(api);
-        status.set(failure.of(call.function.operation()));
+        status.set(failure.in_operation(call.function.operation()));
         // SAFETY: both live for the time of this call.
         #[allow(unsafe_code)]
         unsafe {
