@@ -7,16 +7,18 @@ use rand_chacha::ChaCha8Rng;
 use super::Buckets;
 use crate::feature::FeatureSizes;
 
-/// Features are sorted by length within groups of batches, so that the rows of a batch have similar
-/// lengths while the order stays random (Hugging Face's `group_by_length`). A group has at least this
-/// many batches, Hugging Face's number.
+/// An epoch's shuffled features are divided into groups, each of which is sorted by length and cut into
+/// batches; then all batches are shuffled. So the rows of a batch have similar lengths, and the order is
+/// random, as with Hugging Face's `group_by_length`. This is the least number of batches in a group, and
+/// the number in each of Hugging Face's.
 const LEAST_IN_GROUP: usize = 50;
 
-/// The most batches of a group. SST-2's batches of 32 rows have 1.4 % of padding with 200, 4.7 % with 50.
+/// The largest number of batches in a group. SST-2's batches of 32 rows have 1.4 % of padding with 200,
+/// 4.7 % with 50.
 const MOST_IN_GROUP: usize = 200;
 
-/// An epoch has at least this many groups if their size allows it, so that a feature shares its batch
-/// with others in each epoch.
+/// How many groups an epoch is divided into, if their sizes stay within these limits. With a single
+/// group, nearly the same features would share a batch in every epoch.
 const GROUPS: usize = 3;
 
 /// Evaluation pads lengths from this many tokens on to multiples of [`LENGTH_STEP`]: 1 % more tokens,
@@ -86,7 +88,7 @@ fn shuffled_batches(
     batches
 }
 
-/// How many batches of `rows` rows are sorted together.
+/// The number of batches in a group, each of `rows` rows.
 fn batches_in_group(features: usize, rows: usize) -> usize {
     features.div_ceil(rows * GROUPS).clamp(LEAST_IN_GROUP, MOST_IN_GROUP)
 }
@@ -191,7 +193,7 @@ mod tests {
 
     #[test]
     fn long_epochs_sort_more_batches_together_than_short_ones() {
-        // Batches of MRPC, CoNLL-2003 and SST-2, of 32 rows.
+        // The training examples of MRPC, CoNLL-2003 and SST-2, in batches of 32.
         let of = |features: usize| batches_in_group(features, 32);
         assert_eq!([of(3_668), of(14_041), of(67_349)], [50, 147, 200]);
     }

@@ -71,9 +71,11 @@ pub fn check_serving(source: &Source, dir: &Path, overwrite: bool) -> Result<()>
 pub(super) fn signature(source: &Source) -> Result<&Signature> {
     let model = &source.trained.model;
     model.serving_signatures.get(SIGNATURE).ok_or_else(|| {
-        Error::new(format!("the model has no signature `{SIGNATURE}`"))
-            .at(&model.dir)
-            .hint(format!("{EXPORT_ANEW}, and train again"))
+        Error::new(format!(
+            "the model has no signature `{SIGNATURE}`, which TensorFlow Serving calls"
+        ))
+        .at(&model.dir)
+        .hint(format!("{EXPORT_ANEW}, and train again"))
     })
 }
 

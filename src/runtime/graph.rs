@@ -279,7 +279,8 @@ impl LoadedGraph {
         })
     }
 
-    /// Drops this without freeing the session's memory, which the end of the process frees faster.
+    /// Gives the graph up in a process that is about to end. The session's memory is left to the operating
+    /// system, which frees it faster than TensorFlow does.
     pub(super) fn drop_at_end_of_process(self) {
         let Self { bundle, .. } = self;
         std::mem::forget(bundle);

@@ -60,7 +60,9 @@ impl WithKernels {
             }))
         })
         .map_err(|error| {
-            Error::new(format!("its graphs are damaged: {error}")).at(&graphs).hint(EXPORT_ANEW)
+            Error::new(format!("the export's graphs cannot be read: the file is damaged ({error})"))
+                .at(&graphs)
+                .hint(EXPORT_ANEW)
         })?;
         if replaced == 0 {
             return Ok(None);

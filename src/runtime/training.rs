@@ -211,8 +211,8 @@ impl TrainingSession {
         self.graph.devices()
     }
 
-    /// Drops this where the process ends soon: its memory is not freed, which takes TensorFlow longer than
-    /// the operating system.
+    /// Gives the session up in a process that is about to end. Its memory is left to the operating system,
+    /// which frees it faster than TensorFlow does.
     pub fn drop_at_end_of_process(self) {
         self.graph.drop_at_end_of_process();
     }

@@ -296,8 +296,8 @@ impl<'a> Recorder<'a> {
         Ok(best)
     }
 
-    /// The prefix of the best evaluation's weights. Its files are compared with their checksums, unless
-    /// those were computed a moment ago, when the run ended with this checkpoint.
+    /// The prefix of the best evaluation's weights. Its files are compared with their checksums, unless it
+    /// is the newest checkpoint: saving it, or resuming from it, read the same files a moment ago.
     pub(super) fn best_weights(&self, best: &Best) -> Result<PathBuf> {
         self.folder.check_held()?;
         if self.saved_step() != Some(best.step) {

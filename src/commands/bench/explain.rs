@@ -41,7 +41,7 @@ pub(super) fn step(
 /// A table for people.
 pub(super) fn table(found: &Explanation, rates: Rates) -> String {
     let mut table = format!(
-        "\n{}: the fastest step of {:.1} ms; at {:.0} GFLOP/s and {:.1} GB/s its counted work takes {:.1} ms\n",
+        "\n{}: the fastest step took {:.1} ms; at {:.0} GFLOP/s and {:.1} GB/s its counted work takes {:.1} ms\n",
         found.shape,
         1e3 * found.step_seconds,
         rates.flops / 1e9,

@@ -1,4 +1,5 @@
-//! The operations of AdamW, and of the updates that rows of a table missed. `super::call` has the others.
+//! What the optimiser's operations compute: AdamW, and the late updates of rows of the word embeddings that no batch
+//! read for some steps. `super::call` has the other operations.
 
 use super::super::kernels::{self, CaughtUp, Clip, Constants, Element, Kernels, Missed};
 use super::api::Outcome;

@@ -25,8 +25,12 @@ impl RamFolder {
         let folder = Self { path: PathBuf::from(format!("ram://tfbert-{number}")) };
         let api = api().ok_or_else(|| Error::new("the operations are not registered"))?;
         write(api, &folder.path, name, bytes).map_err(|failure| {
-            Error::new(format!("TensorFlow cannot write a file in memory: {failure}"))
-                .at(&folder.path.join(name))
+            Error::new(format!(
+                "the training graph could not be written to TensorFlow's file system in memory: \
+                 {failure}"
+            ))
+            .at(&folder.path.join(name))
+            .hint("see that memory is free, or run again with `-v` to see TensorFlow's own log")
         })?;
         Ok(folder)
     }

@@ -1,9 +1,10 @@
 //! The element-wise functions of a training step on a CPU, as kernels of this program.
 //!
-//! The Python modules `fused`, `attention`, `optimizer` and `lazy_rows` of `python_export` write these functions into an
-//! export, for XLA to compile once for each shape. On a processor with AVX2 or AVX-512 the kernels here compute them
-//! instead: they need no compilation, and each makes one pass over its data. Names, arguments and results are those of the Python functions,
-//! dropout masks are the same bits, and other results are equal within float32's rounding.
+//! An export's graph has these functions too, as TensorFlow operations that XLA compiles once for each shape (modules
+//! `fused`, `attention`, `optimizer` and `lazy_rows` of `python_export`). On a processor with AVX2 or AVX-512 the kernels
+//! here take their place: they need no compilation, and each makes one pass over its data. Names, arguments and results
+//! are those of the Python functions, dropout masks are the same bits, and other results are equal within float32's
+//! rounding.
 //!
 //! Everything here is safe code over slices. `super::kernel_ops` registers it as TensorFlow operations.
 
