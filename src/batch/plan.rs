@@ -7,18 +7,21 @@ use rand_chacha::ChaCha8Rng;
 use super::Buckets;
 use crate::feature::FeatureSizes;
 
-/// An epoch's shuffled features are divided into groups, each of which is sorted by length and cut into
-/// batches; then all batches are shuffled. So the rows of a batch have similar lengths, and the order is
-/// random, as with Hugging Face's `group_by_length`. This is the least number of batches in a group, and
-/// the number in each of Hugging Face's.
+/// The smallest number of batches in a group.
+///
+/// The features of an epoch are shuffled and divided into groups. Each group is sorted by length and cut
+/// into batches, and then the batches of all groups are shuffled. The rows of a batch thus have similar
+/// lengths, while the order of the batches is random. Hugging Face's `group_by_length` does the same, with
+/// groups of 50 batches.
 const LEAST_IN_GROUP: usize = 50;
 
-/// The largest number of batches in a group. SST-2's batches of 32 rows have 1.4 % of padding with 200,
-/// 4.7 % with 50.
+/// The largest number of batches in a group. Larger groups need less padding: of the tokens in SST-2's
+/// batches of 32 rows, 4.7 % are padding with groups of 50 batches, and 1.4 % with groups of 200.
 const MOST_IN_GROUP: usize = 200;
 
-/// How many groups an epoch is divided into, if their sizes stay within these limits. With a single
-/// group, nearly the same features would share a batch in every epoch.
+/// The number of groups in an epoch, unless a group would be smaller than [`LEAST_IN_GROUP`] or larger
+/// than [`MOST_IN_GROUP`]. If an epoch were one group, a batch would have nearly the same features in
+/// every epoch.
 const GROUPS: usize = 3;
 
 /// Evaluation pads lengths from this many tokens on to multiples of [`LENGTH_STEP`]: 1 % more tokens,
@@ -88,7 +91,7 @@ fn shuffled_batches(
     batches
 }
 
-/// The number of batches in a group, each of `rows` rows.
+/// How many batches a group has, in an epoch of `features` features and with `rows` rows in a batch.
 fn batches_in_group(features: usize, rows: usize) -> usize {
     features.div_ceil(rows * GROUPS).clamp(LEAST_IN_GROUP, MOST_IN_GROUP)
 }

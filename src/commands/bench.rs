@@ -69,7 +69,7 @@ pub fn run(args: &BenchArgs, cli: &Cli) -> Result<()> {
     if args.explain {
         let rates = explain::rates(&device, threads, peak);
         for (&shape, measured) in args.shapes.iter().zip(&found) {
-            // It is compared with the fastest of several traced steps.
+            // The minimum, not the median: the table's other column is of the fastest traced step.
             let seconds = measured.min_step_seconds;
             let step = explain::step(&mut model, shape, &settings, precision, rates, seconds)?;
             print_line(explain::table(&step, rates))?;

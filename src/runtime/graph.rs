@@ -279,8 +279,8 @@ impl LoadedGraph {
         })
     }
 
-    /// Gives the graph up in a process that is about to end. The session's memory is left to the operating
-    /// system, which frees it faster than TensorFlow does.
+    /// Drops the graph without closing TensorFlow's session. For a process that is about to end: closing the
+    /// session takes TensorFlow time, and the operating system frees all memory at the end anyway.
     pub(super) fn drop_at_end_of_process(self) {
         let Self { bundle, .. } = self;
         std::mem::forget(bundle);

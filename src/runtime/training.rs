@@ -211,8 +211,8 @@ impl TrainingSession {
         self.graph.devices()
     }
 
-    /// Gives the session up in a process that is about to end. Its memory is left to the operating system,
-    /// which frees it faster than TensorFlow does.
+    /// Drops this without closing TensorFlow's session. For a process that is about to end: closing the
+    /// session takes TensorFlow time, and the operating system frees all memory at the end anyway.
     pub fn drop_at_end_of_process(self) {
         self.graph.drop_at_end_of_process();
     }

@@ -13,8 +13,8 @@ use crate::commands::print_line;
 /// Rows of a profile's table.
 const TOP: usize = 25;
 
-/// Traces three training steps of each shape, and with `--eval` three evaluations. Of the fastest step and
-/// the fastest evaluation it prints a table and writes the trace to a file in `dir`.
+/// Traces three training steps of each shape, and with `--eval` three evaluations of a batch. The fastest
+/// of the three is printed as a table, and its trace is written to a file in `dir`.
 pub(super) fn traces(
     model: &mut TrainingSession,
     dir: &Path,

@@ -1,5 +1,7 @@
-//! What the optimiser's operations compute: AdamW, and the late updates of rows of the word embeddings that no batch
-//! read for some steps. `super::call` has the other operations.
+//! The optimiser's operations: AdamW's update of a variable, and the updates of single rows of the word embeddings.
+//! A row of that table is not updated in every step. When a batch reads it, or all rows are needed, all steps since its
+//! last update are made up for at once.
+//! `super::call` has the other operations.
 
 use super::super::kernels::{self, CaughtUp, Clip, Constants, Element, Kernels, Missed};
 use super::api::Outcome;

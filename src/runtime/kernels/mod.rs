@@ -1,10 +1,10 @@
 //! The element-wise functions of a training step on a CPU, as kernels of this program.
 //!
-//! An export's graph has these functions too, as TensorFlow operations that XLA compiles once for each shape (modules
-//! `fused`, `attention`, `optimizer` and `lazy_rows` of `python_export`). On a processor with AVX2 or AVX-512 the kernels
-//! here take their place: they need no compilation, and each makes one pass over its data. Names, arguments and results
-//! are those of the Python functions, dropout masks are the same bits, and other results are equal within float32's
-//! rounding.
+//! The graph of an export contains the same functions as TensorFlow operations, which XLA compiles once for each shape.
+//! The modules `fused`, `attention`, `optimizer` and `lazy_rows` of `python_export` define them. On a processor with AVX2
+//! or AVX-512 the kernels of this module are used instead: they need no compilation, and each makes one pass over its
+//! data. A kernel has the name, the arguments and the results of its Python function. Dropout masks are the same bits,
+//! and other results are equal within float32's rounding.
 //!
 //! Everything here is safe code over slices. `super::kernel_ops` registers it as TensorFlow operations.
 
